@@ -1,1 +1,9 @@
-//! Scaffold.
+#![doc = include_str!("../README.md")]
+
+pub mod audit;
+pub mod case;
+pub mod event;
+pub mod id;
+pub mod incident;
+pub mod replay;
+pub mod time;

@@ -1,0 +1,117 @@
+//! What an audit entry says, before it is linked into its organization's chain.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::event::words;
+use crate::id::{KeyId, UserId};
+
+words! {
+    /// What was done.
+    Action {
+        /// An API key was created.
+        ApiKeyCreated = "api_key.created",
+        /// An API key was revoked.
+        ApiKeyRevoked = "api_key.revoked",
+        /// The audit log was exported.
+        AuditExported = "audit.exported",
+        /// A person put an incident aside.
+        IncidentDismissed = "incident.dismissed",
+        /// An incident was opened.
+        IncidentOpened = "incident.opened",
+        /// An incident went back to open: its replay ended without success, or a person reopened it.
+        IncidentReopened = "incident.reopened",
+        /// A replay was ordered, and the incident is being reprocessed.
+        IncidentReprocessed = "incident.reprocessed",
+        /// An incident was resolved.
+        IncidentResolved = "incident.resolved",
+        /// An organization was created.
+        OrganizationCreated = "organization.created",
+        /// A project's settings were changed.
+        ProjectChanged = "project.changed",
+        /// A project was created.
+        ProjectCreated = "project.created",
+        /// A project's signing secret was rotated.
+        SecretRotated = "secret.rotated",
+        /// A user was created.
+        UserCreated = "user.created",
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// A signed-in user.
+    User(UserId),
+    /// The holder of an API key.
+    Key(KeyId),
+    /// Somebody at the command line, by the operating system's user name.
+    Cli(String),
+    /// The server itself, by the name of its worker.
+    System(&'static str),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => id.fmt(f),
+            Self::Key(id) => id.fmt(f),
+            Self::Cli(user) => write!(f, "cli:{user}"),
+            Self::System(worker) => write!(f, "system:{worker}"),
+        }
+    }
+}
+
+/// Who asked for something, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// The address the request came from; none for the command line and the server itself.
+    pub address: Option<IpAddr>,
+}
+
+impl Origin {
+    /// The server's own worker of this name.
+    #[must_use]
+    pub const fn system(worker: &'static str) -> Self {
+        Self {
+            actor: Actor::System(worker),
+            address: None,
+        }
+    }
+}
+
+/// An audit entry in the making.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Who did it.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// The id of what it was done to.
+    pub target: String,
+    /// A JSON object with what may have to be erased some day: addresses, e-mail, reasons, free text.
+    pub details: String,
+}
+
+impl Draft {
+    /// A draft whose details hold the origin's address and these further fields.
+    #[must_use]
+    pub fn new(origin: &Origin, action: Action, target: impl fmt::Display, more: &[(&str, &str)]) -> Self {
+        let address = origin.address.map(|address| address.to_string());
+        let fields = address
+            .iter()
+            .map(|address| ("address", address.as_str()))
+            .chain(more.iter().copied());
+        let details: serde_json::Map<_, _> = fields
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect();
+        Self {
+            actor: origin.actor.clone(),
+            action,
+            target: target.to_string(),
+            details: serde_json::Value::Object(details).to_string(),
+        }
+    }
+}
