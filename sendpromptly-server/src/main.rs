@@ -1,2 +1,3 @@
-//! Scaffold.
+//! The `sendpromptly` program.
+
 fn main() {}

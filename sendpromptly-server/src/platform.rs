@@ -1,0 +1,4 @@
+//! The only doors to the machine's clock and random numbers; the rules take both as arguments.
+
+pub mod clock;
+pub mod entropy;

@@ -1,0 +1,80 @@
+//! What the rest of the server may ask of the database. One file for each aggregate; no HTTP in here.
+//!
+//! The same statements run on SQLite and PostgreSQL; [`dialect`] holds the difference.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
+    TransactionOptions, TransactionTrait,
+};
+
+mod connect;
+pub mod dialect;
+mod error;
+pub mod migrations;
+pub mod rows;
+
+pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};
+pub use dialect::Dialect;
+pub use error::StoreError;
+
+/// A database, open and ready for use.
+#[derive(Debug, Clone)]
+pub struct Store {
+    dialect: Dialect,
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+    /// Held for as long as a server runs on a SQLite file.
+    lock: Option<Arc<File>>,
+}
+
+impl Store {
+    /// Which kind of database it is.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Where to read outside a transaction that writes. On SQLite these connections cannot write.
+    #[must_use]
+    pub const fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// Begins a transaction that may write. On SQLite it holds the write lock from the start, for one that
+    /// reads first and then writes fails at once when another has written between.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the database is down or stays locked.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Whether the database answers and its tables are those of this program.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it does not answer, [`StoreError::Schema`] where `migrate` is due.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.reader
+            .query_one_raw(Statement::from_string(self.dialect.backend(), "SELECT 1"))
+            .await?;
+        migrations::check(self).await
+    }
+
+    /// Closes every connection.
+    ///
+    /// # Errors
+    /// [`StoreError`] where a connection could not be ended in order.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.writer.close().await?;
+        self.reader.close().await?;
+        drop(self.lock);
+        Ok(())
+    }
+}

@@ -1,0 +1,291 @@
+//! Opening a store: where it is, and how its connections are set up.
+
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+
+use super::{Dialect, Store, StoreError, migrations};
+
+/// How long to wait for a connection, or for SQLite's write lock.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// SQLite connections that read.
+const SQLITE_READERS: u32 = 4;
+
+/// A connection that lay idle for longer is tried before it is used.
+const TRUST_IDLE_FOR: Duration = Duration::from_secs(1);
+
+/// The first version of SQLite without the race that could lose committed rows when the write-ahead log is
+/// reset.
+const SQLITE_AT_LEAST: [u32; 3] = [3, 51, 3];
+
+/// Where a database is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database; the text may hold a password.
+    Postgres(String),
+}
+
+/// Why a text names no database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be sqlite://PATH (sqlite:///var/lib/app.db) or postgres://USER@HOST/DATABASE")]
+pub struct DatabaseUrlError;
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            let plain = !path.is_empty() && !path.contains('?') && !path.starts_with(':');
+            return if plain {
+                Ok(Self::Sqlite(path.into()))
+            } else {
+                Err(DatabaseUrlError)
+            };
+        }
+        let scheme = ["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| text.starts_with(scheme));
+        let parsed = url::Url::parse(text).is_ok();
+        if scheme && parsed {
+            Ok(Self::Postgres(text.to_owned()))
+        } else {
+            Err(DatabaseUrlError)
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// Without user, password or parameters: fit for a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(text) => match url::Url::parse(text) {
+                Ok(url) => write!(
+                    f,
+                    "postgres://{}{}",
+                    url.host_str().unwrap_or("localhost"),
+                    url.path()
+                ),
+                Err(_) => f.write_str("postgres://"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What the store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreRole {
+    /// The server: on SQLite the only one at a time, and the one that checkpoints.
+    Serve,
+    /// The command that brings the tables up to date.
+    Migrate,
+    /// A command beside the server.
+    Command,
+}
+
+impl StoreRole {
+    pub(super) const fn may_migrate(self) -> bool {
+        matches!(self, Self::Serve | Self::Migrate)
+    }
+}
+
+impl Store {
+    /// Opens a store, makes it where it is absent, and brings its tables up to date where the role may.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it cannot be reached, or, for `serve` on SQLite, where another
+    /// server has it; [`StoreError::Schema`] where its tables are not those of this program.
+    pub async fn open(url: &DatabaseUrl, role: StoreRole, connections: u32) -> Result<Self, StoreError> {
+        let store = match url {
+            DatabaseUrl::Sqlite(path) => open_sqlite(path, role).await?,
+            DatabaseUrl::Postgres(url) => open_postgres(url, connections).await?,
+        };
+        migrations::prepare(&store, role).await?;
+        Ok(store)
+    }
+}
+
+async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    must_own(directory)?;
+    let lock = match role {
+        StoreRole::Serve => Some(Arc::new(lock_for_serving(path)?)),
+        StoreRole::Migrate | StoreRole::Command => None,
+    };
+    let writer = connect_sqlite(path, 1, move |options| {
+        let checkpoint = if role == StoreRole::Serve { "1000" } else { "0" };
+        options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .pragma("wal_autocheckpoint", checkpoint)
+            .pragma("cache_size", "-16000")
+            .statement_cache_capacity(256)
+    })
+    .await?;
+    must_be_sound_sqlite(&writer).await?;
+    let reader = connect_sqlite(path, SQLITE_READERS, |options| options.pragma("query_only", "1")).await?;
+    Ok(Store {
+        dialect: Dialect::Sqlite,
+        writer,
+        reader,
+        lock,
+    })
+}
+
+async fn connect_sqlite(
+    path: &Path,
+    connections: u32,
+    setup: impl Fn(sea_orm::sqlx::sqlite::SqliteConnectOptions) -> sea_orm::sqlx::sqlite::SqliteConnectOptions
+    + Send
+    + Sync
+    + 'static,
+) -> Result<DatabaseConnection, StoreError> {
+    let mut options = ConnectOptions::new("sqlite::memory:");
+    let path = path.to_owned();
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |_| {
+            let fresh = sea_orm::sqlx::sqlite::SqliteConnectOptions::new();
+            setup(
+                fresh
+                    .filename(&path)
+                    .create_if_missing(true)
+                    .busy_timeout(PATIENCE),
+            )
+        });
+    Ok(Database::connect(options).await?)
+}
+
+async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError> {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .test_before_acquire_if_idle_for(TRUST_IDLE_FOR)
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|options| {
+            options
+                .application_name("sendpromptly")
+                .statement_cache_capacity(256)
+                .options([
+                    ("synchronous_commit", "on"),
+                    // Every statement goes by an index. A plan made while a table was small must not read it
+                    // whole when it has grown.
+                    ("enable_seqscan", "off"),
+                    ("enable_hashjoin", "off"),
+                    ("enable_mergejoin", "off"),
+                    ("lock_timeout", "5s"),
+                ])
+        });
+    let pool = Database::connect(options).await?;
+    Ok(Store {
+        dialect: Dialect::Postgres,
+        writer: pool.clone(),
+        reader: pool,
+        lock: None,
+    })
+}
+
+/// A command that runs as another user would leave files behind that the server cannot write.
+fn must_own(directory: &Path) -> Result<(), StoreError> {
+    fs::create_dir_all(directory)
+        .map_err(|error| StoreError::Unavailable(format!("cannot make {}: {error}", directory.display())))?;
+    let owner = fs::metadata(directory).map(|meta| meta.uid());
+    let user = fs::metadata("/proc/self").map(|meta| meta.uid());
+    match (owner, user) {
+        (Ok(owner), Ok(user)) if owner != user => Err(StoreError::Unavailable(format!(
+            "{} belongs to the user with id {owner}; run this command as that user",
+            directory.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn lock_for_serving(path: &Path) -> Result<File, StoreError> {
+    let lock_path = path.with_extension("serve.lock");
+    let refused = |why: String| StoreError::Unavailable(format!("{}: {why}", lock_path.display()));
+    let file = File::create(&lock_path).map_err(|error| refused(error.to_string()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(refused("another server runs on this database".to_owned())),
+        Err(TryLockError::Error(error)) => Err(refused(error.to_string())),
+    }
+}
+
+async fn must_be_sound_sqlite(writer: &DatabaseConnection) -> Result<(), StoreError> {
+    let version: Option<String> = writer
+        .query_one_raw(Statement::from_string(
+            DbBackend::Sqlite,
+            "SELECT sqlite_version() AS version",
+        ))
+        .await?
+        .and_then(|row| row.try_get("", "version").ok());
+    let version = version.unwrap_or_default();
+    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
+    let found: [u32; 3] = std::array::from_fn(|_| parts.next().unwrap_or(0));
+    if found < SQLITE_AT_LEAST {
+        return Err(StoreError::Schema(format!(
+            "SQLite 3.51.3 or later is needed, this is {version}"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_named_by_a_sqlite_path_or_a_postgres_url() {
+        let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(path.into()));
+        assert_eq!("sqlite:///var/lib/a.db".parse(), sqlite("/var/lib/a.db"));
+        assert_eq!("sqlite://a.db".parse(), sqlite("a.db"));
+        for wrong in [
+            "",
+            "a.db",
+            "sqlite://",
+            "sqlite://:memory:",
+            "mysql://h/d",
+            "postgres:/h",
+            "sqlite://a?b=1",
+        ] {
+            assert_eq!(wrong.parse::<DatabaseUrl>(), Err(DatabaseUrlError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_not_shown() {
+        let url: DatabaseUrl = "postgres://me:hunter2@db.internal:5433/pay?sslmode=require"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            format!("{url} {url:?}"),
+            "postgres://db.internal/pay postgres://db.internal/pay"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! Where SQLite and PostgreSQL differ: column types, and how rows are handed to a statement.
+
+use sea_orm::DbBackend;
+
+/// Which kind of database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// The embedded default.
+    Sqlite,
+    /// The one that several nodes can share.
+    Postgres,
+}
+
+impl Dialect {
+    /// The same in the database library's words.
+    #[must_use]
+    pub const fn backend(self) -> DbBackend {
+        match self {
+            Self::Sqlite => DbBackend::Sqlite,
+            Self::Postgres => DbBackend::Postgres,
+        }
+    }
+
+    /// Writes a statement of the schema in this dialect: `{id}` and `{bytes}` are column types, `{int}` a
+    /// 64-bit number, and `{clustered}` ends a table that lies in the order of its primary key where that is
+    /// to be had.
+    #[must_use]
+    pub fn schema(self, sql: &str) -> String {
+        let (id, bytes, int, clustered) = match self {
+            Self::Sqlite => ("BLOB", "BLOB", "INTEGER", "STRICT, WITHOUT ROWID"),
+            Self::Postgres => ("uuid", "bytea", "bigint", ""),
+        };
+        let sql = sql
+            .replace("{id}", id)
+            .replace("{bytes}", bytes)
+            .replace("{int}", int);
+        let strict = if self == Self::Sqlite { "STRICT" } else { "" };
+        sql.replace("{clustered}", clustered).replace("{strict}", strict)
+    }
+
+    /// Locks the rows that a query reads until the transaction ends. SQLite's write transactions run one at
+    /// a time and need none.
+    #[must_use]
+    pub const fn for_update_of(self, table: &'static str) -> LockClause {
+        LockClause {
+            dialect: self,
+            table,
+            skip: false,
+        }
+    }
+
+    /// The same, passing over rows that another transaction has locked.
+    #[must_use]
+    pub const fn for_update_skip_locked(self, table: &'static str) -> LockClause {
+        LockClause {
+            dialect: self,
+            table,
+            skip: true,
+        }
+    }
+}
+
+/// The clause at the end of a query that locks what it reads.
+#[derive(Debug, Clone, Copy)]
+pub struct LockClause {
+    dialect: Dialect,
+    table: &'static str,
+    skip: bool,
+}
+
+impl std::fmt::Display for LockClause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.dialect {
+            Dialect::Sqlite => Ok(()),
+            Dialect::Postgres => {
+                write!(
+                    f,
+                    " FOR UPDATE OF {}{}",
+                    self.table,
+                    if self.skip { " SKIP LOCKED" } else { "" }
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The schema, forward only, the same steps on both databases.
+//!
+//! A step runs in a transaction with its own record, so a kill leaves it done or not done. Nodes that start
+//! together take turns by a lock. The schema of one version serves the program of the version before.
+
+use std::fs::File;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+use super::connect::StoreRole;
+use super::{Dialect, Store, StoreError};
+
+mod m0001_spine;
+
+/// An arbitrary number that only this program's migrations lock.
+const ADVISORY_LOCK: i64 = 0x5e4d_9407;
+
+#[derive(Debug)]
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_spine::Migration)]
+    }
+}
+
+/// What the tables are, compared with what this program knows.
+enum Schema {
+    Absent,
+    Older,
+    Current,
+    Newer,
+}
+
+/// Brings the tables up to date, or tells what to do where the role may not.
+pub(super) async fn prepare(store: &Store, role: StoreRole) -> Result<(), StoreError> {
+    if matches!(schema(store).await?, Schema::Current) {
+        return Ok(());
+    }
+    let turn = Turn::take(store).await?;
+    match schema(store).await? {
+        Schema::Current => {}
+        Schema::Older if !role.may_migrate() => return Err(too_old()),
+        Schema::Newer => return Err(too_new()),
+        Schema::Absent | Schema::Older => Migrator::up(&store.writer, None).await?,
+    }
+    turn.end().await
+}
+
+/// Whether the tables are those of this program.
+///
+/// # Errors
+/// [`StoreError::Schema`] where they are older or newer.
+pub async fn check(store: &Store) -> Result<(), StoreError> {
+    match schema(store).await? {
+        Schema::Current => Ok(()),
+        Schema::Absent | Schema::Older => Err(too_old()),
+        Schema::Newer => Err(too_new()),
+    }
+}
+
+fn too_old() -> StoreError {
+    StoreError::Schema("the store was made by an earlier version; run `sendpromptly migrate`".to_owned())
+}
+
+fn too_new() -> StoreError {
+    StoreError::Schema("the store was made by a later version; run that version of sendpromptly".to_owned())
+}
+
+async fn schema(store: &Store) -> Result<Schema, StoreError> {
+    let exists = match store.dialect {
+        Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
+        Dialect::Postgres => "SELECT 1 FROM pg_class WHERE oid = to_regclass('seaql_migrations')",
+    };
+    let backend = store.dialect.backend();
+    if store
+        .reader
+        .query_one_raw(Statement::from_string(backend, exists))
+        .await?
+        .is_none()
+    {
+        return Ok(Schema::Absent);
+    }
+    let applied = store
+        .reader
+        .query_all_raw(Statement::from_string(
+            backend,
+            "SELECT version FROM seaql_migrations",
+        ))
+        .await?
+        .iter()
+        .map(|row| row.try_get::<String>("", "version"))
+        .collect::<Result<Vec<_>, _>>()?;
+    let known: Vec<_> = Migrator::migrations()
+        .iter()
+        .map(|step| step.name().to_owned())
+        .collect();
+    Ok(if applied.iter().any(|step| !known.contains(step)) {
+        Schema::Newer
+    } else if known.iter().any(|step| !applied.contains(step)) {
+        Schema::Older
+    } else {
+        Schema::Current
+    })
+}
+
+/// The right to migrate, which one process has at a time.
+enum Turn {
+    File(File),
+    Transaction(Box<DatabaseTransaction>),
+}
+
+impl Turn {
+    async fn take(store: &Store) -> Result<Self, StoreError> {
+        match store.dialect {
+            Dialect::Sqlite => lock_file(store).await.map(Self::File),
+            Dialect::Postgres => {
+                let transaction = store.begin().await?;
+                let lock = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
+                transaction
+                    .execute_raw(Statement::from_string(store.dialect.backend(), lock))
+                    .await?;
+                Ok(Self::Transaction(Box::new(transaction)))
+            }
+        }
+    }
+
+    async fn end(self) -> Result<(), StoreError> {
+        match self {
+            Self::File(file) => {
+                drop(file);
+                Ok(())
+            }
+            Self::Transaction(transaction) => Ok(transaction.commit().await?),
+        }
+    }
+}
+
+/// Locks a file beside the SQLite file, whose own lock the steps themselves need.
+async fn lock_file(store: &Store) -> Result<File, StoreError> {
+    let row = store
+        .reader
+        .query_one_raw(Statement::from_string(
+            store.dialect.backend(),
+            "SELECT file FROM pragma_database_list WHERE name = 'main'",
+        ))
+        .await?;
+    let path: String = row
+        .ok_or_else(|| StoreError::Internal("SQLite names no file".to_owned()))?
+        .try_get("", "file")?;
+    let path = std::path::PathBuf::from(path).with_extension("migrate.lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    });
+    match locked.await {
+        Ok(Ok(file)) => Ok(file),
+        Ok(Err(error)) => Err(StoreError::Unavailable(format!(
+            "cannot lock for migration: {error}"
+        ))),
+        Err(error) => Err(StoreError::Internal(error.to_string())),
+    }
+}
