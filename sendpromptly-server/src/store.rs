@@ -10,6 +10,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+pub mod cases;
 mod connect;
 pub mod dialect;
 mod error;
