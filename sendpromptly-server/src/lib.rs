@@ -1,0 +1,3 @@
+//! The parts of the `sendpromptly` program.
+
+pub mod callback;
