@@ -3,6 +3,7 @@
 mod endpoint;
 mod environment;
 mod guard;
+mod logs;
 mod tls;
 
 use std::time::SystemTime;

@@ -193,8 +193,8 @@ async fn an_endpoint_that_does_not_speak_tls_is_a_tls_error() {
     plain.await.unwrap();
 }
 
-#[tokio::test]
-async fn speaks_http_2_where_the_endpoint_offers_it() {
+/// Calls an endpoint that speaks HTTP/2 and answers with the version and the URL that it saw.
+pub(super) async fn call_over_http_2(path: &str) -> (u16, CallOutcome) {
     let authority = Authority::new();
     let acceptor = authority.certify(HOST).acceptor("h2");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -208,13 +208,19 @@ async fn speaks_http_2_where_the_endpoint_offers_it() {
                 Ok::<_, Infallible>(hyper::Response::new(seen))
             });
         // Ends once the client has hung up.
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(stream, answer)
-            .await
+            .await;
     });
-    let outcome = post(authority.trusted(), &url(port)).await;
+    let outcome = post(authority.trusted(), &format!("https://{HOST}:{port}/{path}")).await;
+    served.await.unwrap();
+    (port, outcome)
+}
+
+#[tokio::test]
+async fn speaks_http_2_where_the_endpoint_offers_it() {
+    let (port, outcome) = call_over_http_2("repair").await;
     let (status, _, head) = answer(&outcome);
     assert_eq!(status, 200);
     assert_eq!(head, format!("HTTP/2.0 {}", url(port)).as_bytes());
-    let _ = served.await.unwrap();
 }
