@@ -2,8 +2,10 @@
 
 pub mod audit;
 pub mod case;
+pub mod dedupe;
 pub mod event;
 pub mod id;
 pub mod incident;
 pub mod replay;
+pub mod request;
 pub mod time;
