@@ -1,2 +1,104 @@
 //! Group commit: receipts and results wait in a bounded queue; a committer writes whatever waits in one
 //! transaction, and answers each caller after the commit.
+//!
+//! No timer is involved: a lone request is committed at once, and a batch forms while the one before it
+//! commits. Two committers, or two nodes, never need a lock in memory; the database's unique keys settle
+//! their races.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::store::Store;
+
+mod answer;
+mod committer;
+mod receipts;
+mod request;
+mod results;
+mod round;
+#[cfg(test)]
+mod tests;
+
+pub use request::{Accepted, IngestError, IngestRequest, Signal};
+
+/// Requests that may wait. One more is refused as unavailable, for memory is bounded.
+const QUEUE: usize = 2_048;
+
+/// How long a caller waits for the store.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A request and who waits for its outcome.
+#[derive(Debug)]
+struct Job {
+    request: IngestRequest,
+    reply: oneshot::Sender<request::Outcome>,
+}
+
+impl Job {
+    /// Tells the caller, unless it has gone.
+    fn answer(self, outcome: request::Outcome) {
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Where the API leaves receipts and results.
+#[derive(Debug, Clone)]
+pub struct Ingest {
+    queue: mpsc::Sender<Job>,
+}
+
+/// The committers of an [`Ingest`].
+#[derive(Debug)]
+pub struct Committers {
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Ingest {
+    /// Starts so many committers on this store.
+    #[must_use]
+    pub fn start(store: &Store, committers: usize) -> (Self, Committers) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Mutex::new(receiver));
+        let tasks = (0..committers.max(1))
+            .map(|_| tokio::spawn(keep_running(store.clone(), queue.clone())))
+            .collect();
+        (Self { queue: sender }, Committers { tasks })
+    }
+
+    /// Commits a request, and gives its answer once it is durable.
+    ///
+    /// # Errors
+    /// [`IngestError`] where it is refused, or not known to be accepted.
+    pub async fn submit(&self, mut request: IngestRequest) -> Result<Accepted, IngestError> {
+        if let Signal::Receipt(receipt) = &mut request.signal {
+            receipt.payload = None; // nothing keeps it, so it must not wait in memory
+        }
+        let (reply, outcome) = oneshot::channel();
+        self.queue
+            .try_send(Job { request, reply })
+            .map_err(|_| IngestError::Unavailable)?;
+        match tokio::time::timeout(PATIENCE, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(IngestError::Unavailable),
+        }
+    }
+}
+
+impl Committers {
+    /// Waits until what was accepted into the queue is committed. Every [`Ingest`] must be dropped before.
+    pub async fn finish(self) {
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+/// A panic ends one batch, not the committer: its callers are told that the outcome is unknown.
+async fn keep_running(store: Store, queue: committer::Queue) {
+    while let Err(error) = tokio::spawn(committer::run(store.clone(), queue.clone())).await {
+        tracing::error!(%error, "a committer failed and starts again");
+    }
+}

@@ -10,11 +10,15 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 
+pub mod api_keys;
 pub mod cases;
 mod connect;
 pub mod dialect;
 mod error;
+pub mod idempotency;
 pub mod migrations;
+pub mod receipts;
+pub mod results;
 pub mod rows;
 
 pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};

@@ -353,3 +353,18 @@ fn replay_updates(changes: &[CaseChange]) -> Sql {
         replay_rows(changed),
     )
 }
+
+impl Store {
+    /// Stores these changes and whatever else belongs to them.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause; the transaction is then undone.
+    pub async fn write_cases(
+        &self,
+        tx: &DatabaseTransaction,
+        changes: &[CaseChange],
+        more: Vec<Sql>,
+    ) -> Result<(), StoreError> {
+        rows::write_together(tx, writes(changes).into_iter().chain(more)).await
+    }
+}

@@ -1,0 +1,259 @@
+//! A committer: takes whatever waits, writes it in as few transactions as it can, answers after the commit.
+//!
+//! It is optimistic. Most requests are new, so a batch is first written as if all were; a unique key that is
+//! taken undoes the whole write, and the batch looks up what is stored before it writes again. After a batch
+//! that met something known, the next one looks first. A write whose outcome is unknown, for the connection
+//! broke, is settled by the same look-up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sendpromptly_core::dedupe::{KeyVerdict, key_verdict};
+use sendpromptly_core::time::Timestamp;
+use tokio::sync::{Mutex, mpsc};
+
+use super::request::{Accepted, IngestError, IngestRequest, Outcome, Signal};
+use super::results::{self, Fates};
+use super::round::Round;
+use super::{Job, receipts};
+use crate::store::idempotency::{self, KeyName, Remembered};
+use crate::store::receipts::{KnownEvent, ProviderEventName};
+use crate::store::{Store, StoreError};
+
+/// As good for throughput as larger batches, and quicker to answer.
+const BATCH: usize = 64;
+
+/// Each try that fails shows that somebody else got on, so this many in a row means a store in trouble.
+const TRIES: usize = 5;
+
+/// The queue that all committers take from.
+pub(super) type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
+
+/// Runs until the queue is closed and empty.
+pub(super) async fn run(store: Store, queue: Queue) {
+    let mut committer = Committer {
+        store,
+        look_first: [false; 2],
+    };
+    let mut batch = Vec::with_capacity(BATCH);
+    while queue.lock().await.recv_many(&mut batch, BATCH).await > 0 {
+        let mut waiting = std::mem::take(&mut batch);
+        while !waiting.is_empty() {
+            let round = Round::of(waiting);
+            let outcomes = committer.settle(&round.leaders).await;
+            waiting = round.answer(outcomes);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Receipts,
+    Results,
+}
+
+/// What is stored about a group of requests.
+#[derive(Default)]
+struct Look {
+    remembered: HashMap<KeyName, Remembered>,
+    events: HashMap<ProviderEventName, KnownEvent>,
+}
+
+/// A request's place in its batch.
+type Place = usize;
+
+struct Committer {
+    store: Store,
+    /// For each kind, whether the batch before met something known.
+    look_first: [bool; 2],
+}
+
+impl Committer {
+    /// What becomes of each job, in order. Their keys differ. Receipts go before results, so that a result
+    /// finds the event of a receipt that came just before it.
+    async fn settle(&mut self, jobs: &[Job]) -> Vec<Outcome> {
+        let mut outcomes: Vec<Outcome> = vec![Err(IngestError::Unavailable); jobs.len()];
+        for kind in [Kind::Receipts, Kind::Results] {
+            let places: Vec<Place> = (0..jobs.len())
+                .filter(|place| kind.is_of(&jobs[*place]))
+                .collect();
+            let mut groups = if places.is_empty() {
+                Vec::new()
+            } else {
+                vec![places]
+            };
+            while let Some(group) = groups.pop() {
+                match self.settle_group(kind, jobs, &group, &mut outcomes).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_passing() => {
+                        tracing::warn!(%error, requests = group.len(), "a batch was not committed");
+                    }
+                    // One bad row must not refuse its neighbours.
+                    Err(_) if group.len() > 1 => groups.extend(group.into_iter().map(|place| vec![place])),
+                    Err(error) => {
+                        tracing::error!(%error, "a request was not committed");
+                        outcomes[group[0]] = Err(IngestError::Internal);
+                    }
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn settle_group(
+        &mut self,
+        kind: Kind,
+        jobs: &[Job],
+        group: &[Place],
+        outcomes: &mut [Outcome],
+    ) -> Result<(), StoreError> {
+        let mut open = group.to_vec();
+        let mut look_first = self.look_first[kind as usize];
+        let mut last = None;
+        for _ in 0..TRIES {
+            let look = if look_first {
+                self.look(kind, jobs, &open).await?
+            } else {
+                Look::default()
+            };
+            self.look_first[kind as usize] = !(look.remembered.is_empty() && look.events.is_empty());
+            let expired = settle_remembered(&look, jobs, &mut open, outcomes);
+            if open.is_empty() {
+                return Ok(());
+            }
+            if !expired.is_empty() {
+                let now = jobs[open[0]].request.received_at;
+                self.store
+                    .commit_together(vec![idempotency::drop_expired(expired, now)])
+                    .await?;
+            }
+            match self.write(kind, jobs, &open, &look).await {
+                Ok(fates) => {
+                    for (place, fate) in open.into_iter().zip(fates) {
+                        outcomes[place] = fate.map(|answer| Accepted {
+                            body: Bytes::from(answer),
+                            replayed: false,
+                        });
+                    }
+                    return Ok(());
+                }
+                Err(error @ (StoreError::Taken(_) | StoreError::Again(_) | StoreError::Broken(_))) => {
+                    tracing::debug!(%error, "a batch looks at what is stored and goes again");
+                    last = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+            look_first = true;
+        }
+        Err(last.unwrap_or_else(|| StoreError::Unavailable("no try was made".to_owned())))
+    }
+
+    async fn look(&self, kind: Kind, jobs: &[Job], places: &[Place]) -> Result<Look, StoreError> {
+        let keys = places.iter().map(|place| jobs[*place].request.key_name());
+        let remembered = self.store.remembered(keys).await?;
+        let events = match kind {
+            Kind::Results => HashMap::new(),
+            Kind::Receipts => {
+                let unknown = places.iter().map(|place| &jobs[*place].request);
+                let unknown = unknown.filter(|request| !remembered.contains_key(&request.key_name()));
+                let names: Vec<_> = unknown
+                    .filter_map(|request| Some(receipts::event_name(request, as_receipt(request)?)))
+                    .collect();
+                if names.is_empty() {
+                    HashMap::new()
+                } else {
+                    self.store.known_events(names).await?
+                }
+            }
+        };
+        Ok(Look { remembered, events })
+    }
+
+    async fn write(
+        &self,
+        kind: Kind,
+        jobs: &[Job],
+        places: &[Place],
+        look: &Look,
+    ) -> Result<Fates, StoreError> {
+        let requests = places.iter().map(|place| &jobs[*place].request);
+        match kind {
+            Kind::Receipts => {
+                let requests: Vec<_> = requests
+                    .filter_map(|request| Some((request, as_receipt(request)?)))
+                    .collect();
+                let plan = receipts::plan(&requests, &look.events);
+                self.store.commit_together(plan.writes).await?;
+                Ok(plan.answers.into_iter().map(Ok).collect())
+            }
+            Kind::Results => {
+                let requests: Vec<_> = requests
+                    .filter_map(|request| Some((request, as_result(request)?)))
+                    .collect();
+                results::commit(&self.store, &requests).await
+            }
+        }
+    }
+}
+
+/// Answers the requests whose keys are remembered and leaves the others in `open`; gives the keys whose
+/// answers are too old to count.
+fn settle_remembered(
+    look: &Look,
+    jobs: &[Job],
+    open: &mut Vec<Place>,
+    outcomes: &mut [Outcome],
+) -> Vec<KeyName> {
+    let mut expired = Vec::new();
+    open.retain(|&place| {
+        let request = &jobs[place].request;
+        let Some(remembered) = look.remembered.get(&request.key_name()) else {
+            return true;
+        };
+        match verdict(remembered, request, request.received_at) {
+            KeyVerdict::Fresh => {
+                expired.push(request.key_name());
+                return true;
+            }
+            KeyVerdict::Conflict => outcomes[place] = Err(IngestError::Conflict),
+            KeyVerdict::Repeat => {
+                let body = Bytes::copy_from_slice(remembered.answer.as_bytes());
+                outcomes[place] = Ok(Accepted { body, replayed: true });
+            }
+        }
+        false
+    });
+    expired
+}
+
+fn verdict(remembered: &Remembered, request: &IngestRequest, now: Timestamp) -> KeyVerdict {
+    key_verdict(
+        Some((&remembered.fingerprint, remembered.created_at)),
+        &request.fingerprint,
+        now,
+    )
+}
+
+impl Kind {
+    const fn is_of(self, job: &Job) -> bool {
+        matches!(
+            (self, &job.request.signal),
+            (Self::Receipts, Signal::Receipt(_)) | (Self::Results, Signal::Result(_))
+        )
+    }
+}
+
+const fn as_receipt(request: &IngestRequest) -> Option<&sendpromptly_core::request::Receipt> {
+    match &request.signal {
+        Signal::Receipt(receipt) => Some(receipt),
+        Signal::Result(_) => None,
+    }
+}
+
+const fn as_result(request: &IngestRequest) -> Option<&sendpromptly_core::request::ResultReport> {
+    match &request.signal {
+        Signal::Result(report) => Some(report),
+        Signal::Receipt(_) => None,
+    }
+}

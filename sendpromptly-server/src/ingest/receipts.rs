@@ -1,0 +1,126 @@
+//! Receipts of one batch: look, decide, and write all or nothing.
+
+use std::collections::HashMap;
+
+use sendpromptly_core::dedupe::{self, ReceiptFacts};
+use sendpromptly_core::id::EventId;
+use sendpromptly_core::request::Receipt;
+
+use super::answer;
+use super::request::IngestRequest;
+use crate::platform::entropy;
+use crate::store::idempotency::{self, NewAnswer};
+use crate::store::receipts::{self, KnownEvent, NewEvent, ProviderEventName};
+use crate::store::rows::Sql;
+
+/// What a batch of receipts writes, and the answer to each, in order.
+#[derive(Debug)]
+pub(super) struct ReceiptPlan {
+    pub(super) writes: Vec<Sql>,
+    pub(super) answers: Vec<String>,
+}
+
+/// The name under which an event is unique.
+pub(super) fn event_name(request: &IngestRequest, receipt: &Receipt) -> ProviderEventName {
+    let digest = dedupe::digest(&receipt.provider_event_id);
+    (request.project.project, digest, receipt.provider)
+}
+
+/// Decides on receipts whose keys are free, given the events that are known.
+pub(super) fn plan(
+    requests: &[(&IngestRequest, &Receipt)],
+    known: &HashMap<ProviderEventName, KnownEvent>,
+) -> ReceiptPlan {
+    let mut new: Vec<NewEvent<'_>> = Vec::with_capacity(requests.len());
+    let mut made_here: HashMap<ProviderEventName, usize> = HashMap::with_capacity(requests.len());
+    let mut differences: HashMap<EventId, (&IngestRequest, String)> = HashMap::new();
+    let mut answers = Vec::with_capacity(requests.len());
+
+    for &(request, receipt) in requests {
+        let name = event_name(request, receipt);
+        if let Some(first) = known.get(&name) {
+            let differs = differs(first, receipt);
+            if !differs.is_empty() {
+                differences.insert(first.id, (request, differs.join(",")));
+            }
+            answers.push(answer::receipt(first.id, first.timeout_at, Some(&differs)));
+        } else if let Some(&index) = made_here.get(&name) {
+            let first = &mut new[index];
+            let differs = differs(&first.known, receipt);
+            if !differs.is_empty() {
+                first.differs = Some(differs.join(","));
+            }
+            answers.push(answer::receipt(
+                first.known.id,
+                first.known.timeout_at,
+                Some(&differs),
+            ));
+        } else {
+            let event = new_event(request, receipt, name);
+            answers.push(answer::receipt(event.known.id, event.known.timeout_at, None));
+            made_here.insert(name, new.len());
+            new.push(event);
+        }
+    }
+    // In the order of their unique keys, so that two batches wait for each other in one direction only.
+    new.sort_unstable_by_key(|event| event.name);
+
+    let differences = differences
+        .iter()
+        .map(|(event, (request, differs))| (request.project.project, *event, differs.as_str()));
+    let writes = vec![
+        receipts::insert(&new),
+        remember(requests.iter().map(|(request, _)| *request), &answers),
+        receipts::note_differences(differences),
+    ];
+    ReceiptPlan { writes, answers }
+}
+
+/// Remembers the answers to these requests, in the order of their keys.
+pub(super) fn remember<'a>(requests: impl Iterator<Item = &'a IngestRequest>, answers: &'a [String]) -> Sql {
+    let mut rows: Vec<_> = requests
+        .zip(answers)
+        .map(|(request, answer)| NewAnswer {
+            key: request.key_name(),
+            fingerprint: &request.fingerprint,
+            answer,
+            created_at: request.received_at,
+        })
+        .collect();
+    rows.sort_unstable_by_key(|row| row.key);
+    idempotency::remember(rows)
+}
+
+fn new_event<'a>(request: &IngestRequest, receipt: &'a Receipt, name: ProviderEventName) -> NewEvent<'a> {
+    let minutes = receipt.timeout_minutes.unwrap_or(request.project.timeout_minutes);
+    NewEvent {
+        name,
+        known: KnownEvent {
+            id: EventId::new(request.received_at, entropy::bytes()),
+            timeout_at: request.received_at.plus_minutes(minutes),
+            event_type: receipt.event_type.clone(),
+            effect_type: receipt.effect_type,
+            internal_reference: receipt.internal_reference.clone(),
+        },
+        provider_event_id: &receipt.provider_event_id,
+        shop_domain: receipt.shop_domain.as_deref(),
+        occurred_at: receipt.occurred_at,
+        received_at: request.received_at,
+        differs: None,
+    }
+}
+
+fn differs(first: &KnownEvent, again: &Receipt) -> Vec<&'static str> {
+    dedupe::differs(
+        &ReceiptFacts {
+            event_type: &first.event_type,
+            effect_type: first.effect_type,
+            internal_reference: &first.internal_reference,
+        },
+        &ReceiptFacts {
+            event_type: &again.event_type,
+            effect_type: again.effect_type,
+            internal_reference: &again.internal_reference,
+        },
+    )
+}

@@ -1,0 +1,281 @@
+//! What a committer promises, on a SQLite file, and on PostgreSQL where `SENDPROMPTLY_TEST_POSTGRES` names a
+//! database to use (the black-box tests run the same promises on both).
+
+use std::time::Duration;
+
+use sendpromptly_core::dedupe::{Endpoint, Fingerprint};
+use sendpromptly_core::event::{EffectType, Provider};
+use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
+use sendpromptly_core::replay::Effect;
+use sendpromptly_core::request::{IdempotencyKey, Receipt, ResultReport};
+use sendpromptly_core::time::Timestamp;
+
+use super::*;
+use crate::platform::entropy;
+use crate::store::api_keys::KeyHolder;
+use crate::store::{DatabaseUrl, StoreRole};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+struct Fixture {
+    ingest: Ingest,
+    store: Store,
+    project: KeyHolder,
+    _directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn set_up() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = match std::env::var("SENDPROMPTLY_TEST_POSTGRES") {
+            Ok(url) => url.parse().unwrap(),
+            Err(_) => DatabaseUrl::Sqlite(directory.path().join("test.db")),
+        };
+        let store = Store::open(&url, StoreRole::Serve, 8).await.unwrap();
+        let (ingest, _) = Ingest::start(&store, 2);
+        let project = KeyHolder {
+            key_id: KeyId::new(NOW, entropy::bytes()),
+            project: ProjectId::new(NOW, entropy::bytes()),
+            organization: OrganizationId::new(NOW, entropy::bytes()),
+            timeout_minutes: 30,
+        };
+        Self {
+            ingest,
+            store,
+            project,
+            _directory: directory,
+        }
+    }
+
+    async fn send(&self, key: &str, signal: Signal) -> Result<Accepted, IngestError> {
+        self.send_at(key, signal, NOW).await
+    }
+
+    async fn send_at(&self, key: &str, signal: Signal, now: Timestamp) -> Result<Accepted, IngestError> {
+        let endpoint = match &signal {
+            Signal::Receipt(_) => Endpoint::Receipt,
+            Signal::Result(_) => Endpoint::Result,
+        };
+        let fingerprint = Fingerprint::of(endpoint, format!("{signal:?}").as_bytes());
+        let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
+        let project = self.project;
+        let request = IngestRequest {
+            project,
+            origin_address: None,
+            key,
+            fingerprint,
+            received_at: now,
+            signal,
+        };
+        self.ingest.submit(request).await
+    }
+}
+
+fn receipt(provider_event_id: &str) -> Signal {
+    Signal::Receipt(Receipt {
+        provider: Provider::Stripe,
+        provider_event_id: provider_event_id.to_owned(),
+        event_type: "invoice.paid".to_owned(),
+        effect_type: EffectType::AccessUnlock,
+        internal_reference: "customer-7".to_owned(),
+        occurred_at: NOW,
+        shop_domain: None,
+        timeout_minutes: None,
+        payload: None,
+    })
+}
+
+fn result(provider_event_id: &str, effect: Effect) -> Signal {
+    Signal::Result(ResultReport {
+        event_id: None,
+        provider_event_id: Some(provider_event_id.to_owned()),
+        stripe_event_id: None,
+        provider: None,
+        effect,
+        error_code: None,
+        error_message: None,
+        replay_id: None,
+    })
+}
+
+fn text(accepted: &Accepted) -> &str {
+    std::str::from_utf8(&accepted.body).unwrap()
+}
+
+fn event_id(accepted: &Accepted) -> &str {
+    let start = text(accepted).find("evt_").unwrap();
+    &text(accepted)[start..start + 36]
+}
+
+#[tokio::test]
+async fn a_second_receipt_of_one_event_is_a_duplicate_with_the_first_ones_times() {
+    let fixture = Fixture::set_up().await;
+    let first = fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let later = NOW.plus(Duration::from_secs(60));
+    let again = fixture.send_at("k2", receipt("evt_1"), later).await.unwrap();
+    assert_eq!(
+        text(&again),
+        text(&first).replace("\"duplicate\":false", "\"duplicate\":true")
+    );
+    assert!(!first.replayed && !again.replayed);
+}
+
+#[tokio::test]
+async fn the_same_request_under_the_same_key_gets_the_first_answer_and_another_conflicts() {
+    let fixture = Fixture::set_up().await;
+    let first = fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let repeat = fixture.send("k1", receipt("evt_1")).await.unwrap();
+    assert_eq!((&repeat.body, repeat.replayed), (&first.body, true));
+    assert_eq!(
+        fixture.send("k1", receipt("evt_2")).await,
+        Err(IngestError::Conflict)
+    );
+    assert_eq!(
+        fixture.send("k1", result("evt_1", Effect::Success)).await,
+        Err(IngestError::Conflict)
+    );
+    let unknown = fixture.send("k2", result("evt_2", Effect::Success)).await;
+    assert_eq!(
+        unknown,
+        Err(IngestError::EventNotFound),
+        "the conflict stored no event"
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_free_again_after_24_hours() {
+    let fixture = Fixture::set_up().await;
+    fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let almost = NOW.plus(Duration::from_secs(24 * 3_600) - Duration::from_millis(1));
+    assert_eq!(
+        fixture.send_at("k1", receipt("evt_2"), almost).await,
+        Err(IngestError::Conflict)
+    );
+    let over = NOW.plus(Duration::from_secs(24 * 3_600));
+    assert!(
+        !bench
+            .send_at("k1", receipt("evt_2"), over)
+            .await
+            .unwrap()
+            .replayed
+    );
+    assert_eq!(
+        fixture.send_at("k1", receipt("evt_1"), over).await,
+        Err(IngestError::Conflict)
+    );
+}
+
+#[tokio::test]
+async fn a_refused_request_leaves_its_key_free() {
+    let fixture = Fixture::set_up().await;
+    assert_eq!(
+        fixture.send("k1", result("evt_1", Effect::Failed)).await,
+        Err(IngestError::EventNotFound)
+    );
+    assert!(!fixture.send("k1", receipt("evt_1")).await.unwrap().replayed);
+}
+
+#[tokio::test]
+async fn a_thousand_requests_at_once_under_one_key_store_one_event() {
+    let fixture = Fixture::set_up().await;
+    let answers = futures_all((0..1_000).map(|_| fixture.send("k1", receipt("evt_1")))).await;
+    let fresh = answers
+        .iter()
+        .filter(|answer| !answer.as_ref().unwrap().replayed)
+        .count();
+    assert_eq!(fresh, 1);
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.as_ref().unwrap().body == answers[0].as_ref().unwrap().body)
+    );
+}
+
+#[tokio::test]
+async fn receipts_of_one_event_at_once_under_many_keys_agree_on_its_id() {
+    let fixture = Fixture::set_up().await;
+    let keys: Vec<String> = (0..200).map(|number| format!("k{number}")).collect();
+    let answers = futures_all(keys.iter().map(|key| fixture.send(key, receipt("evt_1")))).await;
+    let first = event_id(answers[0].as_ref().unwrap()).to_owned();
+    assert!(
+        answers
+            .iter()
+            .all(|answer| event_id(answer.as_ref().unwrap()) == first)
+    );
+    let new = answers
+        .iter()
+        .filter(|answer| text(answer.as_ref().unwrap()).contains("\"duplicate\":false"));
+    assert_eq!(new.count(), 1);
+}
+
+#[tokio::test]
+async fn a_success_is_final_and_a_failure_opens_one_incident() {
+    let fixture = Fixture::set_up().await;
+    fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let failed = fixture.send("k2", result("evt_1", Effect::Failed)).await.unwrap();
+    assert!(text(&failed).contains("\"status\":\"failed\",\"incident_id\":\"inc_"));
+    let succeeded = fixture.send("k3", result("evt_1", Effect::Success)).await.unwrap();
+    assert_eq!(
+        text(&succeeded),
+        text(&failed).replace("\"failed\"", "\"succeeded\"")
+    );
+    let late = fixture.send("k4", result("evt_1", Effect::Failed)).await.unwrap();
+    assert_eq!(late.body, succeeded.body);
+}
+
+#[tokio::test]
+async fn results_at_once_for_one_event_open_one_incident() {
+    let fixture = Fixture::set_up().await;
+    fixture.send("k", receipt("evt_1")).await.unwrap();
+    let keys: Vec<String> = (0..200).map(|number| format!("k{number}")).collect();
+    let answers = futures_all(
+        keys.iter()
+            .map(|key| fixture.send(key, result("evt_1", Effect::Failed))),
+    )
+    .await;
+    let first = answers[0].as_ref().unwrap();
+    assert!(text(first).contains("inc_"));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.as_ref().unwrap().body == first.body)
+    );
+}
+
+#[tokio::test]
+async fn answers_are_forgotten_after_24_hours_in_bounded_batches() {
+    let fixture = Fixture::set_up().await;
+    for number in 0..3 {
+        fixture.send(&format!("k{number}"), receipt("evt_1")).await.unwrap();
+    }
+    let over = NOW.plus(Duration::from_secs(24 * 3_600));
+    assert_eq!(
+        fixture.store.forget_answers(over.plus_millis(-1), 2).await.unwrap(),
+        0
+    );
+    assert!(fixture.store.forget_answers(over, 2).await.unwrap() == 2);
+}
+
+/// Runs all at once and gives their outcomes in order.
+async fn futures_all<F: Future<Output = Result<Accepted, IngestError>>>(
+    requests: impl Iterator<Item = F>,
+) -> Vec<Result<Accepted, IngestError>> {
+    let mut requests: Vec<_> = requests.map(Box::pin).collect();
+    let mut outcomes: Vec<Option<_>> = requests.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        for (request, outcome) in requests.iter_mut().zip(&mut outcomes) {
+            if outcome.is_none()
+                && let std::task::Poll::Ready(done) = request.as_mut().poll(context)
+            {
+                *outcome = Some(done);
+            }
+        }
+        if outcomes.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    outcomes.into_iter().flatten().collect()
+}

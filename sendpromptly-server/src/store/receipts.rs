@@ -1,0 +1,174 @@
+//! The events that receipts make.
+
+use std::collections::HashMap;
+
+use sendpromptly_core::event::{EffectType, Provider};
+use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::time::Timestamp;
+
+use super::rows::{self, Column, Kind, Rows, Sql};
+use super::{Dialect, Store, StoreError};
+
+/// Names an event as its provider does: the project, the digest of the provider's id, and the provider.
+pub type ProviderEventName = (ProjectId, [u8; 16], Provider);
+
+/// The event that a first receipt made.
+#[derive(Debug, Clone)]
+pub struct KnownEvent {
+    /// Its id.
+    pub id: EventId,
+    /// By when its result must come.
+    pub timeout_at: Timestamp,
+    /// What the first receipt said.
+    pub event_type: String,
+    /// What the first receipt said.
+    pub effect_type: EffectType,
+    /// What the first receipt said.
+    pub internal_reference: String,
+}
+
+/// An event to store.
+#[derive(Debug, Clone)]
+pub struct NewEvent<'a> {
+    /// Its name at the provider.
+    pub name: ProviderEventName,
+    /// What is stored of its receipt.
+    pub known: KnownEvent,
+    /// The provider's own id.
+    pub provider_event_id: &'a str,
+    /// The shop, for Shopify.
+    pub shop_domain: Option<&'a str>,
+    /// When it happened, as the app says.
+    pub occurred_at: Timestamp,
+    /// When the receipt was accepted.
+    pub received_at: Timestamp,
+    /// In what later receipts differed, joined by commas.
+    pub differs: Option<String>,
+}
+
+impl Store {
+    /// The events that these names have, as far as they are stored.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn known_events(
+        &self,
+        names: impl IntoIterator<Item = ProviderEventName>,
+    ) -> Result<HashMap<ProviderEventName, KnownEvent>, StoreError> {
+        const COLUMNS: &[Column] = &[
+            Column::new("project_id", Kind::Id),
+            Column::new("digest", Kind::Id),
+            Column::new("provider", Kind::Text),
+        ];
+        let mut wanted = Rows::new(COLUMNS);
+        for (project, digest, provider) in names {
+            wanted.push([project.as_bytes().into(), digest.into(), provider.as_str().into()]);
+        }
+        let query = Sql::over(
+            "SELECT e.project_id, e.provider_event_digest, e.provider, e.id, e.timeout_at, e.event_type,
+                e.effect_type, e.internal_reference
+             FROM {rows} JOIN events e ON e.project_id = r.project_id
+                AND e.provider_event_digest = r.digest AND e.provider = r.provider",
+            wanted,
+        );
+        let mut found = HashMap::new();
+        for row in query.all(&self.reader).await? {
+            let name = (
+                ProjectId::from_bytes(rows::id(&row, "project_id")?),
+                rows::id(&row, "provider_event_digest")?,
+                rows::word(&row, "provider")?,
+            );
+            let known = KnownEvent {
+                id: EventId::from_bytes(rows::id(&row, "id")?),
+                timeout_at: rows::time(&row, "timeout_at")?,
+                event_type: rows::get(&row, "event_type")?,
+                effect_type: rows::word(&row, "effect_type")?,
+                internal_reference: rows::get(&row, "internal_reference")?,
+            };
+            found.insert(name, known);
+        }
+        Ok(found)
+    }
+
+    /// Runs these statements in a transaction of their own.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause; nothing is written then, unless it is [`StoreError::Broken`], which
+    /// leaves open whether the commit took place.
+    pub async fn commit_together(&self, writes: Vec<Sql>) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Postgres {
+            // One statement is a transaction.
+            return rows::write_together(&self.writer, writes).await;
+        }
+        let tx = self.begin().await?;
+        rows::write_together(&tx, writes).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Stores these events. A name that is taken fails the whole statement.
+#[must_use]
+pub fn insert(events: &[NewEvent<'_>]) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("project_id", Kind::Id),
+        Column::new("id", Kind::Id),
+        Column::new("provider", Kind::Text),
+        Column::new("digest", Kind::Id),
+        Column::new("provider_event_id", Kind::Text),
+        Column::new("event_type", Kind::Text),
+        Column::new("effect_type", Kind::Text),
+        Column::new("internal_reference", Kind::Text),
+        Column::optional("shop_domain", Kind::Text),
+        Column::new("occurred_at", Kind::Int),
+        Column::new("received_at", Kind::Int),
+        Column::new("timeout_at", Kind::Int),
+        Column::optional("differs", Kind::Text),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for event in events {
+        let (project, digest, provider) = event.name;
+        rows.push([
+            project.as_bytes().into(),
+            event.known.id.as_bytes().into(),
+            provider.as_str().into(),
+            digest.into(),
+            event.provider_event_id.into(),
+            event.known.event_type.as_str().into(),
+            event.known.effect_type.as_str().into(),
+            event.known.internal_reference.as_str().into(),
+            event.shop_domain.into(),
+            event.occurred_at.into(),
+            event.received_at.into(),
+            event.known.timeout_at.into(),
+            event.differs.clone().into(),
+        ]);
+    }
+    Sql::over(
+        "INSERT INTO events (project_id, id, provider, provider_event_digest, provider_event_id, event_type,
+            effect_type, internal_reference, shop_domain, occurred_at, received_at, timeout_at, state,
+            sweep_at, differs)
+         SELECT r.project_id, r.id, r.provider, r.digest, r.provider_event_id, r.event_type,
+            r.effect_type, r.internal_reference, r.shop_domain, r.occurred_at, r.received_at, r.timeout_at,
+            'pending', r.timeout_at, r.differs FROM {rows}",
+        rows,
+    )
+}
+
+/// Notes in what a later receipt of a stored event differed from the first.
+#[must_use]
+pub fn note_differences<'a>(differences: impl IntoIterator<Item = (ProjectId, EventId, &'a str)>) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("project_id", Kind::Id),
+        Column::new("id", Kind::Id),
+        Column::new("differs", Kind::Text),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for (project, event, differs) in differences {
+        rows.push([project.as_bytes().into(), event.as_bytes().into(), differs.into()]);
+    }
+    Sql::over(
+        "UPDATE events SET differs = r.differs FROM {rows}
+         WHERE events.project_id = r.project_id AND events.id = r.id",
+        rows,
+    )
+}
