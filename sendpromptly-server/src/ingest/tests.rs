@@ -153,7 +153,7 @@ async fn a_key_is_free_again_after_24_hours() {
     );
     let over = NOW.plus(Duration::from_secs(24 * 3_600));
     assert!(
-        !bench
+        !fixture
             .send_at("k1", receipt("evt_2"), over)
             .await
             .unwrap()
@@ -214,7 +214,10 @@ async fn a_success_is_final_and_a_failure_opens_one_incident() {
     fixture.send("k1", receipt("evt_1")).await.unwrap();
     let failed = fixture.send("k2", result("evt_1", Effect::Failed)).await.unwrap();
     assert!(text(&failed).contains("\"status\":\"failed\",\"incident_id\":\"inc_"));
-    let succeeded = fixture.send("k3", result("evt_1", Effect::Success)).await.unwrap();
+    let succeeded = fixture
+        .send("k3", result("evt_1", Effect::Success))
+        .await
+        .unwrap();
     assert_eq!(
         text(&succeeded),
         text(&failed).replace("\"failed\"", "\"succeeded\"")
@@ -246,11 +249,18 @@ async fn results_at_once_for_one_event_open_one_incident() {
 async fn answers_are_forgotten_after_24_hours_in_bounded_batches() {
     let fixture = Fixture::set_up().await;
     for number in 0..3 {
-        fixture.send(&format!("k{number}"), receipt("evt_1")).await.unwrap();
+        fixture
+            .send(&format!("k{number}"), receipt("evt_1"))
+            .await
+            .unwrap();
     }
     let over = NOW.plus(Duration::from_secs(24 * 3_600));
     assert_eq!(
-        fixture.store.forget_answers(over.plus_millis(-1), 2).await.unwrap(),
+        fixture
+            .store
+            .forget_answers(over.plus_millis(-1), 2)
+            .await
+            .unwrap(),
         0
     );
     assert!(fixture.store.forget_answers(over, 2).await.unwrap() == 2);

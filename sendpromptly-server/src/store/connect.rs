@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// SQLite connections that read.
 const SQLITE_READERS: u32 = 4;
 
+/// Pages in the write-ahead log before they go to the file, about 32 MB: random keys touch the same pages
+/// again and again, so checkpoints that come less often write less.
+const SQLITE_CHECKPOINT_PAGES: &str = "8000";
+
 /// A connection that lay idle for longer is tried before it is used.
 const TRUST_IDLE_FOR: Duration = Duration::from_secs(1);
 
@@ -132,13 +136,19 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
         StoreRole::Migrate | StoreRole::Command => None,
     };
     let writer = connect_sqlite(path, 1, move |options| {
-        let checkpoint = if role == StoreRole::Serve { "1000" } else { "0" };
+        let checkpoint = if role == StoreRole::Serve {
+            SQLITE_CHECKPOINT_PAGES
+        } else {
+            "0"
+        };
         options
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .pragma("wal_autocheckpoint", checkpoint)
             .pragma("cache_size", "-16000")
+            // What a statement over many rows would have to undo is kept in memory, not in a file.
+            .pragma("temp_store", "memory")
             .statement_cache_capacity(256)
     })
     .await?;

@@ -1,0 +1,120 @@
+//! The load: connections that send one request after another and time each answer.
+//!
+//! The client is as thin as can be, raw HTTP/1.1 over kept connections, for it shares two cores with the
+//! server and the database. Its load is bounded in count and goes to loopback only.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// What a run of load showed.
+#[derive(Debug, Clone)]
+pub(crate) struct Figures {
+    /// Requests answered with 202, a second.
+    pub(crate) rate: f64,
+    /// The time within which 99 of 100 were answered.
+    pub(crate) p99: Duration,
+    /// The time within which half were answered.
+    pub(crate) p50: Duration,
+    /// Answers other than 202.
+    pub(crate) refused: usize,
+}
+
+/// One request: where it goes, under which key, and what it says.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) path: &'static str,
+    pub(crate) idempotency_key: String,
+    pub(crate) body: String,
+}
+
+/// Sends the requests over so many connections at once and waits for every answer.
+pub(crate) async fn run(
+    server: SocketAddr,
+    api_key: &str,
+    connections: usize,
+    requests: Vec<Request>,
+) -> io::Result<Figures> {
+    let prepared: Arc<Vec<Vec<u8>>> =
+        Arc::new(requests.iter().map(|request| on_the_wire(server, api_key, request)).collect());
+    let next = Arc::new(AtomicUsize::new(0));
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..connections)
+        .map(|_| tokio::spawn(one_connection(server, prepared.clone(), next.clone())))
+        .collect();
+    let (mut times, mut refused) = (Vec::with_capacity(prepared.len()), 0);
+    for task in tasks {
+        let (accepted, others) = task.await.map_err(io::Error::other)??;
+        times.extend(accepted);
+        refused += others;
+    }
+    let took = start.elapsed();
+    times.sort_unstable();
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+    Ok(Figures { rate: times.len() as f64 / took.as_secs_f64(), p99: at(0.99), p50: at(0.5), refused })
+}
+
+fn on_the_wire(server: SocketAddr, api_key: &str, request: &Request) -> Vec<u8> {
+    format!(
+        "POST {} HTTP/1.1\r\nHost: {server}\r\nAuthorization: Bearer {api_key}\r\nAccept: application/json\r\n\
+         Content-Type: application/json\r\nIdempotency-Key: {}\r\nContent-Length: {}\r\n\r\n{}",
+        request.path,
+        request.idempotency_key,
+        request.body.len(),
+        request.body
+    )
+    .into_bytes()
+}
+
+async fn one_connection(
+    server: SocketAddr,
+    requests: Arc<Vec<Vec<u8>>>,
+    next: Arc<AtomicUsize>,
+) -> io::Result<(Vec<Duration>, usize)> {
+    let mut stream = TcpStream::connect(server).await?;
+    stream.set_nodelay(true)?;
+    let (mut times, mut refused, mut buffer) = (Vec::new(), 0, Vec::with_capacity(4_096));
+    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let start = Instant::now();
+        stream.write_all(request).await?;
+        if read_answer(&mut stream, &mut buffer).await? == 202 {
+            times.push(start.elapsed());
+        } else {
+            refused += 1;
+        }
+    }
+    Ok((times, refused))
+}
+
+/// Reads one answer whole and gives its status.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<u16> {
+    buffer.clear();
+    let head_end = loop {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(io::Error::other("the server closed the connection"));
+        }
+        if let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+    };
+    let head = String::from_utf8_lossy(&buffer[..head_end]).to_ascii_lowercase();
+    let status = head.get(9..12).and_then(|code| code.parse().ok());
+    let length: Option<usize> = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .and_then(|value| value.trim().parse().ok());
+    let (Some(status), Some(length)) = (status, length) else {
+        return Err(io::Error::other("an answer without status or length"));
+    };
+    while buffer.len() < head_end + length {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(io::Error::other("an answer broke off"));
+        }
+    }
+    Ok(status)
+}
