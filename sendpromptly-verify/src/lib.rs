@@ -1,1 +1,3 @@
-//! Scaffold.
+//! Verify signed repair callbacks.
+
+pub mod signature;
