@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::hex;
 use crate::time::Timestamp;
 
 /// Why a text is not an id.
@@ -17,31 +18,8 @@ pub struct IdError {
 }
 
 fn parse(prefix: &'static str, text: &str) -> Result<[u8; 16], IdError> {
-    let error = IdError { prefix };
-    let digits = text
-        .strip_prefix(prefix)
-        .and_then(|rest| rest.strip_prefix('_'))
-        .ok_or_else(|| error.clone())?
-        .as_bytes();
-    if digits.len() != 32 {
-        return Err(error);
-    }
-    let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = match (hex_value(pair[0]), hex_value(pair[1])) {
-            (Some(high), Some(low)) => high << 4 | low,
-            _ => return Err(error),
-        };
-    }
-    Ok(bytes)
-}
-
-fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
+    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_'));
+    digits.and_then(hex::decode).ok_or(IdError { prefix })
 }
 
 macro_rules! ids {

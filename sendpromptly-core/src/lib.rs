@@ -2,10 +2,14 @@
 
 pub mod audit;
 pub mod case;
+pub mod credential;
 pub mod dedupe;
+pub mod envelope;
 pub mod event;
+mod hex;
 pub mod id;
 pub mod incident;
 pub mod replay;
 pub mod request;
+pub mod signing;
 pub mod time;

@@ -1,0 +1,162 @@
+//! A repair callback's body and the headers that prove it: see `docs/callbacks.md`.
+
+use std::fmt;
+
+use sendpromptly_verify::signature::SCHEME;
+use serde::Serialize;
+
+use crate::credential::SigningSecret;
+use crate::event::{EffectType, Mode, Provider};
+use crate::id::{EventId, IncidentId, ProjectId, ReplayId};
+use crate::time::Timestamp;
+
+/// What a callback tells the repair endpoint. Its JSON is made once for a replay, and every attempt sends the
+/// same bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct CallbackBody<'a> {
+    /// The order to reprocess; what the endpoint deduplicates on.
+    pub replay_id: ReplayId,
+    /// The incident.
+    pub incident_id: IncidentId,
+    /// The event.
+    pub event_id: EventId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// Whether real money is meant.
+    pub mode: Mode,
+    /// Whose event it is.
+    pub provider: Provider,
+    /// The provider's id of the event.
+    pub provider_event_id: &'a str,
+    /// The provider's type of the event.
+    pub event_type: &'a str,
+    /// The business effect to apply.
+    pub effect_type: EffectType,
+    /// The app's own reference.
+    pub internal_reference: &'a str,
+    /// When the event happened.
+    pub occurred_at: Timestamp,
+}
+
+impl CallbackBody<'_> {
+    /// The JSON text, its fields in the order of the documentation.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            replay_id: String,
+            incident_id: String,
+            event_id: String,
+            project_id: String,
+            mode: &'a str,
+            provider: &'a str,
+            provider_event_id: &'a str,
+            event_type: &'a str,
+            effect_type: &'a str,
+            internal_reference: &'a str,
+            occurred_at: String,
+        }
+        let wire = Wire {
+            replay_id: self.replay_id.to_string(),
+            incident_id: self.incident_id.to_string(),
+            event_id: self.event_id.to_string(),
+            project_id: self.project_id.to_string(),
+            mode: self.mode.as_str(),
+            provider: self.provider.as_str(),
+            provider_event_id: self.provider_event_id,
+            event_type: self.event_type,
+            effect_type: self.effect_type.as_str(),
+            internal_reference: self.internal_reference,
+            occurred_at: self.occurred_at.to_string(),
+        };
+        serde_json::to_string(&wire).unwrap_or_default() // strings always serialize
+    }
+}
+
+/// 32 lower-case hex digits, new for every attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nonce(String);
+
+impl Nonce {
+    /// The nonce that these random bytes make.
+    #[must_use]
+    pub fn from_entropy(entropy: [u8; 16]) -> Self {
+        Self(format!("{:032x}", u128::from_be_bytes(entropy)))
+    }
+
+    /// Its digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Nonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The value of the signature header: one `v1=…` for each live secret, joined by commas.
+#[must_use]
+pub fn signature_header(
+    secrets: &[SigningSecret],
+    timestamp_secs: i64,
+    nonce: &Nonce,
+    body: &[u8],
+) -> String {
+    let signatures = secrets.iter().map(|secret| {
+        format!(
+            "{SCHEME}={}",
+            secret.key().sign(timestamp_secs, nonce.as_str(), body)
+        )
+    });
+    signatures.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::ENTROPY;
+
+    #[test]
+    fn a_body_has_the_documented_fields_in_order() {
+        let body = CallbackBody {
+            replay_id: ReplayId::from_bytes([1; 16]),
+            incident_id: IncidentId::from_bytes([2; 16]),
+            event_id: EventId::from_bytes([3; 16]),
+            project_id: ProjectId::from_bytes([4; 16]),
+            mode: Mode::Live,
+            provider: Provider::Stripe,
+            provider_event_id: "evt_\"1",
+            event_type: "invoice.paid",
+            effect_type: EffectType::CreditGrant,
+            internal_reference: "ü",
+            occurred_at: Timestamp::from_millis(0),
+        };
+        let hex = |byte: &str| byte.repeat(16);
+        assert_eq!(
+            body.to_json(),
+            format!(
+                r#"{{"replay_id":"rpl_{}","incident_id":"inc_{}","event_id":"evt_{}","project_id":"prj_{}","mode":"live","provider":"stripe","provider_event_id":"evt_\"1","event_type":"invoice.paid","effect_type":"credit_grant","internal_reference":"ü","occurred_at":"1970-01-01T00:00:00.000Z"}}"#,
+                hex("01"),
+                hex("02"),
+                hex("03"),
+                hex("04")
+            )
+        );
+    }
+
+    #[test]
+    fn each_live_secret_signs() {
+        let secrets = [1, 2].map(|byte| SigningSecret::generate([byte; ENTROPY]));
+        let nonce = Nonce::from_entropy([0xab; 16]);
+        let header = signature_header(&secrets, 1_769_851_800, &nonce, b"{}");
+        let parts: Vec<_> = header.split(',').collect();
+        assert_eq!(parts.len(), 2);
+        for (part, secret) in parts.iter().zip(&secrets) {
+            let signature = secret.key().sign(1_769_851_800, &"ab".repeat(16), b"{}");
+            assert_eq!(*part, format!("v1={signature}"));
+        }
+    }
+}
