@@ -154,9 +154,8 @@ fn prefixed(parts: &[&[u8]]) -> Vec<u8> {
 
 fn encrypt(key: &[u8; 32], nonce: [u8; NONCE], plain: &[u8], aad: &[u8]) -> Vec<u8> {
     let cipher = Aes256Gcm::new(key.into());
-    let sealed = match cipher.encrypt(&Nonce::from(nonce), Payload { msg: plain, aad }) {
-        Ok(sealed) => sealed,
-        Err(_) => unreachable!("AES-GCM encrypts anything below 64 GiB"),
+    let Ok(sealed) = cipher.encrypt(&Nonce::from(nonce), Payload { msg: plain, aad }) else {
+        unreachable!("AES-GCM encrypts anything below 64 GiB")
     };
     [nonce.as_slice(), &sealed].concat()
 }

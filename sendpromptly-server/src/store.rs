@@ -11,6 +11,7 @@ use sea_orm::{
 };
 
 pub mod api_keys;
+pub mod audit;
 pub mod cases;
 mod connect;
 pub mod dialect;

@@ -87,7 +87,12 @@ impl Signature {
 
     /// Reads exactly 64 lower-case hex digits. The form is no secret, so this need not be constant in time.
     pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
-        let pairs: &[[u8; 2]; 32] = digits.as_chunks::<2>().0.try_into().ok().filter(|_| digits.len() == 64)?;
+        let pairs: &[[u8; 2]; 32] = digits
+            .as_chunks::<2>()
+            .0
+            .try_into()
+            .ok()
+            .filter(|_| digits.len() == 64)?;
         let mut bytes = [0; 32];
         for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
             *byte = hex_value(*high)? << 4 | hex_value(*low)?;
@@ -165,6 +170,9 @@ mod tests {
     #[test]
     fn neither_key_nor_signature_prints() {
         let key = SigningKey::new(b"spsec_x");
-        assert_eq!(format!("{key:?} {:?}", key.sign(1, "n", b"")), "SigningKey(..) Signature(..)");
+        assert_eq!(
+            format!("{key:?} {:?}", key.sign(1, "n", b"")),
+            "SigningKey(..) Signature(..)"
+        );
     }
 }

@@ -1,8 +1,9 @@
 //! Results of one batch: lock their events, decide in order of arrival, and write all or nothing.
 
+use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::collections::{BTreeSet, HashMap};
 
+use sea_orm::DatabaseTransaction;
 use sendpromptly_core::case::EffectReport;
 use sendpromptly_core::dedupe;
 use sendpromptly_core::id::{EventId, IncidentId, ProjectId};
@@ -24,11 +25,8 @@ pub(super) type FreshResult<'a> = (&'a IngestRequest, &'a ResultReport);
 
 /// Commits results whose keys are free.
 pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Result<Fates, StoreError> {
-    let named = named_events(store, requests).await?;
     let tx = store.begin().await?;
-    let cases = store
-        .lock_cases(&tx, &named.iter().flatten().copied().collect::<BTreeSet<_>>())
-        .await?;
+    let cases = lock(store, &tx, requests).await?;
 
     let mut desk = Desk {
         cases: &cases,
@@ -36,8 +34,8 @@ pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Resul
     };
     let mut fates = Fates::with_capacity(requests.len());
     let (mut taken, mut answers, mut rows) = (Vec::new(), Vec::new(), Vec::new());
-    for (&(request, report), named) in requests.iter().zip(&named) {
-        let fate = desk.take(request, report, named).map(|(event, answer)| {
+    for &(request, report) in requests {
+        let fate = desk.take(request, report).map(|(event, answer)| {
             taken.push(request);
             answers.push(answer.clone());
             rows.push(new_result(request, report, event));
@@ -56,38 +54,26 @@ pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Resul
     Ok(fates)
 }
 
-/// The events that each result may mean, by the ids in it.
-async fn named_events(store: &Store, requests: &[FreshResult<'_>]) -> Result<Vec<Vec<CaseKey>>, StoreError> {
-    let digests: Vec<Vec<[u8; 16]>> = requests.iter().map(|(_, report)| digests(report)).collect();
-    let wanted: BTreeSet<(ProjectId, [u8; 16])> = requests
-        .iter()
-        .zip(&digests)
-        .flat_map(|((request, _), digests)| digests.iter().map(|digest| (request.project.project, *digest)))
-        .collect();
-    let mut known: HashMap<(ProjectId, [u8; 16]), Vec<CaseKey>> = HashMap::new();
-    for (project, digest, event) in store.events_by_digest(wanted).await? {
-        known.entry((project, digest)).or_default().push((project, event));
-    }
-    let events = requests.iter().zip(&digests).map(|((request, report), digests)| {
+/// Locks every event that a result may mean. Where some name it by our id and some by the provider's, the
+/// latter are looked up first, so that all locks are taken in one order.
+async fn lock(
+    store: &Store,
+    tx: &DatabaseTransaction,
+    requests: &[FreshResult<'_>],
+) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
+    let mut keys = BTreeSet::new();
+    let mut digests = BTreeSet::new();
+    for (request, report) in requests {
         let project = request.project.project;
-        let by_digest = digests
-            .iter()
-            .filter_map(|digest| known.get(&(project, *digest)))
-            .flatten()
-            .copied();
-        report
-            .event_id
-            .map(|event| (project, event))
-            .into_iter()
-            .chain(by_digest)
-            .collect()
-    });
-    Ok(events.collect())
-}
-
-fn digests(report: &ResultReport) -> Vec<[u8; 16]> {
-    let ids = [&report.provider_event_id, &report.stripe_event_id];
-    ids.into_iter().flatten().map(|id| dedupe::digest(id)).collect()
+        keys.extend(report.event_id.map(|event| (project, event)));
+        let ids = [&report.provider_event_id, &report.stripe_event_id];
+        digests.extend(ids.into_iter().flatten().map(|id| (project, dedupe::digest(id))));
+    }
+    if keys.is_empty() {
+        return store.lock_cases_by_digest(tx, &digests).await;
+    }
+    keys.extend(store.events_by_digest(digests).await?);
+    store.lock_cases(tx, &keys).await
 }
 
 /// Where results are decided one after another, each on the case as the one before has left it.
@@ -101,9 +87,8 @@ impl<'a> Desk<'a> {
         &mut self,
         request: &IngestRequest,
         report: &ResultReport,
-        named: &[CaseKey],
     ) -> Result<(EventId, String), IngestError> {
-        let stored = self.select(report, named)?;
+        let stored = self.select(request.project.project, report)?;
         let key = (stored.project, stored.case.event.id);
         let change = self.changes.entry(key);
         let case = match &change {
@@ -135,8 +120,15 @@ impl<'a> Desk<'a> {
         Ok((key.1, answer))
     }
 
-    fn select(&self, report: &ResultReport, named: &[CaseKey]) -> Result<&'a StoredCase, IngestError> {
-        let stored: Vec<&'a StoredCase> = named.iter().filter_map(|key| self.cases.get(key)).collect();
+    fn select(&self, project: ProjectId, report: &ResultReport) -> Result<&'a StoredCase, IngestError> {
+        let named = |stored: &&StoredCase| {
+            let id = Some(stored.provider_event_id.as_str());
+            stored.project == project
+                && (report.event_id == Some(stored.case.event.id)
+                    || report.provider_event_id.as_deref() == id
+                    || report.stripe_event_id.as_deref() == id)
+        };
+        let stored: Vec<&'a StoredCase> = self.cases.values().filter(named).collect();
         let candidates: Vec<Candidate<'_>> = stored
             .iter()
             .map(|stored| Candidate {

@@ -15,6 +15,7 @@ use sendpromptly_core::incident::Incident;
 use sendpromptly_core::replay::Replay;
 use sendpromptly_core::time::Timestamp;
 
+use super::audit::Drafts;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
@@ -96,14 +97,40 @@ impl Store {
         tx: &DatabaseTransaction,
         keys: &BTreeSet<CaseKey>,
     ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
+        let by_id = "e.project_id = r.project_id AND e.id = r.id";
+        self.lock_joined(tx, by_id, key_rows(keys.iter().copied())).await
+    }
+
+    /// The same for the events that these digests of provider event ids name, of any provider.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn lock_cases_by_digest(
+        &self,
+        tx: &DatabaseTransaction,
+        digests: &BTreeSet<(ProjectId, [u8; 16])>,
+    ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
+        let mut wanted = Rows::new(KEYS);
+        for (project, digest) in digests {
+            wanted.push([project.as_bytes().into(), digest.into()]);
+        }
+        let by_digest = "e.project_id = r.project_id AND e.provider_event_digest = r.id";
+        self.lock_joined(tx, by_digest, wanted).await
+    }
+
+    async fn lock_joined(
+        &self,
+        tx: &DatabaseTransaction,
+        condition: &str,
+        wanted: Rows,
+    ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
         let lock = self.dialect.for_update_of("e");
         let events = Sql::over(
             format!(
                 "SELECT e.project_id, e.id, e.provider, e.provider_event_id, e.state, e.timeout_at, e.sweep_at
-                 FROM {{rows}} JOIN events e ON e.project_id = r.project_id AND e.id = r.id
-                 ORDER BY e.project_id, e.id{lock}"
+                 FROM {{rows}} JOIN events e ON {condition} ORDER BY e.project_id, e.id{lock}"
             ),
-            key_rows(keys.iter().copied()),
+            wanted,
         );
         let mut cases = BTreeMap::new();
         for row in events.all(tx).await? {
@@ -192,8 +219,7 @@ pub fn replay(row: &QueryResult) -> Result<Option<Replay>, StoreError> {
 }
 
 /// The statements that store these changes, except for their audit entries.
-#[must_use]
-pub fn writes(changes: &[CaseChange]) -> Vec<Sql> {
+fn writes(changes: &[CaseChange]) -> Vec<Sql> {
     vec![
         event_updates(changes),
         new_incidents(changes),
@@ -365,6 +391,12 @@ impl Store {
         changes: &[CaseChange],
         more: Vec<Sql>,
     ) -> Result<(), StoreError> {
-        rows::write_together(tx, writes(changes).into_iter().chain(more)).await
+        let mut drafts = Drafts::new();
+        for change in changes.iter().filter(|change| !change.entries.is_empty()) {
+            let entries = change.entries.iter().map(|draft| (change.at, draft.clone()));
+            drafts.entry(change.organization).or_default().extend(entries);
+        }
+        let audit = self.chain_drafts(tx, &drafts).await?;
+        rows::write_together(tx, writes(changes).into_iter().chain(more).chain(audit)).await
     }
 }

@@ -4,6 +4,7 @@ use sendpromptly_core::id::{EventId, ProjectId, ReplayId};
 use sendpromptly_core::replay::Effect;
 use sendpromptly_core::time::Timestamp;
 
+use super::cases::CaseKey;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 use crate::platform::entropy;
@@ -28,14 +29,14 @@ pub struct NewResult<'a> {
 }
 
 impl Store {
-    /// The events known by these digests of provider event ids, of any provider, each with its digest.
+    /// The events known by these digests of provider event ids, of any provider.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn events_by_digest(
         &self,
         digests: impl IntoIterator<Item = (ProjectId, [u8; 16])>,
-    ) -> Result<Vec<(ProjectId, [u8; 16], EventId)>, StoreError> {
+    ) -> Result<Vec<CaseKey>, StoreError> {
         const COLUMNS: &[Column] = &[
             Column::new("project_id", Kind::Id),
             Column::new("digest", Kind::Id),
@@ -48,7 +49,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let query = Sql::over(
-            "SELECT e.project_id, e.provider_event_digest, e.id FROM {rows}
+            "SELECT e.project_id, e.id FROM {rows}
              JOIN events e ON e.project_id = r.project_id AND e.provider_event_digest = r.digest",
             wanted,
         );
@@ -57,8 +58,7 @@ impl Store {
             .iter()
             .map(|row| {
                 let project = ProjectId::from_bytes(rows::id(row, "project_id")?);
-                let digest = rows::id(row, "provider_event_digest")?;
-                Ok((project, digest, EventId::from_bytes(rows::id(row, "id")?)))
+                Ok((project, EventId::from_bytes(rows::id(row, "id")?)))
             })
             .collect()
     }

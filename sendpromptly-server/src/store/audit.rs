@@ -1,0 +1,323 @@
+//! The audit log's chains: linking new entries to them, and reading them.
+//!
+//! A chain's head is locked last of all locks, and its entries are linked under that lock; so the entries of
+//! one organization are in one order, whatever node wrote them.
+
+use std::collections::BTreeMap;
+
+use sea_orm::{DatabaseTransaction, QueryResult};
+use sendpromptly_core::audit::{Details, Draft, Entry, Head, chain};
+use sendpromptly_core::id::{AuditId, OrganizationId};
+use sendpromptly_core::time::Timestamp;
+
+use super::rows::{self, Column, Kind, Rows, Sql};
+use super::{Store, StoreError};
+use crate::platform::entropy;
+
+/// Drafts on their way into the log, by organization, each with the time of its decision.
+pub type Drafts = BTreeMap<OrganizationId, Vec<(Timestamp, Draft)>>;
+
+const ORGANIZATIONS: &[Column] = &[Column::new("organization_id", Kind::Id)];
+
+impl Store {
+    /// Locks the heads of these organizations' chains and gives the statements that append the drafts. They
+    /// must run in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn chain_drafts(
+        &self,
+        tx: &DatabaseTransaction,
+        drafts: &Drafts,
+    ) -> Result<Vec<Sql>, StoreError> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let heads = self.lock_heads(tx, drafts.keys().copied()).await?;
+        let mut entries = Vec::new();
+        let mut new_heads = Vec::new();
+        for (organization, drafts) in drafts {
+            let mut head = heads.get(organization).copied().unwrap_or(Head::EMPTY);
+            for (at, draft) in drafts {
+                let (new, next) = chain(*organization, head, [draft], *at, entropy::bytes);
+                entries.extend(new);
+                head = next;
+            }
+            new_heads.push((*organization, head));
+        }
+        Ok(vec![
+            insert_entries(&entries),
+            insert_details(&entries),
+            put_heads(&new_heads),
+        ])
+    }
+
+    async fn lock_heads(
+        &self,
+        tx: &DatabaseTransaction,
+        organizations: impl IntoIterator<Item = OrganizationId>,
+    ) -> Result<BTreeMap<OrganizationId, Head>, StoreError> {
+        let mut wanted = Rows::new(ORGANIZATIONS);
+        for organization in organizations {
+            wanted.push([organization.as_bytes().into()]);
+        }
+        let lock = self.dialect.for_update_of("h");
+        let query = Sql::over(
+            format!(
+                "SELECT h.organization_id, h.seq, h.hash, h.at
+                 FROM {{rows}} JOIN audit_heads h ON h.organization_id = r.organization_id
+                 ORDER BY h.organization_id{lock}"
+            ),
+            wanted,
+        );
+        query
+            .all(tx)
+            .await?
+            .iter()
+            .map(|row| Ok((organization_of(row)?, head_of(row)?)))
+            .collect()
+    }
+
+    /// The head of an organization's chain.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn audit_head(&self, organization: OrganizationId) -> Result<Head, StoreError> {
+        let query = Sql::new("SELECT seq, hash, at FROM audit_heads WHERE organization_id = {}");
+        let row = query.bind(organization.as_bytes()).one(&self.reader).await?;
+        row.as_ref().map_or(Ok(Head::EMPTY), head_of)
+    }
+
+    /// The heads of all chains that have entries.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn audit_heads(&self) -> Result<Vec<(OrganizationId, Head)>, StoreError> {
+        let query =
+            Sql::new("SELECT organization_id, seq, hash, at FROM audit_heads ORDER BY organization_id");
+        let found = query.all(&self.reader).await?;
+        found
+            .iter()
+            .map(|row| Ok((organization_of(row)?, head_of(row)?)))
+            .collect()
+    }
+
+    /// The heads of the chains that have grown since their last checkpoint.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn heads_to_checkpoint(&self) -> Result<Vec<(OrganizationId, Head)>, StoreError> {
+        let query = Sql::new(
+            "SELECT organization_id, seq, hash, at FROM audit_heads WHERE seq > checkpoint_seq
+             ORDER BY organization_id",
+        );
+        let found = query.all(&self.reader).await?;
+        found
+            .iter()
+            .map(|row| Ok((organization_of(row)?, head_of(row)?)))
+            .collect()
+    }
+
+    /// Notes up to where checkpoints were written.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn note_checkpoints(&self, heads: &[(OrganizationId, Head)]) -> Result<(), StoreError> {
+        const COLUMNS: &[Column] = &[
+            Column::new("organization_id", Kind::Id),
+            Column::new("seq", Kind::Int),
+        ];
+        let mut rows = Rows::new(COLUMNS);
+        for (organization, head) in heads {
+            rows.push([organization.as_bytes().into(), seq_cell(head.seq)]);
+        }
+        let update = Sql::over(
+            "UPDATE audit_heads SET checkpoint_seq = r.seq FROM {rows}
+             WHERE audit_heads.organization_id = r.organization_id AND audit_heads.checkpoint_seq < r.seq",
+            rows,
+        );
+        self.commit_together(vec![update]).await
+    }
+
+    /// The entries of a chain after this place, in order, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn audit_entries(
+        &self,
+        organization: OrganizationId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT e.seq, e.id, e.at, e.actor, e.action, e.target, e.commitment, e.prev, e.hash, d.salt, d.details
+             FROM audit_entries e
+             LEFT JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
+             WHERE e.organization_id = {{}} AND e.seq > {{}} ORDER BY e.seq LIMIT {limit}"
+        ));
+        let found = query
+            .bind(organization.as_bytes())
+            .bind(seq_cell(after))
+            .all(&self.reader)
+            .await?;
+        found.iter().map(|row| entry_of(organization, row)).collect()
+    }
+
+    /// Appends drafts in a transaction that does nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn append_audit(&self, drafts: &Drafts) -> Result<(), StoreError> {
+        let tx = self.begin().await?;
+        let writes = self.chain_drafts(&tx, drafts).await?;
+        rows::write_together(&tx, writes).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Drafts of one organization, all of one time.
+#[must_use]
+pub fn drafts_of(organization: OrganizationId, at: Timestamp, drafts: Vec<Draft>) -> Drafts {
+    BTreeMap::from([(
+        organization,
+        drafts.into_iter().map(|draft| (at, draft)).collect(),
+    )])
+}
+
+fn insert_entries(entries: &[Entry]) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("organization_id", Kind::Id),
+        Column::new("seq", Kind::Int),
+        Column::new("id", Kind::Id),
+        Column::new("at", Kind::Int),
+        Column::new("actor", Kind::Text),
+        Column::new("action", Kind::Text),
+        Column::new("target", Kind::Text),
+        Column::new("commitment", Kind::Bytes),
+        Column::new("prev", Kind::Bytes),
+        Column::new("hash", Kind::Bytes),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for entry in entries {
+        rows.push([
+            entry.organization.as_bytes().into(),
+            seq_cell(entry.seq),
+            entry.id.as_bytes().into(),
+            entry.at.into(),
+            entry.actor.as_str().into(),
+            entry.action.as_str().into(),
+            entry.target.as_str().into(),
+            entry.commitment.into(),
+            entry.prev.into(),
+            entry.hash.into(),
+        ]);
+    }
+    Sql::over(
+        "INSERT INTO audit_entries (organization_id, seq, id, at, actor, action, target, commitment, prev, hash)
+         SELECT r.organization_id, r.seq, r.id, r.at, r.actor, r.action, r.target, r.commitment, r.prev, r.hash
+         FROM {rows}",
+        rows,
+    )
+}
+
+fn insert_details(entries: &[Entry]) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("organization_id", Kind::Id),
+        Column::new("seq", Kind::Int),
+        Column::new("salt", Kind::Bytes),
+        Column::new("details", Kind::Text),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for entry in entries {
+        let Some(details) = &entry.details else { continue };
+        rows.push([
+            entry.organization.as_bytes().into(),
+            seq_cell(entry.seq),
+            details.salt.into(),
+            details.text.as_str().into(),
+        ]);
+    }
+    Sql::over(
+        "INSERT INTO audit_details (organization_id, seq, salt, details)
+         SELECT r.organization_id, r.seq, r.salt, r.details FROM {rows}",
+        rows,
+    )
+}
+
+/// A chain's first entries make its head; two writers who both find none meet at the entries' unique key.
+fn put_heads(heads: &[(OrganizationId, Head)]) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("organization_id", Kind::Id),
+        Column::new("seq", Kind::Int),
+        Column::new("hash", Kind::Bytes),
+        Column::new("at", Kind::Int),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for (organization, head) in heads {
+        rows.push([
+            organization.as_bytes().into(),
+            seq_cell(head.seq),
+            head.hash.into(),
+            head.at.into(),
+        ]);
+    }
+    Sql::over(
+        "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq)
+         SELECT r.organization_id, r.seq, r.hash, r.at, 0 FROM {rows} WHERE true
+         ON CONFLICT (organization_id)
+         DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at",
+        rows,
+    )
+}
+
+fn seq_cell(seq: u64) -> rows::Cell {
+    rows::Cell::Int(i64::try_from(seq).unwrap_or(i64::MAX))
+}
+
+fn seq_of(row: &QueryResult) -> Result<u64, StoreError> {
+    let seq: i64 = rows::get(row, "seq")?;
+    u64::try_from(seq).map_err(|_| StoreError::Corrupt(format!("{seq} is no place in a chain")))
+}
+
+fn hash_of(row: &QueryResult, column: &str) -> Result<[u8; 32], StoreError> {
+    let bytes: Vec<u8> = rows::get(row, column)?;
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt(format!("{column} has not 32 bytes")))
+}
+
+fn organization_of(row: &QueryResult) -> Result<OrganizationId, StoreError> {
+    Ok(OrganizationId::from_bytes(rows::id(row, "organization_id")?))
+}
+
+fn head_of(row: &QueryResult) -> Result<Head, StoreError> {
+    Ok(Head {
+        seq: seq_of(row)?,
+        hash: hash_of(row, "hash")?,
+        at: rows::time(row, "at")?,
+    })
+}
+
+fn entry_of(organization: OrganizationId, row: &QueryResult) -> Result<Entry, StoreError> {
+    let text: Option<String> = rows::get(row, "details")?;
+    let details = match text {
+        Some(text) => Some(Details {
+            salt: hash_of(row, "salt")?,
+            text,
+        }),
+        None => None,
+    };
+    Ok(Entry {
+        organization,
+        seq: seq_of(row)?,
+        id: AuditId::from_bytes(rows::id(row, "id")?),
+        at: rows::time(row, "at")?,
+        actor: rows::get(row, "actor")?,
+        action: rows::get(row, "action")?,
+        target: rows::get(row, "target")?,
+        commitment: hash_of(row, "commitment")?,
+        prev: hash_of(row, "prev")?,
+        hash: hash_of(row, "hash")?,
+        details,
+    })
+}
