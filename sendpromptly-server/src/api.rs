@@ -1,0 +1,220 @@
+//! The API for machines: its route table, and what its handlers share.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use ipnet::IpNet;
+use sendpromptly_core::dedupe::Endpoint;
+use sendpromptly_core::id::RequestId;
+use tracing::Instrument;
+
+use crate::http::client_address::client_address;
+use crate::http::response::{self, Response};
+use crate::http::{ApiError, body};
+use crate::ingest::Ingest;
+use crate::platform::{clock, entropy};
+use crate::store::Store;
+
+pub mod authenticate;
+mod health;
+mod ingest;
+pub mod openapi;
+pub mod rate;
+
+pub use health::Readiness;
+
+use authenticate::Authenticator;
+use rate::ProjectRate;
+
+/// What answers at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handler {
+    /// A receipt or a result.
+    Ingest(Endpoint),
+    /// The process is alive.
+    Alive,
+    /// The process can do its work.
+    Ready,
+    /// The OpenAPI document.
+    OpenApi,
+    /// Whom to tell of a security problem (RFC 9116).
+    SecurityTxt,
+}
+
+/// A path, its one method, and what answers. `GET` answers `HEAD` as well.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The path, to the letter.
+    pub path: &'static str,
+    /// The method.
+    pub method: Method,
+    /// What answers.
+    pub handler: Handler,
+}
+
+const fn route(method: Method, path: &'static str, handler: Handler) -> Route {
+    Route {
+        path,
+        method,
+        handler,
+    }
+}
+
+/// Every path that there is.
+pub static ROUTES: [Route; 8] = [
+    route(
+        Method::POST,
+        "/api/v1/receipt",
+        Handler::Ingest(Endpoint::Receipt),
+    ),
+    route(Method::POST, "/api/v1/result", Handler::Ingest(Endpoint::Result)),
+    route(Method::POST, "/v1/receipt", Handler::Ingest(Endpoint::Receipt)),
+    route(Method::POST, "/v1/result", Handler::Ingest(Endpoint::Result)),
+    route(Method::GET, "/healthz", Handler::Alive),
+    route(Method::GET, "/readyz", Handler::Ready),
+    route(Method::GET, "/api/openapi.json", Handler::OpenApi),
+    route(Method::GET, "/.well-known/security.txt", Handler::SecurityTxt),
+];
+
+/// What the handlers need.
+#[derive(Debug)]
+pub struct App {
+    ingest: Ingest,
+    authenticator: Authenticator,
+    rate: ProjectRate,
+    readiness: Readiness,
+    trusted_proxies: Vec<IpNet>,
+    /// Where operators and customers reach this server, for `security.txt`.
+    public_url: Option<String>,
+}
+
+impl App {
+    /// An API over this store and these committers; `requests_per_second` is for each project, 0 for no limit.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        ingest: Ingest,
+        requests_per_second: u32,
+        readiness: Readiness,
+        trusted_proxies: Vec<IpNet>,
+        public_url: Option<String>,
+    ) -> Self {
+        Self {
+            ingest,
+            authenticator: Authenticator::new(store),
+            rate: ProjectRate::new(requests_per_second),
+            readiness,
+            trusted_proxies,
+            public_url,
+        }
+    }
+
+    /// Answers a request. A panic in a handler ends that request only.
+    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let id = RequestId::new(clock::now(), entropy::bytes());
+        let route = find_route(request.method(), request.uri().path());
+        let path = route.as_ref().map_or("-", |route| route.path);
+        let span = tracing::debug_span!("request", %id, path);
+        let handled = AssertUnwindSafe(self.handle(route, request, peer)).catch_unwind();
+        let mut response = match handled.instrument(span).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => error.into_response(id),
+            Err(_) => {
+                tracing::error!(%id, path, "a handler panicked");
+                ApiError::Internal.into_response(id)
+            }
+        };
+        response::finish(&mut response, id);
+        tracing::debug!(%id, path, status = response.status().as_u16(), "answered");
+        response
+    }
+
+    async fn handle(
+        &self,
+        route: Result<&'static Route, ApiError>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, ApiError> {
+        match route?.handler {
+            Handler::Ingest(endpoint) => {
+                let (head, body) = request.into_parts();
+                let client = client_address(peer.ip(), &head.headers, &self.trusted_proxies);
+                self.ingest(endpoint, &head.headers, client, body::read(body))
+                    .await
+            }
+            Handler::Alive => Ok(response::json(StatusCode::OK, r#"{"status":"alive"}"#)),
+            Handler::Ready => Ok(self.readiness.answer().await),
+            Handler::OpenApi => Ok(response::json(StatusCode::OK, openapi::DOCUMENT)),
+            Handler::SecurityTxt => Ok(self.security_txt()),
+        }
+    }
+
+    fn security_txt(&self) -> Response {
+        let policy = "https://github.com/sendpromptly/sendpromptly/security";
+        let mut text = format!("Contact: {policy}/advisories/new\nPolicy: {policy}/policy\n");
+        // RFC 9116 asks for a date in the near future; this one is always a year ahead.
+        let expires = clock::now().plus_minutes(365 * 24 * 60);
+        text.push_str(&format!("Expires: {expires}\nPreferred-Languages: en\n"));
+        if let Some(url) = &self.public_url {
+            text.push_str(&format!(
+                "Canonical: {}/.well-known/security.txt\n",
+                url.trim_end_matches('/')
+            ));
+        }
+        response::text(StatusCode::OK, text)
+    }
+}
+
+fn find_route(method: &Method, path: &str) -> Result<&'static Route, ApiError> {
+    let at_path = || ROUTES.iter().filter(|route| route.path == path);
+    let fits =
+        |route: &&Route| route.method == method || (route.method == Method::GET && method == Method::HEAD);
+    if let Some(route) = at_path().find(fits) {
+        return Ok(route);
+    }
+    let allowed: Vec<&str> = at_path()
+        .flat_map(|route| {
+            if route.method == Method::GET {
+                &["GET", "HEAD"][..]
+            } else {
+                &["POST"][..]
+            }
+        })
+        .copied()
+        .collect();
+    if allowed.is_empty() {
+        Err(ApiError::NotFound)
+    } else {
+        Err(ApiError::MethodNotAllowed(allowed.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_found_to_the_letter_and_get_answers_head() {
+        let find = |method, path| find_route(&method, path).map(|route| route.handler);
+        assert_eq!(
+            find(Method::POST, "/v1/receipt"),
+            Ok(Handler::Ingest(Endpoint::Receipt))
+        );
+        assert_eq!(find(Method::HEAD, "/healthz"), Ok(Handler::Alive));
+        for path in ["/v1/receipt/", "//v1/receipt", "/V1/receipt", "/v1", "/", ""] {
+            assert_eq!(find(Method::POST, path), Err(ApiError::NotFound), "{path}");
+        }
+        assert_eq!(
+            find(Method::GET, "/v1/result"),
+            Err(ApiError::MethodNotAllowed("POST".to_owned()))
+        );
+        assert_eq!(
+            find(Method::POST, "/readyz"),
+            Err(ApiError::MethodNotAllowed("GET, HEAD".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! Who sends a request: its API key, looked up at most every few seconds.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use moka::future::Cache;
+use sendpromptly_core::credential::{ApiKey, KeyHash};
+
+use crate::http::ApiError;
+use crate::store::api_keys::KeyHolder;
+use crate::store::{Store, StoreError};
+
+/// How long a look-up counts. A revoked key is refused everywhere within five seconds, look-up included.
+const REMEMBERED: Duration = Duration::from_secs(4);
+/// Look-ups remembered, of keys that exist and of ones that do not.
+const REMEMBERED_KEYS: u64 = 10_000;
+/// How long a key that was good may be looked up again whatever others do from the same address.
+const FAMILIAR: Duration = Duration::from_secs(60 * 60);
+/// Failures a minute from one address before they are refused without a look-up.
+const FAILURES_A_MINUTE: std::num::NonZeroU32 = std::num::NonZeroU32::new(100).expect("not zero");
+
+/// Finds out whose API key a request bears.
+#[derive(Debug)]
+pub struct Authenticator {
+    store: Store,
+    holders: Cache<KeyHash, Option<KeyHolder>>,
+    /// Keys that were good lately. Behind one address, or one proxy that nobody has declared, a stranger's
+    /// failures must not lock out those who have a key.
+    familiar: Cache<KeyHash, ()>,
+    failures: DefaultKeyedRateLimiter<IpAddr>,
+}
+
+impl Authenticator {
+    /// Looks keys up in this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let cache = |lives| Cache::builder().max_capacity(REMEMBERED_KEYS).time_to_live(lives);
+        Self {
+            store,
+            holders: cache(REMEMBERED).build(),
+            familiar: Cache::builder()
+                .max_capacity(REMEMBERED_KEYS)
+                .time_to_live(FAMILIAR)
+                .build(),
+            failures: RateLimiter::keyed(Quota::per_minute(FAILURES_A_MINUTE)),
+        }
+    }
+
+    /// Whose request it is.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`] for no, a malformed, an unknown or a revoked key alike,
+    /// [`ApiError::RateLimited`] in its place after 100 a minute from one address, [`ApiError::Unavailable`]
+    /// where the look-up failed.
+    pub async fn authenticate(&self, headers: &HeaderMap, client: IpAddr) -> Result<KeyHolder, ApiError> {
+        let Some(key) = bearer(headers).and_then(|text| ApiKey::parse(text).ok()) else {
+            self.count_failure(client)?;
+            return Err(ApiError::Unauthorized);
+        };
+        let hash = key.hash();
+        match self.holders.get(&hash).await {
+            Some(Some(holder)) => return Ok(holder),
+            Some(None) => {
+                self.count_failure(client)?;
+                return Err(ApiError::Unauthorized);
+            }
+            None => {}
+        }
+        if !self.familiar.contains_key(&hash) {
+            self.count_failure(client)?;
+        }
+        match self.look_up(hash).await? {
+            Some(holder) => {
+                self.familiar.insert(hash, ()).await;
+                Ok(holder)
+            }
+            None => Err(ApiError::Unauthorized),
+        }
+    }
+
+    /// Requests that come at once with one key make one look-up.
+    async fn look_up(&self, hash: KeyHash) -> Result<Option<KeyHolder>, ApiError> {
+        let found = self.holders.try_get_with(hash, self.store.find_key(&hash)).await;
+        found.map_err(|error: Arc<StoreError>| {
+            tracing::warn!(%error, "an API key could not be looked up");
+            ApiError::Unavailable
+        })
+    }
+
+    fn count_failure(&self, client: IpAddr) -> Result<(), ApiError> {
+        self.failures.check_key(&network(client)).map_err(|not_until| {
+            ApiError::RateLimited(not_until.wait_time_from(DefaultClock::default().now()))
+        })
+    }
+
+    /// Forgets addresses whose failures lie behind them.
+    pub fn tidy(&self) {
+        self.failures.retain_recent();
+    }
+}
+
+/// The address, or for IPv6 its /64: who has one of those has all of them.
+fn network(client: IpAddr) -> IpAddr {
+    match client {
+        IpAddr::V4(_) => client,
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+    }
+}
+
+/// The token of the one `Authorization: Bearer …` header (RFC 6750, section 2.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim_start_matches(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        bearer(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn one_bearer_header_holds_the_key() {
+        assert_eq!(token(&["Bearer sk_a"]).as_deref(), Some("sk_a"));
+        assert_eq!(token(&["bearer  sk_a"]).as_deref(), Some("sk_a"));
+        for wrong in [
+            &[][..],
+            &["sk_a"],
+            &["Basic sk_a"],
+            &["Bearer"],
+            &["Bearer sk_a", "Bearer sk_a"],
+        ] {
+            assert_eq!(token(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_count_as_one() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("192.0.2.7"), "192.0.2.7");
+    }
+}

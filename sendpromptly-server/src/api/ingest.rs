@@ -1,0 +1,80 @@
+//! Receipts and results: the checks, one after another, the first that fails answers. Their order is part of
+//! the API, see `docs/api.md`.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use sendpromptly_core::dedupe::{Endpoint, Fingerprint};
+use sendpromptly_core::request::{IdempotencyKey, Receipt, ResultReport};
+
+use super::App;
+use crate::http::negotiation::{accepts_json, is_json_body};
+use crate::http::response::{self, Response};
+use crate::http::{ApiError, body};
+use crate::ingest::{IngestRequest, Signal};
+use crate::platform::clock;
+
+impl App {
+    /// `body` is read only once the headers are right.
+    pub(super) async fn ingest(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        client: IpAddr,
+        body: impl Future<Output = Result<Bytes, ApiError>>,
+    ) -> Result<Response, ApiError> {
+        let project = self.authenticator.authenticate(headers, client).await?;
+        self.rate.count(project.project)?;
+        accepts_json(headers)?;
+        is_json_body(headers)?;
+        let key = idempotency_key(headers)?;
+        says_it_fits(headers)?;
+        let body = body.await?;
+        let received_at = clock::now();
+        let signal = match endpoint {
+            Endpoint::Receipt => Signal::Receipt(Receipt::parse(&body, received_at)?),
+            Endpoint::Result => Signal::Result(ResultReport::parse(&body)?),
+        };
+        let fingerprint = Fingerprint::of(endpoint, &body);
+        let request = IngestRequest {
+            project,
+            origin_address: Some(client),
+            key,
+            fingerprint,
+            received_at,
+            signal,
+        };
+        let accepted = self.ingest.submit(request).await?;
+        let mut response = response::json(StatusCode::ACCEPTED, accepted.body);
+        if accepted.replayed {
+            const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        Ok(response)
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let key = values.next().ok_or(ApiError::MissingIdempotencyKey)?;
+    if values.next().is_some() {
+        return Err(ApiError::InvalidIdempotencyKey);
+    }
+    Ok(IdempotencyKey::parse(key.as_bytes())?)
+}
+
+/// What announces itself as too large is refused before the client sends it.
+fn says_it_fits(headers: &HeaderMap) -> Result<(), ApiError> {
+    let length = headers
+        .get(hyper::header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    match length.and_then(|digits| digits.parse::<u64>().ok()) {
+        Some(length) if length > body::MAX as u64 => Err(ApiError::PayloadTooLarge),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,141 @@
+//! Connections: accepted, bounded, timed, and ended in order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::Response;
+
+/// Bounds on what clients can hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once. More wait to be accepted.
+    pub connections: usize,
+    /// How long the first request's head may take, counted from the connection.
+    pub first_head: Duration,
+    /// How long any head may take, and how long a kept connection may lie idle.
+    pub head: Duration,
+    /// How long requests under way get after a stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8_192,
+            first_head: Duration::from_secs(10),
+            head: Duration::from_secs(30),
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+/// The most bytes of a request's head, and the most headers.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 64;
+
+/// Answers requests that come over a listener until `stop` resolves; then requests under way are finished.
+pub async fn serve<S, F>(listener: TcpListener, handler: S, stop: impl Future<Output = ()>, limits: Limits)
+where
+    S: Fn(hyper::Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let builder = Arc::new(connection_builder(limits));
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let Some((stream, peer, place)) = accepted else {
+            continue;
+        };
+        let seen = Arc::new(AtomicBool::new(false));
+        let service = {
+            let (handler, seen) = (handler.clone(), seen.clone());
+            service_fn(move |request| {
+                seen.store(true, Ordering::Relaxed);
+                let answer = handler(request, peer);
+                async move { Ok::<_, std::convert::Infallible>(answer.await) }
+            })
+        };
+        let connection = builder
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            let silent = async {
+                tokio::time::sleep(limits.first_head).await;
+                if seen.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                // An error here is the client's: it broke off, or sent what is not HTTP.
+                _ = connection => {}
+                () = silent => {}
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("connections were cut off at the stop");
+    }
+}
+
+fn connection_builder(limits: Limits) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .max_pending_accept_reset_streams(20)
+        .keep_alive_interval(limits.head)
+        .keep_alive_timeout(limits.head);
+    builder
+}
+
+type Place = tokio::sync::OwnedSemaphorePermit;
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<(TcpStream, SocketAddr, Place)> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            // Out of file descriptors, most likely: going on at once would only spin.
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
