@@ -1,1 +1,48 @@
-//! Scaffold.
+//! What the black-box tests stand on: the real program in a process of its own, on a store of its own.
+//!
+//! Nothing in here comes from the server's crates. The program is started, spoken to and stopped as an
+//! operator would do it; its answers are read by a client, and its callbacks checked by an endpoint, that
+//! know the documented wire format only.
+
+// A helper that cannot do its part fails the test that asked for it.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod api;
+pub mod binary;
+pub mod bodies;
+pub mod command;
+pub mod endpoint;
+pub mod http;
+pub mod http2;
+pub mod once;
+pub mod postgres;
+pub mod server;
+pub mod signature;
+pub mod sql;
+pub mod store;
+pub mod wait;
+pub mod world;
+
+/// Makes two tests of each function named: one on SQLite, one on PostgreSQL.
+///
+/// ```ignore
+/// on_both_stores!(a_receipt_is_accepted);
+///
+/// async fn a_receipt_is_accepted(kind: StoreKind) { /* … */ }
+/// ```
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn on_sqlite() {
+                super::$name($crate::store::StoreKind::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn on_postgres() {
+                super::$name($crate::store::StoreKind::Postgres).await;
+            }
+        }
+    )+};
+}

@@ -1,0 +1,157 @@
+//! The program's commands, run as an operator runs them.
+
+use std::ffi::OsString;
+use std::process::Stdio;
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::binary::binary;
+use crate::store::TestStore;
+
+/// A command that has ended.
+#[derive(Debug)]
+pub struct Output {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said beside that.
+    pub stderr: String,
+}
+
+impl Output {
+    /// The one JSON value that it printed; it must have ended well.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        self.must_succeed();
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The JSON values that it printed, one on each line; it must have ended well.
+    #[must_use]
+    pub fn json_lines(&self) -> Vec<Value> {
+        self.must_succeed();
+        let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        self.stdout.lines().map(parse).collect()
+    }
+
+    fn must_succeed(&self) {
+        assert_eq!(self.code, 0, "{self:?}");
+    }
+}
+
+/// Commands on one store. Options come from the environment, beside those given as arguments.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    environment: Vec<(OsString, OsString)>,
+    directory: std::path::PathBuf,
+}
+
+impl Cli {
+    /// Commands on this store.
+    #[must_use]
+    pub fn on(store: &TestStore) -> Self {
+        let cli = Self {
+            environment: Vec::new(),
+            directory: store.directory(),
+        };
+        cli.with("SENDPROMPTLY_DATA_DIR", store.data_dir())
+            .with("SENDPROMPTLY_DATABASE_URL", store.url())
+            .with("SENDPROMPTLY_ALLOW_PRIVATE_CALLBACKS", "true")
+    }
+
+    /// The same with this variable set.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same without this variable.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(known, _)| known != name);
+        self
+    }
+
+    /// Runs a command with nothing on its standard input.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with_input(arguments, "").await
+    }
+
+    /// Runs a command.
+    pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let mut child = Command::new(binary())
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(&self.directory)
+            .kill_on_drop(true)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that does not read its input may be gone before it is written.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
+        let output = child.wait_with_output().await.unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Makes an organization; gives its id.
+    pub async fn create_organization(&self, name: &str) -> String {
+        let email = format!("{name}@example.com");
+        let create = ["org", "create", "--name", name, "--owner-email", &email];
+        let output = self.run_with_input(&create, "correct horse battery\n").await;
+        output.json()["organization_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a project, with these options beside its organization and name.
+    pub async fn create_project(&self, organization: &str, options: &[&str]) -> Project {
+        let mut create = vec!["project", "create", "--org", organization, "--name", "shop"];
+        create.extend(options);
+        let json = self.run(&create).await.json();
+        let field = |name: &str| json[name].as_str().unwrap().to_owned();
+        Project {
+            id: field("project_id"),
+            api_key: field("api_key"),
+            signing_secret: field("signing_secret"),
+        }
+    }
+
+    /// The incidents of a project, newest first.
+    pub async fn incidents(&self, project: &str) -> Vec<Value> {
+        self.run(&["incident", "list", "--project", project])
+            .await
+            .json_lines()
+    }
+
+    /// An event as the operator sees it.
+    pub async fn event(&self, event_id: &str) -> Value {
+        self.run(&["event", "show", event_id]).await.json()
+    }
+
+    /// Orders a reprocess, which must not be refused; gives the `replay_id`.
+    pub async fn reprocess(&self, incident_id: &str) -> String {
+        let json = self.run(&["incident", "reprocess", incident_id]).await.json();
+        json["replay_id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A project as it was made.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its id.
+    pub id: String,
+    /// Its first API key.
+    pub api_key: String,
+    /// Its first signing secret.
+    pub signing_secret: String,
+}

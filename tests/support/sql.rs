@@ -1,0 +1,97 @@
+//! A look into the database, and the one place where a test reaches into it.
+//!
+//! Time-outs are whole minutes. A test does not wait for one: it moves the stored times into the past, and
+//! the server then finds the event due as it would have later.
+
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
+
+/// A connection beside the server's.
+#[derive(Debug)]
+pub struct Sql(DatabaseConnection);
+
+impl Sql {
+    /// Connects to `sqlite://…` or `postgres://…`.
+    pub async fn connect(url: &str) -> Self {
+        let mut options = ConnectOptions::new(url);
+        options
+            .max_connections(1)
+            .sqlx_logging(false)
+            // Checkpoints are the server's business.
+            .map_sqlx_sqlite_opts(|options| options.pragma("wal_autocheckpoint", "0"));
+        Self(Database::connect(options).await.unwrap())
+    }
+
+    /// Runs a statement; gives the number of rows that it changed.
+    pub async fn run(&self, sql: &str) -> u64 {
+        self.0.execute_unprepared(sql).await.unwrap().rows_affected()
+    }
+
+    /// Runs a statement that may be refused.
+    ///
+    /// # Errors
+    /// The database's own words.
+    pub async fn try_run(&self, sql: &str) -> Result<u64, String> {
+        let done = self.0.execute_unprepared(sql).await;
+        done.map(|done| done.rows_affected())
+            .map_err(|error| error.to_string())
+    }
+
+    /// The number that a `SELECT count(*) AS n …` gives.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let statement = Statement::from_string(self.backend(), sql);
+        let row = self.0.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get("", "n").unwrap()
+    }
+
+    /// How many rows a table holds.
+    pub async fn rows(&self, table: &str) -> i64 {
+        self.count(&format!("SELECT count(*) AS n FROM {table}")).await
+    }
+
+    /// An id of the wire, such as `evt_0190…`, as SQL knows it.
+    #[must_use]
+    pub fn id(&self, wire: &str) -> String {
+        let (_, hex) = wire.split_once('_').unwrap();
+        match self.backend() {
+            DbBackend::Sqlite => format!("x'{hex}'"),
+            _ => format!("'{hex}'::uuid"),
+        }
+    }
+
+    /// Puts an event's time-out into the past.
+    pub async fn make_overdue(&self, event_id: &str) {
+        let id = self.id(event_id);
+        let moved = self
+            .run(&format!(
+                "UPDATE events SET timeout_at = 1000, sweep_at = 1000 WHERE id = {id}"
+            ))
+            .await;
+        assert_eq!(moved, 1, "no event {event_id}");
+    }
+
+    /// Puts the time by which a delivered replay's result must come into the past.
+    pub async fn make_answer_overdue(&self, replay_id: &str) {
+        let id = self.id(replay_id);
+        let moved = self
+            .run(&format!(
+                "UPDATE replays SET answer_due_at = 1000 WHERE id = {id} AND answer_due_at IS NOT NULL"
+            ))
+            .await;
+        assert_eq!(moved, 1, "{replay_id} waits for no answer");
+    }
+
+    /// Makes every remembered answer a day older.
+    pub async fn age_idempotency_keys_by_a_day(&self) {
+        self.run("UPDATE idempotency SET created_at = created_at - 86400001")
+            .await;
+    }
+
+    /// Ends the connection.
+    pub async fn close(self) {
+        self.0.close().await.unwrap();
+    }
+
+    fn backend(&self) -> DbBackend {
+        self.0.get_database_backend()
+    }
+}
