@@ -40,8 +40,12 @@ pub(crate) async fn run(
     connections: usize,
     requests: Vec<Request>,
 ) -> io::Result<Figures> {
-    let prepared: Arc<Vec<Vec<u8>>> =
-        Arc::new(requests.iter().map(|request| on_the_wire(server, api_key, request)).collect());
+    let prepared: Arc<Vec<Vec<u8>>> = Arc::new(
+        requests
+            .iter()
+            .map(|request| on_the_wire(server, api_key, request))
+            .collect(),
+    );
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let tasks: Vec<_> = (0..connections)
@@ -55,8 +59,18 @@ pub(crate) async fn run(
     }
     let took = start.elapsed();
     times.sort_unstable();
-    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
-    Ok(Figures { rate: times.len() as f64 / took.as_secs_f64(), p99: at(0.99), p50: at(0.5), refused })
+    let at = |share: f64| {
+        times
+            .get((times.len() as f64 * share) as usize)
+            .copied()
+            .unwrap_or_default()
+    };
+    Ok(Figures {
+        rate: times.len() as f64 / took.as_secs_f64(),
+        p99: at(0.99),
+        p50: at(0.5),
+        refused,
+    })
 }
 
 fn on_the_wire(server: SocketAddr, api_key: &str, request: &Request) -> Vec<u8> {

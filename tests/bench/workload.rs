@@ -36,7 +36,11 @@ impl Events {
     }
 
     fn requests(&self, path: &'static str, body: impl Fn(&str) -> String) -> Vec<Request> {
-        let request = |id: &String| Request { path, idempotency_key: random_digits(), body: body(id) };
+        let request = |id: &String| Request {
+            path,
+            idempotency_key: random_digits(),
+            body: body(id),
+        };
         self.ids.iter().map(request).collect()
     }
 }
