@@ -84,3 +84,27 @@ impl Store {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_commit_that_failed_does_not_swallow_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
+        let store = Store::open(&url, StoreRole::Serve, 1).await.unwrap();
+        let run = async |tx: &DatabaseTransaction, sql: &str| rows::Sql::new(sql).run(tx).await.unwrap();
+
+        // As a full disk does: SQLite undoes the transaction by itself, and the commit fails.
+        let tx = store.begin().await.unwrap();
+        run(&tx, "ROLLBACK").await;
+        assert!(tx.commit().await.is_err());
+
+        let tx = store.begin().await.unwrap();
+        run(&tx, "INSERT INTO audit_prunes (organization_id, seq) VALUES (zeroblob(16), 7)").await;
+        tx.commit().await.unwrap();
+        let stored = rows::Sql::new("SELECT seq FROM audit_prunes").one(store.reader()).await;
+        assert!(stored.unwrap().is_some());
+    }
+}

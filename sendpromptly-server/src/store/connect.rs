@@ -8,7 +8,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use futures_util::future::BoxFuture;
+use sea_orm::sqlx::pool::PoolConnectionMetadata;
+use sea_orm::sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::{Dialect, Store, StoreError, migrations};
@@ -165,7 +168,7 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
 async fn connect_sqlite(
     path: &Path,
     connections: u32,
-    setup: impl Fn(sea_orm::sqlx::sqlite::SqliteConnectOptions) -> sea_orm::sqlx::sqlite::SqliteConnectOptions
+    setup: impl Fn(sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteConnectOptions
     + Send
     + Sync
     + 'static,
@@ -178,8 +181,9 @@ async fn connect_sqlite(
         .acquire_timeout(PATIENCE)
         .test_before_acquire(false)
         .sqlx_logging(false)
+        .map_sqlx_sqlite_before_acquire(is_outside_transactions)
         .map_sqlx_sqlite_opts(move |_| {
-            let fresh = sea_orm::sqlx::sqlite::SqliteConnectOptions::new();
+            let fresh = sqlx::sqlite::SqliteConnectOptions::new();
             setup(
                 fresh
                     .filename(&path)
@@ -188,6 +192,21 @@ async fn connect_sqlite(
             )
         });
     Ok(Database::connect(options).await?)
+}
+
+/// After a commit that failed, SQLite has ended the transaction while the library counts it as begun: the next
+/// one would be nested in it, and its commit would reach no disk. Such a connection is never used again.
+fn is_outside_transactions(
+    connection: &mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    Box::pin(async move {
+        if connection.is_in_transaction() {
+            // A transaction that was dropped is undone by the connection's own thread, before it answers this.
+            connection.ping().await?;
+        }
+        Ok(!connection.is_in_transaction())
+    })
 }
 
 async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError> {
