@@ -20,6 +20,7 @@ use crate::platform::{clock, entropy};
 use crate::store::Store;
 
 pub mod authenticate;
+mod failures;
 mod health;
 mod ingest;
 pub mod openapi;

@@ -102,9 +102,15 @@ mod tests {
         assert!(tx.commit().await.is_err());
 
         let tx = store.begin().await.unwrap();
-        run(&tx, "INSERT INTO audit_prunes (organization_id, seq) VALUES (zeroblob(16), 7)").await;
+        run(
+            &tx,
+            "INSERT INTO audit_prunes (organization_id, seq) VALUES (zeroblob(16), 7)",
+        )
+        .await;
         tx.commit().await.unwrap();
-        let stored = rows::Sql::new("SELECT seq FROM audit_prunes").one(store.reader()).await;
+        let stored = rows::Sql::new("SELECT seq FROM audit_prunes")
+            .one(store.reader())
+            .await;
         assert!(stored.unwrap().is_some());
     }
 }

@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use moka::future::Cache;
 use sendpromptly_core::credential::{ApiKey, KeyHash};
 
+use super::failures::Failures;
 use crate::http::ApiError;
 use crate::store::api_keys::KeyHolder;
 use crate::store::{Store, StoreError};
@@ -20,8 +19,6 @@ const REMEMBERED: Duration = Duration::from_secs(4);
 const REMEMBERED_KEYS: u64 = 10_000;
 /// How long a key that was good may be looked up again whatever others do from the same address.
 const FAMILIAR: Duration = Duration::from_secs(60 * 60);
-/// Failures a minute from one address before they are refused without a look-up.
-const FAILURES_A_MINUTE: std::num::NonZeroU32 = std::num::NonZeroU32::new(100).expect("not zero");
 
 /// Finds out whose API key a request bears.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ pub struct Authenticator {
     /// Keys that were good lately. Behind one address, or one proxy that nobody has declared, a stranger's
     /// failures must not lock out those who have a key.
     familiar: Cache<KeyHash, ()>,
-    failures: DefaultKeyedRateLimiter<IpAddr>,
+    failures: Failures,
 }
 
 impl Authenticator {
@@ -46,7 +43,7 @@ impl Authenticator {
                 .max_capacity(REMEMBERED_KEYS)
                 .time_to_live(FAMILIAR)
                 .build(),
-            failures: RateLimiter::keyed(Quota::per_minute(FAILURES_A_MINUTE)),
+            failures: Failures::default(),
         }
     }
 
@@ -58,28 +55,28 @@ impl Authenticator {
     /// where the look-up failed.
     pub async fn authenticate(&self, headers: &HeaderMap, client: IpAddr) -> Result<KeyHolder, ApiError> {
         let Some(key) = bearer(headers).and_then(|text| ApiKey::parse(text).ok()) else {
-            self.count_failure(client)?;
+            self.failures.count(client)?;
             return Err(ApiError::Unauthorized);
         };
         let hash = key.hash();
         match self.holders.get(&hash).await {
             Some(Some(holder)) => return Ok(holder),
             Some(None) => {
-                self.count_failure(client)?;
+                self.failures.count(client)?;
                 return Err(ApiError::Unauthorized);
             }
             None => {}
         }
-        if !self.familiar.contains_key(&hash) {
-            self.count_failure(client)?;
+        if self.familiar.contains_key(&hash) {
+            return self.look_up(hash).await?.ok_or(ApiError::Unauthorized);
         }
-        match self.look_up(hash).await? {
-            Some(holder) => {
-                self.familiar.insert(hash, ()).await;
-                Ok(holder)
-            }
-            None => Err(ApiError::Unauthorized),
-        }
+        // A failure until it turns out good, so that a thousand guesses at once make no more look-ups than
+        // one after another.
+        let failure = self.failures.count(client)?;
+        let holder = self.look_up(hash).await?.ok_or(ApiError::Unauthorized)?;
+        failure.take_back();
+        self.familiar.insert(hash, ()).await;
+        Ok(holder)
     }
 
     /// Requests that come at once with one key make one look-up.
@@ -89,28 +86,6 @@ impl Authenticator {
             tracing::warn!(%error, "an API key could not be looked up");
             ApiError::Unavailable
         })
-    }
-
-    fn count_failure(&self, client: IpAddr) -> Result<(), ApiError> {
-        self.failures.check_key(&network(client)).map_err(|not_until| {
-            ApiError::RateLimited(not_until.wait_time_from(DefaultClock::default().now()))
-        })
-    }
-
-    /// Forgets addresses whose failures lie behind them.
-    pub fn tidy(&self) {
-        self.failures.retain_recent();
-    }
-}
-
-/// The address, or for IPv6 its /64: who has one of those has all of them.
-fn network(client: IpAddr) -> IpAddr {
-    match client {
-        IpAddr::V4(_) => client,
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
     }
 }
 
@@ -152,12 +127,5 @@ mod tests {
         ] {
             assert_eq!(token(wrong), None, "{wrong:?}");
         }
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_count_as_one() {
-        let network = |text: &str| network(text.parse().unwrap()).to_string();
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-        assert_eq!(network("192.0.2.7"), "192.0.2.7");
     }
 }

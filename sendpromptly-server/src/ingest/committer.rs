@@ -130,13 +130,10 @@ impl Committer {
             }
             match self.write(kind, jobs, &open, &look).await {
                 Ok(fates) => {
-                    for (place, fate) in open.into_iter().zip(fates) {
-                        outcomes[place] = fate.map(|answer| Accepted {
-                            body: Bytes::from(answer),
-                            replayed: false,
-                        });
+                    open = settle_written(open, fates, look_first, outcomes);
+                    if open.is_empty() {
+                        return Ok(());
                     }
-                    return Ok(());
                 }
                 Err(error @ (StoreError::Taken(_) | StoreError::Again(_) | StoreError::Broken(_))) => {
                     tracing::debug!(%error, "a batch looks at what is stored and goes again");
@@ -225,6 +222,22 @@ fn settle_remembered(
         false
     });
     expired
+}
+
+/// Answers what was written, and what was refused by a look at the store; gives the places that were refused
+/// without one. A key that is remembered answers before such a refusal does, so these are looked up and go again.
+fn settle_written(places: Vec<Place>, fates: Fates, looked: bool, outcomes: &mut [Outcome]) -> Vec<Place> {
+    let mut refused = Vec::new();
+    for (place, fate) in places.into_iter().zip(fates) {
+        if fate.is_err() && !looked {
+            refused.push(place);
+        }
+        outcomes[place] = fate.map(|answer| Accepted {
+            body: Bytes::from(answer),
+            replayed: false,
+        });
+    }
+    refused
 }
 
 fn verdict(remembered: &Remembered, request: &IngestRequest, now: Timestamp) -> KeyVerdict {

@@ -16,6 +16,7 @@ use sendpromptly_core::replay::Replay;
 use sendpromptly_core::time::Timestamp;
 
 use super::audit::Drafts;
+use super::receipts::EVENTS_BY_NAME;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
@@ -97,7 +98,7 @@ impl Store {
         tx: &DatabaseTransaction,
         keys: &BTreeSet<CaseKey>,
     ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
-        let by_id = "e.project_id = r.project_id AND e.id = r.id";
+        let by_id = "ON e.project_id = r.project_id AND e.id = r.id";
         self.lock_joined(tx, by_id, key_rows(keys.iter().copied())).await
     }
 
@@ -114,8 +115,11 @@ impl Store {
         for (project, digest) in digests {
             wanted.push([project.as_bytes().into(), digest.into()]);
         }
-        let by_digest = "e.project_id = r.project_id AND e.provider_event_digest = r.id";
-        self.lock_joined(tx, by_digest, wanted).await
+        let by_digest = format!(
+            "{} ON e.project_id = r.project_id AND e.provider_event_digest = r.id",
+            self.dialect.by_index(EVENTS_BY_NAME)
+        );
+        self.lock_joined(tx, &by_digest, wanted).await
     }
 
     async fn lock_joined(
@@ -128,7 +132,7 @@ impl Store {
         let events = Sql::over(
             format!(
                 "SELECT e.project_id, e.id, e.provider, e.provider_event_id, e.state, e.timeout_at, e.sweep_at
-                 FROM {{rows}} JOIN events e ON {condition} ORDER BY e.project_id, e.id{lock}"
+                 FROM {{rows}} JOIN events e {condition} ORDER BY e.project_id, e.id{lock}"
             ),
             wanted,
         );

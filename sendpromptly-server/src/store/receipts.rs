@@ -12,6 +12,9 @@ use super::{Dialect, Store, StoreError};
 /// Names an event as its provider does: the project, the digest of the provider's id, and the provider.
 pub type ProviderEventName = (ProjectId, [u8; 16], Provider);
 
+/// The index of events by project, digest of the provider's id, and provider.
+pub(super) const EVENTS_BY_NAME: &str = "events_by_provider_event";
+
 /// The event that a first receipt made.
 #[derive(Debug, Clone)]
 pub struct KnownEvent {
@@ -64,11 +67,14 @@ impl Store {
         for (project, digest, provider) in names {
             wanted.push([project.as_bytes().into(), digest.into(), provider.as_str().into()]);
         }
+        let by_name = self.dialect.by_index(EVENTS_BY_NAME);
         let query = Sql::over(
-            "SELECT e.project_id, e.provider_event_digest, e.provider, e.id, e.timeout_at, e.event_type,
-                e.effect_type, e.internal_reference
-             FROM {rows} JOIN events e ON e.project_id = r.project_id
-                AND e.provider_event_digest = r.digest AND e.provider = r.provider",
+            format!(
+                "SELECT e.project_id, e.provider_event_digest, e.provider, e.id, e.timeout_at, e.event_type,
+                    e.effect_type, e.internal_reference
+                 FROM {{rows}} JOIN events e{by_name} ON e.project_id = r.project_id
+                    AND e.provider_event_digest = r.digest AND e.provider = r.provider"
+            ),
             wanted,
         );
         let mut found = HashMap::new();

@@ -5,6 +5,7 @@ use sendpromptly_core::replay::Effect;
 use sendpromptly_core::time::Timestamp;
 
 use super::cases::CaseKey;
+use super::receipts::EVENTS_BY_NAME;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 use crate::platform::entropy;
@@ -48,9 +49,12 @@ impl Store {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
+        let by_name = self.dialect.by_index(EVENTS_BY_NAME);
         let query = Sql::over(
-            "SELECT e.project_id, e.id FROM {rows}
-             JOIN events e ON e.project_id = r.project_id AND e.provider_event_digest = r.digest",
+            format!(
+                "SELECT e.project_id, e.id FROM {{rows}} JOIN events e{by_name}
+                 ON e.project_id = r.project_id AND e.provider_event_digest = r.digest"
+            ),
             wanted,
         );
         let found = query.all(&self.reader).await?;
