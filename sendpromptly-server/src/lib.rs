@@ -4,5 +4,6 @@ pub mod api;
 pub mod callback;
 pub mod http;
 pub mod ingest;
+pub mod operate;
 pub mod platform;
 pub mod store;
