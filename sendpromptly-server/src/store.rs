@@ -9,9 +9,9 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
+use sendpromptly_core::time::Timestamp;
 
 use rows::Sql;
-use sendpromptly_core::time::Timestamp;
 
 pub mod api_keys;
 pub mod attempts;
@@ -19,6 +19,7 @@ pub mod audit;
 pub mod cases;
 pub mod claims;
 mod connect;
+pub mod data_keys;
 pub mod dialect;
 mod error;
 pub mod events;
@@ -26,10 +27,14 @@ pub mod idempotency;
 pub mod incidents;
 pub mod migrations;
 pub mod orders;
+pub mod organizations;
 pub mod overdue;
+pub mod projects;
 pub mod receipts;
 pub mod results;
 pub mod rows;
+pub mod signing_secrets;
+pub mod users;
 
 pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};
 pub use dialect::Dialect;

@@ -5,6 +5,7 @@
 //! What is claimed of a project is counted under that row's lock, so its bound holds over all nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::id::{EventId, OrganizationId, ProjectId, ReplayId};
@@ -23,7 +24,7 @@ use crate::platform::entropy;
 const TO_ATTEMPT: &str = "replays_to_attempt";
 
 /// A call to make: its attempt is committed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Claim {
     /// The attempt.
     pub attempt: Attempt,
@@ -35,6 +36,15 @@ pub struct Claim {
     pub body: String,
     /// Whether the project keeps the first bytes of answers.
     pub keep_answer: bool,
+}
+
+impl fmt::Debug for Claim {
+    /// Without the repair URL, which may hold a secret, and the body.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim")
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
 }
 
 const PROJECTS: &[Column] = &[Column::new("project_id", Kind::Id)];
@@ -214,7 +224,6 @@ fn first_due(dialect: Dialect) -> String {
 }
 
 /// A call that is due, in a project whose row is held.
-#[derive(Debug, Clone)]
 struct DueCall {
     project: ProjectId,
     organization: OrganizationId,
