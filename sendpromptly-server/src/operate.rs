@@ -16,6 +16,9 @@ use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::orders::{self, GivenOrder, IncidentFacts};
 use crate::store::{Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// Tries of an order that others get in the way of.
 const TRIES: u32 = 5;
 
