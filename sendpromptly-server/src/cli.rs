@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, event, incident, key, openapi, org, project, secret};
+use crate::command::{CommandError, audit, doctor, event, incident, key, openapi, org, project, secret};
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, Sources};
 use crate::{command, logging};
@@ -50,10 +50,15 @@ enum Command {
     /// Show events
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Export and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Check configuration, store, clock and keys, in words
+    Doctor,
 }
 
 /// Runs the program with these arguments, the first its own name.
@@ -95,6 +100,8 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
             in_context(config, async |context| incident::run(context, command).await)
         }
         Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
+        Command::Audit(command) => in_context(config, async |context| audit::run(context, command).await),
+        Command::Doctor => beside(config, async |config| doctor::run(&config).await),
         Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }
 }

@@ -100,6 +100,22 @@ impl Store {
         row.map(|row| rows::time(&row, "now")).transpose()
     }
 
+    /// Settings of the database under which a commit would not be durable, or a crash could tear its files.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn unsafe_settings(&self) -> Result<Vec<String>, StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(Vec::new()); // they are this program's own
+        }
+        let query = Sql::new(
+            "SELECT name, setting FROM pg_settings
+             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name",
+        );
+        let found = query.all(&self.reader).await?;
+        found.iter().map(|row| rows::get(row, "name")).collect()
+    }
+
     /// Closes every connection.
     ///
     /// # Errors

@@ -280,7 +280,7 @@ fn claim(due: DueCall, stored: &StoredCase, now: Timestamp) -> Option<Claim> {
         return None;
     }
     stored.case.replay_under_way().filter(waits)?;
-    let begun = stored.case.clone().begin_attempt();
+    let begun = stored.case.clone().begin_attempt(due.replay)?;
     let number = begun.replay_under_way()?.attempts;
     Some(Claim {
         attempt: Attempt {
