@@ -21,6 +21,7 @@ mod beat;
 mod checkpoint;
 mod clock;
 mod deliver;
+mod overdue;
 mod record;
 mod retain;
 mod rounds;
