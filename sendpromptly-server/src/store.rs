@@ -137,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
         let store = Store::open(&url, StoreRole::Serve, 1).await.unwrap();
-        let run = async |tx: &DatabaseTransaction, sql: &str| rows::Sql::new(sql).run(tx).await.unwrap();
+        let run = async |tx: &DatabaseTransaction, sql: &str| Sql::new(sql).run(tx).await.unwrap();
 
         // As a full disk does: SQLite undoes the transaction by itself, and the commit fails.
         let tx = store.begin().await.unwrap();
@@ -151,9 +151,7 @@ mod tests {
         )
         .await;
         tx.commit().await.unwrap();
-        let stored = rows::Sql::new("SELECT seq FROM audit_prunes")
-            .one(store.reader())
-            .await;
+        let stored = Sql::new("SELECT seq FROM audit_prunes").one(store.reader()).await;
         assert!(stored.unwrap().is_some());
     }
 }
