@@ -20,6 +20,9 @@ use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Dialect, Store, StoreError};
 use crate::platform::entropy;
 
+#[cfg(test)]
+mod tests;
+
 /// The index of replays that wait for an attempt, by project and time.
 const TO_ATTEMPT: &str = "replays_to_attempt";
 
