@@ -49,6 +49,24 @@ pub enum Fault {
     Head(u64),
 }
 
+impl Fault {
+    /// The place of the first entry that is wrong or missing.
+    #[must_use]
+    pub const fn entry(&self) -> u64 {
+        match *self {
+            Self::Sequence { expected, .. } => expected,
+            Self::Link(seq)
+            | Self::Changed(seq)
+            | Self::Details(seq)
+            | Self::Foreign(seq)
+            | Self::Time(seq)
+            | Self::Rewritten(seq)
+            | Self::Head(seq) => seq,
+            Self::CutShort { end, .. } => end + 1,
+        }
+    }
+}
+
 /// A restore that a signed checkpoint declares. What was lost by it was declared, and is no fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restore {
