@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sendpromptly_core::audit::Origin;
-use sendpromptly_core::case::Decision;
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::replay::pace::Streak;
 use sendpromptly_core::replay::{Jitter, OutcomeClass, RetryContext, RetrySchedule};
@@ -180,8 +179,17 @@ impl Desk<'_> {
             return;
         }
         self.streaks.entry(attempt.project).or_default().take(outcome);
-        let decision = self.decide(stored, end);
-        if decision.case == self.changes.current(stored) {
+        let retry = RetryContext {
+            schedule: self.schedule,
+            jitter: Jitter::from_entropy(entropy::bytes()),
+            ended_at: end.ended_at,
+            answer_minutes: attempt.answer_minutes,
+        };
+        let case = self.changes.current(stored);
+        let decision = case
+            .clone()
+            .end_attempt(attempt.replay, outcome, &retry, &self.origin);
+        if decision.case == case {
             return;
         }
         if let Some(effect) = outcome.reported_effect() {
@@ -197,16 +205,5 @@ impl Desk<'_> {
         }
         self.changes
             .take(stored, attempt.organization, decision, end.ended_at);
-    }
-
-    fn decide(&self, stored: &StoredCase, end: &AttemptEnd) -> Decision {
-        let retry = RetryContext {
-            schedule: self.schedule,
-            jitter: Jitter::from_entropy(entropy::bytes()),
-            ended_at: end.ended_at,
-            answer_minutes: end.attempt.answer_minutes,
-        };
-        let case = self.changes.current(stored);
-        case.end_attempt(end.attempt.replay, end.outcome, &retry, &self.origin)
     }
 }
