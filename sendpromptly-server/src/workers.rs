@@ -121,7 +121,7 @@ impl Workers {
         };
         let calls = Arc::new(Calls {
             store: store.clone(),
-            vault: context.vault,
+            vault: context.vault.clone(),
             client: context.client,
             policy: context.policy,
             schedule,
@@ -143,7 +143,10 @@ impl Workers {
             store: store.clone(),
             interval,
         });
-        supervisor.start_rounds(Retain { store: store.clone() });
+        supervisor.start_rounds(Retain {
+            store: store.clone(),
+            vault: context.vault,
+        });
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),
