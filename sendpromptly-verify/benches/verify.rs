@@ -38,8 +38,8 @@ fn compare(body: &[u8]) {
     let allocations = allocation_counter::measure(|| _ = black_box(verify())).count_total;
     let (mut bare_rounds, mut verify_rounds) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        bare_rounds.push(nanoseconds_a_call(&bare));
-        verify_rounds.push(nanoseconds_a_call(&verify));
+        bare_rounds.push(nanoseconds_a_call(bare));
+        verify_rounds.push(nanoseconds_a_call(verify));
     }
     let (bare, verify) = (median(bare_rounds), median(verify_rounds));
     println!(
