@@ -17,6 +17,9 @@ use crate::platform::entropy;
 /// Drafts on their way into the log, by organization, each with the time of its decision.
 pub type Drafts = BTreeMap<OrganizationId, Vec<(Timestamp, Draft)>>;
 
+/// How often a transaction that another one was in the way of is run.
+const TRIES: u32 = 3;
+
 const ORGANIZATIONS: &[Column] = &[Column::new("organization_id", Kind::Id)];
 
 impl Store {
@@ -33,7 +36,7 @@ impl Store {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let heads = self.lock_heads(tx, drafts.keys().copied()).await?;
+        let heads = self.lock_heads(tx, drafts).await?;
         let mut entries = Vec::new();
         let mut new_heads = Vec::new();
         for (organization, drafts) in drafts {
@@ -52,13 +55,33 @@ impl Store {
         ])
     }
 
+    /// A chain's first entry needs a head as well, or two who both find none would link to the same place.
     async fn lock_heads(
         &self,
         tx: &DatabaseTransaction,
-        organizations: impl IntoIterator<Item = OrganizationId>,
+        drafts: &Drafts,
+    ) -> Result<BTreeMap<OrganizationId, Head>, StoreError> {
+        let heads = self.lock_known_heads(tx, drafts).await?;
+        let new = drafts
+            .keys()
+            .filter(|organization| !heads.contains_key(*organization));
+        let new: Vec<_> = new.map(|organization| (*organization, Head::EMPTY)).collect();
+        if new.is_empty() {
+            return Ok(heads);
+        }
+        Sql::over(format!("{INSERT_HEADS} DO NOTHING"), head_rows(&new))
+            .run(tx)
+            .await?;
+        self.lock_known_heads(tx, drafts).await
+    }
+
+    async fn lock_known_heads(
+        &self,
+        tx: &DatabaseTransaction,
+        drafts: &Drafts,
     ) -> Result<BTreeMap<OrganizationId, Head>, StoreError> {
         let mut wanted = Rows::new(ORGANIZATIONS);
-        for organization in organizations {
+        for organization in drafts.keys() {
             wanted.push([organization.as_bytes().into()]);
         }
         let lock = self.dialect.for_update_of("h");
@@ -118,6 +141,15 @@ impl Store {
             .collect()
     }
 
+    /// Whether a checkpoint of any chain was written.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn has_checkpoints(&self) -> Result<bool, StoreError> {
+        let query = Sql::new("SELECT 1 AS found FROM audit_heads WHERE checkpoint_seq > 0 LIMIT 1");
+        Ok(query.one(&self.reader).await?.is_some())
+    }
+
     /// Notes up to where checkpoints were written.
     ///
     /// # Errors
@@ -163,15 +195,40 @@ impl Store {
         found.iter().map(|row| entry_of(organization, row)).collect()
     }
 
-    /// Appends drafts in a transaction that does nothing else.
+    /// Commits these writes and the drafts that tell of them, all or nothing.
     ///
     /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn append_audit(&self, drafts: &Drafts) -> Result<(), StoreError> {
+    /// [`StoreError`] by its cause; [`StoreError::Taken`] where a unique key of the writes is taken.
+    pub async fn commit_audited(&self, writes: &[Sql], drafts: &Drafts) -> Result<(), StoreError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.try_commit_audited(writes, drafts).await {
+                // Taken may also be a chain's first entry, which another process wrote in between.
+                Err(StoreError::Again(_) | StoreError::Taken(_)) if left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_commit_audited(&self, writes: &[Sql], drafts: &Drafts) -> Result<(), StoreError> {
         let tx = self.begin().await?;
-        let writes = self.chain_drafts(&tx, drafts).await?;
-        rows::write_together(&tx, writes).await?;
+        self.write_audited(&tx, writes.to_vec(), drafts).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Makes these writes and links the drafts that tell of them, in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause; the transaction is then undone.
+    pub async fn write_audited(
+        &self,
+        tx: &DatabaseTransaction,
+        writes: Vec<Sql>,
+        drafts: &Drafts,
+    ) -> Result<(), StoreError> {
+        let audit = self.chain_drafts(tx, drafts).await?;
+        rows::write_together(tx, writes.into_iter().chain(audit)).await
     }
 }
 
@@ -244,8 +301,15 @@ fn insert_details(entries: &[Entry]) -> Sql {
     )
 }
 
-/// A chain's first entries make its head; two writers who both find none meet at the entries' unique key.
+const INSERT_HEADS: &str = "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq)
+     SELECT r.organization_id, r.seq, r.hash, r.at, 0 FROM {rows} WHERE true ON CONFLICT (organization_id)";
+
 fn put_heads(heads: &[(OrganizationId, Head)]) -> Sql {
+    let update = "DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at";
+    Sql::over(format!("{INSERT_HEADS} {update}"), head_rows(heads))
+}
+
+fn head_rows(heads: &[(OrganizationId, Head)]) -> Rows {
     const COLUMNS: &[Column] = &[
         Column::new("organization_id", Kind::Id),
         Column::new("seq", Kind::Int),
@@ -261,13 +325,7 @@ fn put_heads(heads: &[(OrganizationId, Head)]) -> Sql {
             head.at.into(),
         ]);
     }
-    Sql::over(
-        "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq)
-         SELECT r.organization_id, r.seq, r.hash, r.at, 0 FROM {rows} WHERE true
-         ON CONFLICT (organization_id)
-         DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at",
-        rows,
-    )
+    rows
 }
 
 fn seq_cell(seq: u64) -> rows::Cell {
