@@ -209,6 +209,23 @@ fn a_declared_restore_passes_and_an_undeclared_one_does_not() {
 }
 
 #[test]
+fn a_checkpoint_at_the_last_place_there_can_be_is_walked_to() {
+    let entries = chain_of(1);
+    let mut last = entries[0].clone();
+    last.seq = u64::MAX;
+    for kind in [CheckpointKind::Periodic, CheckpointKind::Restore] {
+        assert!(matches!(
+            walk(&entries, &[checkpoint(kind, &last)]),
+            Err(Fault::CutShort { seen: u64::MAX, .. })
+        ));
+    }
+    assert!(matches!(
+        walk(&entries, &[checkpoint(CheckpointKind::Prune, &last)]),
+        Err(Fault::Sequence { found: 1, .. })
+    ));
+}
+
+#[test]
 fn a_stored_head_that_is_not_the_last_entry_is_found() {
     let entries = chain_of(2);
     let mut walk = Walk::new(ORGANIZATION, &[]);

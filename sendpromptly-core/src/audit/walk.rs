@@ -82,7 +82,7 @@ impl Walk {
             match checkpoint.kind {
                 CheckpointKind::Periodic => {}
                 CheckpointKind::Restore => {
-                    walk.seen.split_off(&(checkpoint.seq + 1));
+                    walk.seen.retain(|seen, _| *seen <= checkpoint.seq);
                 }
                 CheckpointKind::Prune if checkpoint.seq > walk.head.seq => {
                     walk.head = Head {
@@ -107,9 +107,9 @@ impl Walk {
         if entry.organization != self.organization {
             return Err(Fault::Foreign(seq));
         }
-        if seq != self.head.seq + 1 {
+        if seq.checked_sub(1) != Some(self.head.seq) {
             return Err(Fault::Sequence {
-                expected: self.head.seq + 1,
+                expected: self.head.seq.saturating_add(1),
                 found: seq,
             });
         }
