@@ -4,10 +4,12 @@
 //! has found nothing wrong.
 
 mod audit;
+mod callbacks;
 mod credentials;
 mod requests;
 
 pub use audit::audit_line;
+pub use callbacks::{callback_body, callback_headers};
 pub use credentials::credential;
 pub use requests::{idempotency_key, receipt, result};
 
@@ -15,8 +17,10 @@ pub use requests::{idempotency_key, receipt, result};
 pub type Target = fn(&[u8]);
 
 /// Every target, with the name of its binary and of its folder of seeds.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("audit_line", audit_line),
+    ("callback_body", callback_body),
+    ("callback_headers", callback_headers),
     ("credential", credential),
     ("idempotency_key", idempotency_key),
     ("receipt", receipt),
