@@ -3,4 +3,8 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod callbacks;
+mod fairness;
+mod incidents;
 mod receipts;
+mod replays;
