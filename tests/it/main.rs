@@ -4,7 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod callbacks;
+mod durability;
 mod fairness;
 mod incidents;
+mod kill_and_stop;
+mod outages;
 mod receipts;
+mod repair_urls;
 mod replays;
+mod two_nodes;

@@ -70,6 +70,15 @@ impl Sql {
         }
     }
 
+    /// An id column as the hex digits of the wire.
+    #[must_use]
+    pub fn hex(&self, column: &str) -> String {
+        match self.backend() {
+            DbBackend::Sqlite => format!("lower(hex({column}))"),
+            _ => format!("replace({column}::text, '-', '')"),
+        }
+    }
+
     /// Puts an event's time-out into the past.
     pub async fn make_overdue(&self, event_id: &str) {
         let id = self.id(event_id);
