@@ -79,25 +79,18 @@ impl fmt::Debug for SigningKey {
 pub struct Signature([u8; 32]);
 
 impl Signature {
+    /// What fills unused places; no candidate is ever compared with it.
+    pub(crate) const ZERO: Self = Self([0; 32]);
+
     /// Whether two signatures are the same, in a time that does not depend on where they differ.
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.ct_eq(other).into()
     }
 
-    /// Reads exactly 64 lower-case hex digits. The form is no secret, so this need not be constant in time.
+    /// Reads exactly 64 lower-case hex digits.
     pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
-        let pairs: &[[u8; 2]; 32] = digits
-            .as_chunks::<2>()
-            .0
-            .try_into()
-            .ok()
-            .filter(|_| digits.len() == 64)?;
-        let mut bytes = [0; 32];
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = hex_value(*high)? << 4 | hex_value(*low)?;
-        }
-        Some(Self(bytes))
+        bytes_from_hex(digits).map(Self)
     }
 }
 
@@ -119,7 +112,22 @@ impl fmt::Debug for Signature {
     }
 }
 
-pub(crate) const fn hex_value(digit: u8) -> Option<u8> {
+/// Reads exactly two lower-case hex digits for each byte. The form is no secret, so this need not be constant in
+/// time.
+#[inline]
+pub(crate) fn bytes_from_hex<const LENGTH: usize>(digits: &[u8]) -> Option<[u8; LENGTH]> {
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
+    let pairs: &[[u8; 2]; LENGTH] = pairs.try_into().ok()?;
+    let mut bytes = [0; LENGTH];
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = hex_value(*high)? << 4 | hex_value(*low)?;
+    }
+    Some(bytes)
+}
+
+const fn hex_value(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),
