@@ -1,5 +1,6 @@
 //! What holds for the tree as a whole: its sources, its dependencies, and what its documents say of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -64,6 +65,13 @@ fn run(program: &str, arguments: &[&str]) -> String {
 
 /// Fails with all findings at once.
 fn assert_none(what: &str, findings: impl IntoIterator<Item = String>) {
-    let findings: Vec<String> = findings.into_iter().collect();
-    assert!(findings.is_empty(), "{what}:\n  {}", findings.join("\n  "));
+    let findings: BTreeSet<String> = findings
+        .into_iter()
+        .map(|finding| format!("\n  {finding}"))
+        .collect();
+    assert!(
+        findings.is_empty(),
+        "{what}:{}",
+        findings.into_iter().collect::<String>()
+    );
 }

@@ -79,7 +79,7 @@ fn every_test_that_a_document_names_exists() {
 #[test]
 fn every_variable_that_a_document_names_exists() {
     let sources = joined(&[".rs", ".toml", "/run", "/setup"]);
-    let mut unknown = BTreeSet::new();
+    let mut unknown = Vec::new();
     for document in files(&[".md"]) {
         for word in words(&document.content, |c| {
             c.is_ascii_uppercase() || c == '_' || c.is_ascii_digit()
@@ -90,7 +90,7 @@ fn every_variable_that_a_document_names_exists() {
             // The variable of an option is made from the option's name.
             let option = format!("\"{}\"", name.to_ascii_lowercase().replace('_', "-"));
             if !sources.contains(word) && !sources.contains(&option) {
-                unknown.insert(format!("{}: {word}", document.path));
+                unknown.push(format!("{}: {word}", document.path));
             }
         }
     }
@@ -111,6 +111,16 @@ fn the_index_lists_every_document() {
         }
     }
     assert_none("not in docs/README.md", missing);
+}
+
+#[test]
+fn the_first_page_shows_what_the_verifiers_own_page_compiles() {
+    let snippet = |path| {
+        let text = Text::read(path).content;
+        let (_, rest) = text.split_once("```rust\n").unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    assert_eq!(snippet("README.md"), snippet("sendpromptly-verify/README.md"));
 }
 
 #[test]
