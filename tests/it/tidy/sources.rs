@@ -78,7 +78,7 @@ fn the_store_knows_no_http_and_the_api_no_database() {
     for (folder, foreign) in [
         ("store", ["hyper", "http::"]),
         ("api", ["sea_orm", "sqlx"]),
-        ("http", ["sea_orm", "crate::store"]),
+        ("http", ["sea_orm", "sqlx"]),
         ("callback", ["sea_orm", "crate::store"]),
     ] {
         let files: Vec<Text> = of(folder).into_iter().map(without_tests_and_comments).collect();
