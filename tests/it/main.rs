@@ -14,3 +14,4 @@ mod repair_urls;
 mod replays;
 mod tidy;
 mod two_nodes;
+mod vectors;
