@@ -3,4 +3,17 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod bodies;
+mod connections;
+mod duplicates;
+mod errors;
+mod idempotency;
+mod keys;
+mod negotiation;
+mod openapi;
+mod protocol;
+mod rates;
 mod receipts;
+mod results;
+mod routes;
+mod unavailable;
