@@ -3,7 +3,11 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
+mod audit_tampering;
 mod callbacks;
+mod canary;
+mod commands;
 mod durability;
 mod fairness;
 mod incidents;
