@@ -3,8 +3,12 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
+mod audit_tampering;
 mod bodies;
 mod callbacks;
+mod canary;
+mod commands;
 mod connections;
 mod duplicates;
 mod durability;

@@ -79,6 +79,39 @@ impl Sql {
         }
     }
 
+    /// A column of bytes as hex digits.
+    #[must_use]
+    pub fn hex_of_bytes(&self, column: &str) -> String {
+        match self.backend() {
+            DbBackend::Sqlite => format!("lower(hex({column}))"),
+            _ => format!("encode({column}, 'hex')"),
+        }
+    }
+
+    /// Bytes, given as hex digits, as SQL writes them.
+    #[must_use]
+    pub fn bytes(&self, hex: &str) -> String {
+        match self.backend() {
+            DbBackend::Sqlite => format!("x'{hex}'"),
+            _ => format!("'\\x{hex}'::bytea"),
+        }
+    }
+
+    /// Takes away what guards the audit log, as whoever owns the database can.
+    pub async fn drop_audit_guards(&self) {
+        let drops: &[&str] = match self.backend() {
+            DbBackend::Sqlite => &[
+                "DROP TRIGGER audit_entries_no_update",
+                "DROP TRIGGER audit_entries_no_delete",
+                "DROP TRIGGER audit_entries_no_replace",
+            ],
+            _ => &["DROP FUNCTION audit_entries_guard CASCADE"],
+        };
+        for drop in drops {
+            self.run(drop).await;
+        }
+    }
+
     /// Puts an event's time-out into the past.
     pub async fn make_overdue(&self, event_id: &str) {
         let id = self.id(event_id);
