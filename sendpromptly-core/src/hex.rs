@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-pub(crate) fn encode(bytes: &[u8]) -> String {
+/// Two digits for each byte.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         let _ = write!(text, "{byte:02x}");
@@ -10,7 +12,9 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-pub(crate) fn decode<const N: usize>(digits: &str) -> Option<[u8; N]> {
+/// The bytes of exactly `2 * N` digits; `None` for any other text.
+#[must_use]
+pub fn decode<const N: usize>(digits: &str) -> Option<[u8; N]> {
     let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
     if pairs.len() != N || !rest.is_empty() {
         return None;

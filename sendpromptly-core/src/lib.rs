@@ -6,7 +6,7 @@ pub mod credential;
 pub mod dedupe;
 pub mod envelope;
 pub mod event;
-mod hex;
+pub mod hex;
 pub mod id;
 pub mod incident;
 pub mod replay;

@@ -1,8 +1,15 @@
 //! The SendPromptly server: everything that has an effect. The rules it applies are in `sendpromptly-core`.
 
+pub mod account;
 pub mod api;
 pub mod callback;
+pub mod checkpoints;
+pub mod cli;
+pub mod command;
+pub mod config;
 pub mod http;
 pub mod ingest;
+pub mod logging;
 pub mod platform;
 pub mod store;
+pub mod vault;

@@ -1,3 +1,5 @@
 //! The `sendpromptly` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    sendpromptly_server::cli::run(std::env::args_os())
+}

@@ -14,13 +14,18 @@ pub mod api_keys;
 pub mod audit;
 pub mod cases;
 mod connect;
+pub mod data_keys;
 pub mod dialect;
 mod error;
 pub mod idempotency;
 pub mod migrations;
+pub mod organizations;
+pub mod projects;
 pub mod receipts;
 pub mod results;
 pub mod rows;
+pub mod signing_secrets;
+pub mod users;
 
 pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};
 pub use dialect::Dialect;

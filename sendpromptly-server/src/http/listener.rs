@@ -40,6 +40,18 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The same, with no more connections than there are files for them.
+    #[must_use]
+    pub fn within(self, files: u64) -> Self {
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        Self {
+            connections: self.connections.min(files.max(1)),
+            ..self
+        }
+    }
+}
+
 /// The most bytes of a request's head, and the most headers.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;

@@ -1,10 +1,41 @@
 //! API keys, of which only hashes are stored.
 
+use sea_orm::QueryResult;
+use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::credential::KeyHash;
 use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
+use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit};
+
+/// An API key in the making.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Its one project.
+    pub project: ProjectId,
+    /// What it is looked up by.
+    pub hash: KeyHash,
+    /// Four characters by which its owner can tell it from others.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An API key as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// Its id.
+    pub id: KeyId,
+    /// Four characters by which its owner can tell it from others.
+    pub hint: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
 
 /// What an API key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,4 +71,93 @@ impl Store {
             timeout_minutes: rows::count(&row, "timeout_minutes")?,
         }))
     }
+
+    /// Stores a further key of a project; `false` where there is no such project.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn create_key(&self, key: &NewKey, origin: &Origin) -> Result<bool, StoreError> {
+        let Some(project) = self.project(key.project).await? else {
+            return Ok(false);
+        };
+        let drafts = audit::drafts_of(project.organization, key.created_at, vec![created(key, origin)]);
+        self.commit_audited(&[insert(key)], &drafts).await?;
+        Ok(true)
+    }
+
+    /// The keys of a project in the order in which they were made, revoked ones among them.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn keys(&self, project: ProjectId) -> Result<Vec<ListedKey>, StoreError> {
+        let query = Sql::new(
+            "SELECT id, hint, created_at, revoked_at FROM api_keys WHERE project_id = {} ORDER BY id",
+        );
+        let found = query.bind(project.as_bytes()).all(&self.reader).await?;
+        found.iter().map(listed).collect()
+    }
+
+    /// Revokes a key and gives since when it is; `None` where there is none. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn revoke_key(
+        &self,
+        id: KeyId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let tx = self.begin().await?;
+        let lock = self.dialect.for_update_of("k");
+        let query = Sql::new(format!(
+            "SELECT k.revoked_at, p.organization_id FROM api_keys k JOIN projects p ON p.id = k.project_id
+             WHERE k.id = {{}}{lock}"
+        ));
+        let Some(row) = query.bind(id.as_bytes()).one(&tx).await? else {
+            return Ok(None);
+        };
+        if let Some(revoked_at) = rows::optional_time(&row, "revoked_at")? {
+            return Ok(Some(revoked_at));
+        }
+        let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
+        let draft = Draft::new(origin, Action::ApiKeyRevoked, id, &[]);
+        let revoke = Sql::new("UPDATE api_keys SET revoked_at = {} WHERE id = {}")
+            .bind(now)
+            .bind(id.as_bytes());
+        let drafts = audit::drafts_of(organization, now, vec![draft]);
+        self.write_audited(&tx, vec![revoke], &drafts).await?;
+        tx.commit().await?;
+        Ok(Some(now))
+    }
+}
+
+/// What the audit log says of a new key.
+pub(super) fn created(key: &NewKey, origin: &Origin) -> Draft {
+    let project = key.project.to_string();
+    Draft::new(
+        origin,
+        Action::ApiKeyCreated,
+        key.id,
+        &[("project", &project), ("hint", &key.hint)],
+    )
+}
+
+pub(super) fn insert(key: &NewKey) -> Sql {
+    Sql::new(
+        "INSERT INTO api_keys (id, project_id, hash, hint, scope, created_at) VALUES ({}, {}, {}, {}, 'ingest', {})",
+    )
+    .bind(key.id.as_bytes())
+    .bind(key.project.as_bytes())
+    .bind(key.hash.as_bytes())
+    .bind(key.hint.as_str())
+    .bind(key.created_at)
+}
+
+fn listed(row: &QueryResult) -> Result<ListedKey, StoreError> {
+    Ok(ListedKey {
+        id: KeyId::from_bytes(rows::id(row, "id")?),
+        hint: rows::get(row, "hint")?,
+        created_at: rows::time(row, "created_at")?,
+        revoked_at: rows::optional_time(row, "revoked_at")?,
+    })
 }

@@ -17,6 +17,9 @@ use crate::platform::entropy;
 /// Drafts on their way into the log, by organization, each with the time of its decision.
 pub type Drafts = BTreeMap<OrganizationId, Vec<(Timestamp, Draft)>>;
 
+/// How often a transaction that another one was in the way of is run.
+const TRIES: u32 = 3;
+
 const ORGANIZATIONS: &[Column] = &[Column::new("organization_id", Kind::Id)];
 
 impl Store {
@@ -163,15 +166,40 @@ impl Store {
         found.iter().map(|row| entry_of(organization, row)).collect()
     }
 
-    /// Appends drafts in a transaction that does nothing else.
+    /// Commits these writes and the drafts that tell of them, all or nothing.
     ///
     /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn append_audit(&self, drafts: &Drafts) -> Result<(), StoreError> {
+    /// [`StoreError`] by its cause; [`StoreError::Taken`] where a unique key of the writes is taken.
+    pub async fn commit_audited(&self, writes: &[Sql], drafts: &Drafts) -> Result<(), StoreError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.try_commit_audited(writes, drafts).await {
+                // Taken may also be a chain's first entry, which another process wrote in between.
+                Err(StoreError::Again(_) | StoreError::Taken(_)) if left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_commit_audited(&self, writes: &[Sql], drafts: &Drafts) -> Result<(), StoreError> {
         let tx = self.begin().await?;
-        let writes = self.chain_drafts(&tx, drafts).await?;
-        rows::write_together(&tx, writes).await?;
+        self.write_audited(&tx, writes.to_vec(), drafts).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Makes these writes and links the drafts that tell of them, in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause; the transaction is then undone.
+    pub async fn write_audited(
+        &self,
+        tx: &DatabaseTransaction,
+        writes: Vec<Sql>,
+        drafts: &Drafts,
+    ) -> Result<(), StoreError> {
+        let audit = self.chain_drafts(tx, drafts).await?;
+        rows::write_together(tx, writes.into_iter().chain(audit)).await
     }
 }
 

@@ -71,6 +71,17 @@ impl FromStr for DatabaseUrl {
     }
 }
 
+impl DatabaseUrl {
+    /// Whether a password stands in it.
+    #[must_use]
+    pub fn holds_password(&self) -> bool {
+        let Self::Postgres(text) = self else { return false };
+        url::Url::parse(text).is_ok_and(|url| {
+            url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
+        })
+    }
+}
+
 impl fmt::Display for DatabaseUrl {
     /// Without user, password or parameters: fit for a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,4 @@
+//! User accounts: what an e-mail address and a password may be, and how passwords are kept.
+
+pub mod email;
+pub mod password;

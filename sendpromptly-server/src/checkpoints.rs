@@ -1,0 +1,131 @@
+//! Signed checkpoints of the audit chains, in a file outside the database: the proof that no chain was cut or
+//! rewritten since. See `docs/operations.md` for how to check it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use sendpromptly_core::audit::{
+    AuditKey, AuditPublicKey, Checkpoint, CheckpointKind, ExportLine, Head, SignedCheckpoint,
+};
+use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::time::Timestamp;
+
+use crate::config::KeyConfig;
+use crate::store::{Store, StoreError};
+use crate::vault::audit_key;
+use crate::vault::key_file::KeyFileError;
+
+/// Why a checkpoint could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The key cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// The file cannot be written or read.
+    #[error("the checkpoint file {} cannot be used: {error}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        error: io::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Signs checkpoints and appends them to the checkpoint file.
+#[derive(Debug, Clone)]
+pub struct Checkpoints {
+    key: AuditKey,
+    path: PathBuf,
+}
+
+impl Checkpoints {
+    /// Those signed by the audit key, which is made where the store has never had one.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] where the key cannot be had or the file cannot be appended to.
+    pub fn open(config: &KeyConfig) -> Result<Self, CheckpointError> {
+        let key = audit_key::open(&config.audit)?;
+        let path = config.checkpoints.path.clone();
+        open_to_append(&path).map_err(|error| CheckpointError::File {
+            path: path.clone(),
+            error,
+        })?;
+        Ok(Self { key, path })
+    }
+
+    /// The key that checks them.
+    #[must_use]
+    pub fn public_key(&self) -> AuditPublicKey {
+        self.key.public()
+    }
+
+    /// Signs a checkpoint of a chain that ends here.
+    #[must_use]
+    pub fn sign(&self, organization: OrganizationId, head: Head, now: Timestamp) -> SignedCheckpoint {
+        let kind = CheckpointKind::Periodic;
+        self.key.sign(Checkpoint::new(organization, kind, head, now))
+    }
+
+    /// Appends a checkpoint of every chain that has grown since its last one; gives how many. They are on
+    /// disk before the store notes them.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]; the chains are then due again.
+    pub async fn append_due(&self, store: &Store, now: Timestamp) -> Result<usize, CheckpointError> {
+        let due = store.heads_to_checkpoint().await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let mut lines = String::new();
+        for (organization, head) in &due {
+            lines += &ExportLine::Checkpoint(self.sign(*organization, *head, now)).to_json();
+            lines.push('\n');
+        }
+        let path = self.path.clone();
+        let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
+        appended
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| CheckpointError::File {
+                path: self.path.clone(),
+                error,
+            })?;
+        store.note_checkpoints(&due).await?;
+        Ok(due.len())
+    }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).append(true).create(true).open(path)
+}
+
+/// Appends lines and waits until they are on disk. What a crash left of a line is cut off before.
+fn append(path: &Path, lines: &str) -> io::Result<()> {
+    let mut file = open_to_append(path)?;
+    file.lock()?;
+    cut_broken_line(&mut file)?;
+    file.write_all(lines.as_bytes())?;
+    file.sync_all()
+}
+
+fn cut_broken_line(file: &mut File) -> io::Result<()> {
+    /// More than a checkpoint's line has.
+    const LINE: u64 = 4_096;
+    let length = file.metadata()?.len();
+    let start = length.saturating_sub(LINE);
+    file.seek(SeekFrom::Start(start))?;
+    let mut end = Vec::new();
+    Read::by_ref(file).take(LINE).read_to_end(&mut end)?;
+    let whole = end
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |place| place + 1);
+    if whole == end.len() {
+        return Ok(());
+    }
+    file.set_len(start + whole as u64)
+}

@@ -1,0 +1,151 @@
+//! The command line: what can be asked of the program, and how it ends.
+//!
+//! Options may stand before or after the command. They are the same for every command and are listed in
+//! [`options`](crate::config::options).
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::command::{CommandError, key, openapi, org, project, secret};
+use crate::config::options::{self, ConfigOption, Form};
+use crate::config::{Config, Sources};
+use crate::{command, logging};
+
+/// Finds paid events whose effect never happened, and has them repaired once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sendpromptly",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+#[command(after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage or configuration.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the API and its workers (also with no command)
+    Serve,
+    /// Make organizations
+    #[command(subcommand)]
+    Org(org::OrgCommand),
+    /// Make and change projects
+    #[command(subcommand)]
+    Project(project::ProjectCommand),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Rotate signing secrets
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
+    /// Bring the store's tables up to date
+    Migrate,
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Runs the program with these arguments, the first its own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let parsed = command().try_get_matches_from(arguments);
+    let parsed = parsed.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(cli.command.unwrap_or(Command::Serve), &matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> {
+    if matches!(command, Command::Openapi) {
+        return openapi::run();
+    }
+    let config = Config::read(&Sources::of_process(given(matches))?)?;
+    match command {
+        Command::Serve => {
+            logging::start(&config.log, config.log.level);
+            command::on_all_cores(command::serve::run(config))
+        }
+        Command::Openapi => openapi::run(),
+        Command::Migrate => beside(config, async |config| command::migrate::run(config).await),
+        Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
+        Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
+        Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
+        Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
+    }
+}
+
+/// Runs a command that may run beside a server. It logs only what went wrong.
+fn beside(
+    config: Config,
+    run: impl AsyncFnOnce(Config) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    logging::start(&config.log, config.log.level.min(tracing::Level::WARN));
+    command::on_one_core(run(config))
+}
+
+fn in_context(
+    config: Config,
+    run: impl AsyncFnOnce(&command::Context) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    beside(config, async |config| {
+        let context = command::Context::open(config, crate::store::StoreRole::Command).await?;
+        let outcome = run(&context).await;
+        context.close().await?;
+        outcome
+    })
+}
+
+/// The command line as its library sees it.
+fn command() -> clap::Command {
+    Cli::command().args(options::ALL.iter().map(argument))
+}
+
+fn argument(option: &'static ConfigOption) -> Arg {
+    let mut help = option.about.to_owned();
+    if let Some(default) = option.default {
+        help += &format!(" [default: {default}]");
+    }
+    help += &format!(" [env: {}]", option.variable());
+    let argument = Arg::new(option.name)
+        .long(option.name)
+        .value_name(option.value)
+        .help(help)
+        .help_heading("Configuration")
+        .global(true);
+    match option.form {
+        Form::One => argument.action(ArgAction::Set),
+        Form::Flag => argument
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .default_missing_value("true"),
+        Form::Many => argument.action(ArgAction::Append),
+    }
+}
+
+/// The options that were given. Those of the innermost command are those of all.
+fn given(matches: &ArgMatches) -> BTreeMap<&'static str, Vec<String>> {
+    let mut innermost = matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    let values = |option: &'static ConfigOption| {
+        let values = innermost.get_many::<String>(option.name)?;
+        Some((option.name, values.cloned().collect()))
+    };
+    options::ALL.iter().filter_map(values).collect()
+}

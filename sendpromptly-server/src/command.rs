@@ -1,0 +1,161 @@
+//! The program's commands. Each module is a noun of the command line; what it prints goes to standard output
+//! as JSON, what it says to standard error.
+
+use std::fmt;
+use std::future::Future;
+use std::process::ExitCode;
+
+use sendpromptly_core::audit::{Actor, Origin};
+use serde::Serialize;
+
+use crate::checkpoints::CheckpointError;
+use crate::config::{Config, ConfigError};
+use crate::store::{Store, StoreError, StoreRole};
+use crate::vault::{Vault, VaultError};
+
+pub mod key;
+pub mod migrate;
+pub mod openapi;
+pub mod org;
+pub mod project;
+pub mod secret;
+pub mod serve;
+
+/// Connections to PostgreSQL of a command beside the server.
+const CONNECTIONS: u32 = 2;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// A rule refused it, something was not found, or it failed: exit code 1.
+    #[error("{0}")]
+    Refused(String),
+    /// It was asked in a wrong way: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl CommandError {
+    /// Refused, in these words.
+    pub fn refused(why: impl fmt::Display) -> Self {
+        Self::Refused(why.to_string())
+    }
+
+    /// There is none with this id.
+    pub fn not_found(what: &str, id: impl fmt::Display) -> Self {
+        Self::Refused(format!("there is no {what} {id}"))
+    }
+
+    /// What the process ends with.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Refused(_) => 1,
+            Self::Usage(_) => 2,
+        })
+    }
+}
+
+macro_rules! refused_by {
+    ($($error:ty),*) => {$(
+        impl From<$error> for CommandError {
+            fn from(error: $error) -> Self {
+                Self::refused(error)
+            }
+        }
+    )*};
+}
+
+refused_by!(StoreError, VaultError, CheckpointError, std::io::Error);
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+/// What commands work with.
+#[derive(Debug)]
+pub struct Context {
+    /// The configuration.
+    pub config: Config,
+    /// The store.
+    pub store: Store,
+    /// The vault.
+    pub vault: Vault,
+}
+
+impl Context {
+    /// Opens store and vault.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] where one of them cannot be had.
+    pub async fn open(config: Config, role: StoreRole) -> Result<Self, CommandError> {
+        Self::open_with(config, role, CONNECTIONS).await
+    }
+
+    async fn open_with(config: Config, role: StoreRole, connections: u32) -> Result<Self, CommandError> {
+        let store = Store::open(&config.storage.database, role, connections).await?;
+        let vault = Vault::open(&store, &config.keys).await?;
+        Ok(Self { config, store, vault })
+    }
+
+    /// Who asks, for the audit log: the operating system's user at the command line.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            actor: Actor::Cli(crate::platform::user::name()),
+            address: None,
+        }
+    }
+
+    /// Closes the store.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] where it could not be ended in order.
+    pub async fn close(self) -> Result<(), CommandError> {
+        Ok(self.store.close().await?)
+    }
+}
+
+/// Prints a result to standard output, on one line.
+///
+/// # Errors
+/// [`CommandError::Refused`] where nobody reads it.
+pub fn print_json(result: &impl Serialize) -> Result<(), CommandError> {
+    let json = serde_json::to_string(result).map_err(CommandError::refused)?;
+    print_line(&json)
+}
+
+/// Prints a line to standard output.
+///
+/// # Errors
+/// [`CommandError::Refused`] where nobody reads it.
+pub fn print_line(line: &str) -> Result<(), CommandError> {
+    use std::io::Write;
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}").map_err(|error| CommandError::refused(format_args!("cannot print: {error}")))
+}
+
+/// Runs work that may use every core.
+///
+/// # Errors
+/// What the work ends with, or [`CommandError::Refused`] where no thread can be had.
+pub fn on_all_cores(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+/// Runs work for which one thread is enough.
+///
+/// # Errors
+/// As [`on_all_cores`].
+pub fn on_one_core(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}

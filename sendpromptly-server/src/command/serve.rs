@@ -1,0 +1,197 @@
+//! `serve`: the API and its workers, from start to an orderly stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::{CommandError, Context};
+use crate::api::{App, Readiness};
+use crate::checkpoints::Checkpoints;
+use crate::config::Config;
+use crate::http::listener::{self, Limits};
+use crate::ingest::{Committers, Ingest};
+use crate::platform::clock;
+use crate::store::{Dialect, Store, StoreRole};
+
+/// Connections to PostgreSQL beside those of the committers.
+const CONNECTIONS: u32 = 8;
+
+/// File descriptors for what is no client's connection.
+const OWN_FILES: u64 = 256;
+
+/// How long the store may take to say that it is there.
+const ASK: Duration = Duration::from_secs(2);
+
+/// How long what was accepted may take to be committed at a stop.
+const COMMIT: Duration = Duration::from_secs(1);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    /// Store, vault and configuration.
+    pub context: Context,
+    /// Where it listens.
+    pub address: SocketAddr,
+    checkpoints: Checkpoints,
+    committers: Committers,
+    connections: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+/// Serves until the process is asked to stop.
+///
+/// # Errors
+/// [`CommandError::Refused`] where the server cannot start, or could not stop in order.
+pub async fn run(config: Config) -> Result<(), CommandError> {
+    let mut signals = Signals::listen()?;
+    let server = Server::start(config).await?;
+    let name = signals.next().await;
+    tracing::info!("{name}: stopping; a second signal ends at once");
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(1);
+    });
+    server.stop().await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+impl Server {
+    /// Opens the store, brings it up to date, and starts everything.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] where a part of it cannot start.
+    pub async fn start(config: Config) -> Result<Self, CommandError> {
+        let limits = Limits::default().within(raise_file_limit());
+        if config.callbacks.policy.allow_private {
+            tracing::warn!(
+                "--allow-private-callbacks is on: callbacks may reach any address, without https. \
+                 It is for development only"
+            );
+        }
+        let context = Context::open_with(config, StoreRole::Serve, CONNECTIONS).await?;
+        let checkpoints = Checkpoints::open(&context.config.keys)?;
+        let config = &context.config;
+        let committers = committers(config, &context.store);
+        let (ingest, committers) = Ingest::start(&context.store, committers);
+        let app = App::new(
+            context.store.clone(),
+            ingest,
+            config.http.rate_limit,
+            readiness(context.store.clone()),
+            config.http.trusted_proxies.clone(),
+            config.http.public_url.clone(),
+        );
+        let listener = listen(config.http.listen).await?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = oneshot::channel();
+        let app = std::sync::Arc::new(app);
+        let connections = tokio::spawn(listener::serve(
+            listener,
+            move |request, peer| app.clone().answer(request, peer),
+            stopped.map(|_| ()),
+            limits,
+        ));
+        tracing::info!(
+            %address,
+            database = %context.config.storage.database,
+            version = env!("CARGO_PKG_VERSION"),
+            "listening"
+        );
+        Ok(Self {
+            context,
+            address,
+            checkpoints,
+            committers,
+            connections,
+            stop,
+        })
+    }
+
+    /// Takes no more connections, commits what was accepted, signs a last checkpoint, and closes the store.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] where the last checkpoint was not written or the store not closed in order.
+    pub async fn stop(self) -> Result<(), CommandError> {
+        let _ = self.stop.send(());
+        let _ = self.connections.await;
+        if tokio::time::timeout(COMMIT, self.committers.finish())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were still waiting for the store at the stop; they were not accepted");
+        }
+        let checkpointed = self
+            .checkpoints
+            .append_due(&self.context.store, clock::now())
+            .await;
+        self.context.close().await?;
+        checkpointed?;
+        Ok(())
+    }
+}
+
+fn committers(config: &Config, store: &Store) -> usize {
+    match store.dialect() {
+        Dialect::Sqlite => 1, // its writers take turns anyway
+        Dialect::Postgres => config.work.committers as usize,
+    }
+}
+
+fn readiness(store: Store) -> Readiness {
+    Readiness::new(move || {
+        let store = store.clone();
+        async move {
+            let mut waiting_for = Vec::new();
+            match tokio::time::timeout(ASK, store.ready()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "not ready");
+                    waiting_for.push("store");
+                }
+                Err(_) => waiting_for.push("store"),
+            }
+            waiting_for
+        }
+        .boxed()
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, CommandError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| CommandError::refused(format_args!("cannot listen on {address}: {error}")))
+}
+
+/// Each connection is a file; the usual soft limit of 1,024 of them is too low. Gives the limit there is.
+fn raise_file_limit() -> u64 {
+    let limit = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(1_024);
+    limit.saturating_sub(OWN_FILES)
+}
+
+/// The signals that ask for a stop.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

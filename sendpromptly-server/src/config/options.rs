@@ -1,0 +1,114 @@
+//! Every option, once: its name, its default and what it may be.
+
+/// An option of the command line, also an environment variable and a key of the configuration file.
+#[derive(Debug)]
+pub struct ConfigOption {
+    /// Its name, without the dashes in front.
+    pub name: &'static str,
+    /// What stands for its value in the help.
+    pub value: &'static str,
+    /// The value where none is given.
+    pub default: Option<&'static str>,
+    /// What it is for.
+    pub about: &'static str,
+    /// What it may be: "must be …".
+    pub allowed: &'static str,
+    /// How it is written.
+    pub form: Form,
+}
+
+/// How an option's value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One value.
+    One,
+    /// `true` or `false`; the option alone means `true`.
+    Flag,
+    /// Any number of values: the option several times, or joined by commas.
+    Many,
+}
+
+impl ConfigOption {
+    /// The environment variable that holds it: `SENDPROMPTLY_DATA_DIR` for `data-dir`.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        let name = self.name.to_ascii_uppercase().replace('-', "_");
+        format!("{VARIABLE_PREFIX}{name}")
+    }
+}
+
+/// What every environment variable of this program begins with.
+pub const VARIABLE_PREFIX: &str = "SENDPROMPTLY_";
+
+macro_rules! options {
+    ($($constant:ident = $name:literal $value:literal $form:ident, $default:expr, $about:literal, $allowed:literal;)*) => {
+        $(
+            #[doc = concat!("`--", $name, "`: ", $about, ".")]
+            pub const $constant: ConfigOption = ConfigOption {
+                name: $name,
+                value: $value,
+                default: $default,
+                about: $about,
+                allowed: $allowed,
+                form: Form::$form,
+            };
+        )*
+
+        /// Every one, in the order of the documentation.
+        pub const ALL: &[ConfigOption] = &[$($constant),*];
+    };
+}
+
+options! {
+    DATA_DIR = "data-dir" "DIR" One, Some("./sendpromptly-data"),
+        "the directory for the SQLite file, keys and checkpoints; made if it is not there",
+        "a path";
+    DATABASE_URL = "database-url" "URL" One, None,
+        "the database; a SQLite file in the data directory where none is given",
+        "sqlite://PATH (sqlite:///var/lib/app.db) or postgres://USER@HOST/DATABASE";
+    MASTER_KEY_FILE = "master-key-file" "FILE" One, None,
+        "the master keys; made as master.key in the data directory where none is given",
+        "the path of a file that is there";
+    AUDIT_KEY_FILE = "audit-key-file" "FILE" One, None,
+        "the key that signs audit checkpoints; made as audit.key in the data directory where none is given",
+        "the path of a file that is there";
+    CHECKPOINT_FILE = "checkpoint-file" "FILE" One, None,
+        "where audit checkpoints are appended; audit.checkpoints in the data directory where none is given",
+        "the path of a file in a directory that is there";
+    LISTEN = "listen" "ADDRESS:PORT" One, Some("127.0.0.1:8080"),
+        "where the API listens",
+        "an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080";
+    PUBLIC_URL = "public-url" "URL" One, None,
+        "how this server is reached from outside",
+        "an http:// or https:// URL without path, such as https://pay.example.com";
+    TRUSTED_PROXY = "trusted-proxy" "CIDR" Many, None,
+        "a range of proxies whose X-Forwarded-For counts",
+        "an address or a range such as 10.0.0.0/8";
+    RATE_LIMIT = "rate-limit" "N" One, Some("100"),
+        "requests a second for each project, with bursts to twice that; 0 lifts it",
+        "a whole number from 0 to 1000000";
+    COMMITTERS = "committers" "N" One, Some("1"),
+        "how many writers commit receipts and results; SQLite uses one",
+        "a whole number from 1 to 16";
+    SWEEP_INTERVAL = "sweep-interval" "DURATION" One, Some("1s"),
+        "how often overdue events are looked for",
+        "a duration from 10ms to 1h, such as 1s";
+    RETRY_SCHEDULE = "retry-schedule" "DURATIONS" One, Some("0s,1m,10m,1h,6h"),
+        "the delays before each attempt of a callback",
+        "1 to 32 durations of at most 7d joined by commas, such as 0s,1m,10m";
+    CALLBACK_ALLOW = "callback-allow" "CIDR" Many, None,
+        "a private range in which repair endpoints lie; https is still required",
+        "a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 or fc00::/7";
+    CALLBACK_CA = "callback-ca" "FILE" One, None,
+        "certificates in PEM of an authority that repair endpoints may have, beside the system's",
+        "the path of a file of certificates in PEM";
+    ALLOW_PRIVATE_CALLBACKS = "allow-private-callbacks" "true|false" Flag, Some("false"),
+        "for development only: callbacks may go to any address, without https",
+        "true or false";
+    LOG = "log" "LEVEL" One, Some("info"),
+        "how much is logged to standard error",
+        "error, warn, info, debug or trace";
+    LOG_FORMAT = "log-format" "FORMAT" One, Some("text"),
+        "how log lines are written",
+        "text or json";
+}

@@ -1,0 +1,226 @@
+//! Where options come from, and reading one with the right precedence.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
+
+use super::ConfigError;
+use super::options::{self, ConfigOption, Form};
+
+/// The configuration file, in the working directory.
+pub const FILE: &str = "sendpromptly.toml";
+
+/// What was given, by option name, in each place.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    options: BTreeMap<&'static str, Vec<String>>,
+    environment: BTreeMap<&'static str, Vec<String>>,
+    file: BTreeMap<&'static str, Vec<String>>,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Option,
+    Environment,
+    File,
+}
+
+impl Sources {
+    /// Those of this process: the options given, its environment, and the file if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] where a variable is not text, or the file is malformed or holds an unknown key.
+    pub fn of_process(options: BTreeMap<&'static str, Vec<String>>) -> Result<Self, ConfigError> {
+        let file = match std::fs::read_to_string(Path::new(FILE)) {
+            Ok(text) => parse_file(&text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(ConfigError::one(format!("{FILE} cannot be read: {error}"))),
+        };
+        Ok(Self {
+            options,
+            environment: read_environment(|variable| std::env::var_os(variable))?,
+            file,
+        })
+    }
+
+    /// Nothing but these options.
+    #[must_use]
+    pub fn of_options(options: impl IntoIterator<Item = (&'static ConfigOption, String)>) -> Self {
+        let mut sources = Self::default();
+        for (option, value) in options {
+            sources.options.entry(option.name).or_default().push(value);
+        }
+        sources
+    }
+
+    fn find(&self, option: &ConfigOption) -> Option<(Source, &[String])> {
+        let places = [
+            (Source::Option, &self.options),
+            (Source::Environment, &self.environment),
+            (Source::File, &self.file),
+        ];
+        places
+            .into_iter()
+            .find_map(|(source, values)| Some((source, values.get(option.name)?.as_slice())))
+    }
+}
+
+fn read_environment(
+    variable: impl Fn(&str) -> Option<std::ffi::OsString>,
+) -> Result<BTreeMap<&'static str, Vec<String>>, ConfigError> {
+    let mut found = BTreeMap::new();
+    for option in options::ALL {
+        let Some(value) = variable(&option.variable()) else {
+            continue;
+        };
+        let text = value.into_string().map_err(|_| {
+            ConfigError::one(format!(
+                "the environment variable {} is not UTF-8",
+                option.variable()
+            ))
+        })?;
+        found.insert(option.name, vec![text]);
+    }
+    Ok(found)
+}
+
+fn parse_file(text: &str) -> Result<BTreeMap<&'static str, Vec<String>>, ConfigError> {
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| ConfigError::one(malformed_file(text, &error)))?;
+    let mut found = BTreeMap::new();
+    for (key, value) in table {
+        let option = options::ALL.iter().find(|option| option.name == key);
+        let option = option.ok_or_else(|| ConfigError::one(unknown_key(&key)))?;
+        let values = texts(&value)
+            .ok_or_else(|| ConfigError::one(format!("`{key}` in {FILE} must be {}", option.allowed)))?;
+        found.insert(option.name, values);
+    }
+    Ok(found)
+}
+
+/// Where the file is malformed. The library's own message would show the line, which may hold a password.
+fn malformed_file(text: &str, error: &toml::de::Error) -> String {
+    let before = error
+        .span()
+        .and_then(|span| text.get(..span.start))
+        .unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!("{FILE} is not TOML: line {line}: {}", error.message())
+}
+
+fn unknown_key(key: &str) -> String {
+    let meant = key.to_ascii_lowercase().replace('_', "-");
+    if options::ALL.iter().any(|option| option.name == meant) {
+        return format!("{FILE} holds the unknown key `{key}`; write `{meant}`");
+    }
+    let known: Vec<_> = options::ALL.iter().map(|option| option.name).collect();
+    format!(
+        "{FILE} holds the unknown key `{key}`; the keys are {}",
+        known.join(", ")
+    )
+}
+
+fn texts(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Integer(number) => Some(vec![number.to_string()]),
+        toml::Value::Boolean(flag) => Some(vec![flag.to_string()]),
+        toml::Value::Array(items) => {
+            let items: Option<Vec<_>> = items.iter().map(texts).collect();
+            items.map(|items| items.concat())
+        }
+        toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
+    }
+}
+
+/// Reads options one after another and remembers what was wrong.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    sources: &'a Sources,
+    faults: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) const fn of(sources: &'a Sources) -> Self {
+        Self {
+            sources,
+            faults: Vec::new(),
+        }
+    }
+
+    pub(super) fn faults(self) -> Vec<String> {
+        self.faults
+    }
+
+    /// The value of an option that has a default. `None`: it was wrong, which is remembered.
+    pub(super) fn one<T, E>(
+        &mut self,
+        option: &ConfigOption,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.optional(option, parse)?
+    }
+
+    /// The value of an option that may be left out.
+    pub(super) fn optional<T, E>(
+        &mut self,
+        option: &ConfigOption,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Option<T>> {
+        let Some((source, values)) = self.sources.find(option) else {
+            return Some(option.default.and_then(|default| parse(default).ok()));
+        };
+        let [value] = values else {
+            self.refuse(option, source, "given once");
+            return None;
+        };
+        match parse(value) {
+            Ok(value) => Some(Some(value)),
+            Err(_) => {
+                self.refuse(option, source, option.allowed);
+                None
+            }
+        }
+    }
+
+    /// The values of an option that may be given several times.
+    pub(super) fn many<T, E>(
+        &mut self,
+        option: &ConfigOption,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        debug_assert_eq!(option.form, Form::Many);
+        let Some((source, values)) = self.sources.find(option) else {
+            return Some(Vec::new());
+        };
+        let items = values.iter().flat_map(|value| value.split(',')).map(str::trim);
+        match items.map(parse).collect() {
+            Ok(parsed) => Some(parsed),
+            Err(_) => {
+                self.refuse(option, source, option.allowed);
+                None
+            }
+        }
+    }
+
+    /// Where an option's value came from.
+    pub(super) fn source(&self, option: &ConfigOption) -> Option<Source> {
+        self.sources.find(option).map(|(source, _)| source)
+    }
+
+    /// Remembers that a value cannot be used. The value itself may be a secret and is not repeated.
+    pub(super) fn refuse(&mut self, option: &ConfigOption, source: Source, allowed: impl Display) {
+        let name = option.name;
+        let fault = match source {
+            Source::Option => format!("--{name} must be {allowed} (given on the command line)"),
+            Source::Environment => {
+                let variable = option.variable();
+                format!("--{name} must be {allowed} (given by the environment variable {variable})")
+            }
+            Source::File => format!("--{name} must be {allowed} (given by `{name}` in {FILE})"),
+        };
+        self.faults.push(fault);
+    }
+}

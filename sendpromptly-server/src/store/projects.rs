@@ -1,0 +1,217 @@
+//! Projects: the payment flows that are monitored, and their settings.
+
+use sea_orm::{DatabaseTransaction, QueryResult};
+use sendpromptly_core::audit::{Action, Draft, Origin};
+use sendpromptly_core::event::Mode;
+use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_core::time::Timestamp;
+
+use super::api_keys::{self, NewKey};
+use super::rows::{self, Sql};
+use super::signing_secrets::{self, SealedSecret};
+use super::{Store, StoreError, audit};
+
+/// A project as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Its id.
+    pub id: ProjectId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Its name.
+    pub name: String,
+    /// Whether it watches real money.
+    pub mode: Mode,
+    /// Where its callbacks go, as it was checked when it was saved. It may hold a secret.
+    pub repair_url: Option<String>,
+    /// How long an event waits for its result, in minutes.
+    pub timeout_minutes: u32,
+    /// Whether the heads of its repair endpoint's answers are kept.
+    pub keep_answers: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What to change of a project; `None` leaves it.
+#[derive(Clone, Default)]
+pub struct ProjectChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// A new repair URL, and what of it an audit entry may show.
+    pub repair_url: Option<(String, String)>,
+    /// A new timeout, in minutes.
+    pub timeout_minutes: Option<u32>,
+}
+
+const COLUMNS: &str =
+    "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.created_at";
+
+impl Store {
+    /// The project with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
+        let query = Sql::new(format!("SELECT {COLUMNS} FROM projects p WHERE p.id = {{}}"));
+        let found = query.bind(id.as_bytes()).one(&self.reader).await?;
+        found.as_ref().map(project_of).transpose()
+    }
+
+    /// The same, locked until the transaction ends.
+    pub(super) async fn lock_project(
+        &self,
+        tx: &DatabaseTransaction,
+        id: ProjectId,
+    ) -> Result<Option<Project>, StoreError> {
+        let lock = self.dialect.for_update_of("p");
+        let query = Sql::new(format!(
+            "SELECT {COLUMNS} FROM projects p WHERE p.id = {{}}{lock}"
+        ));
+        let found = query.bind(id.as_bytes()).one(tx).await?;
+        found.as_ref().map(project_of).transpose()
+    }
+
+    /// Stores a project with its first API key and signing secret.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn create_project(
+        &self,
+        new: &Project,
+        key: &NewKey,
+        secret: &SealedSecret,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
+        let drafts = vec![
+            Draft::new(
+                origin,
+                Action::ProjectCreated,
+                new.id,
+                &[("name", &new.name), ("mode", new.mode.as_str())],
+            ),
+            api_keys::created(key, origin),
+        ];
+        let drafts = audit::drafts_of(new.organization, new.created_at, drafts);
+        let writes = [
+            insert(new),
+            api_keys::insert(key),
+            signing_secrets::insert(secret),
+        ];
+        self.commit_audited(&writes, &drafts).await
+    }
+
+    /// Changes a project, and gives it as it is then; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn change_project(
+        &self,
+        id: ProjectId,
+        change: &ProjectChange,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Project>, StoreError> {
+        let tx = self.begin().await?;
+        let Some(before) = self.lock_project(&tx, id).await? else {
+            return Ok(None);
+        };
+        let after = before.with(change);
+        if after == before {
+            return Ok(Some(after));
+        }
+        let details = before.differences(&after, change);
+        let details: Vec<_> = details
+            .iter()
+            .map(|(name, text)| (*name, text.as_str()))
+            .collect();
+        let draft = Draft::new(origin, Action::ProjectChanged, id, &details);
+        let drafts = audit::drafts_of(after.organization, now, vec![draft]);
+        self.write_audited(&tx, vec![update(&after)], &drafts).await?;
+        tx.commit().await?;
+        Ok(Some(after))
+    }
+}
+
+impl Project {
+    fn with(&self, change: &ProjectChange) -> Self {
+        let mut after = self.clone();
+        if let Some(name) = &change.name {
+            after.name.clone_from(name);
+        }
+        if let Some((url, _)) = &change.repair_url {
+            after.repair_url = Some(url.clone());
+        }
+        if let Some(minutes) = change.timeout_minutes {
+            after.timeout_minutes = minutes;
+        }
+        after
+    }
+
+    /// What an audit entry tells of a change: the new values, of a repair URL its origin only.
+    fn differences(&self, after: &Self, change: &ProjectChange) -> Vec<(&'static str, String)> {
+        let mut told = Vec::new();
+        if self.name != after.name {
+            told.push(("name", after.name.clone()));
+        }
+        if let Some((_, shown)) = &change.repair_url
+            && self.repair_url != after.repair_url
+        {
+            told.push(("repair_url", shown.clone()));
+        }
+        if self.timeout_minutes != after.timeout_minutes {
+            told.push(("timeout_minutes", after.timeout_minutes.to_string()));
+        }
+        told
+    }
+}
+
+fn insert(project: &Project) -> Sql {
+    Sql::new(
+        "INSERT INTO projects (id, organization_id, name, mode, repair_url, timeout_minutes, keep_answers, created_at)
+         VALUES ({}, {}, {}, {}, NULLIF({}, ''), {}, {}, {})",
+    )
+    .bind(project.id.as_bytes())
+    .bind(project.organization.as_bytes())
+    .bind(project.name.as_str())
+    .bind(project.mode.as_str())
+    .bind(project.repair_url.as_deref().unwrap_or_default())
+    .bind(project.timeout_minutes)
+    .bind(project.keep_answers)
+    .bind(project.created_at)
+}
+
+fn update(project: &Project) -> Sql {
+    Sql::new("UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {} WHERE id = {}")
+        .bind(project.name.as_str())
+        .bind(project.repair_url.as_deref().unwrap_or_default())
+        .bind(project.timeout_minutes)
+        .bind(project.id.as_bytes())
+}
+
+fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
+    let keep_answers: i64 = rows::get(row, "keep_answers")?;
+    Ok(Project {
+        id: ProjectId::from_bytes(rows::id(row, "id")?),
+        organization: OrganizationId::from_bytes(rows::id(row, "organization_id")?),
+        name: rows::get(row, "name")?,
+        mode: rows::word(row, "mode")?,
+        repair_url: rows::get(row, "repair_url")?,
+        timeout_minutes: rows::count(row, "timeout_minutes")?,
+        keep_answers: keep_answers != 0,
+        created_at: rows::time(row, "created_at")?,
+    })
+}
+
+impl std::fmt::Debug for Project {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Project")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ProjectChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProjectChange(..)")
+    }
+}

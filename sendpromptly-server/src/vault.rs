@@ -1,0 +1,213 @@
+//! The vault: seals what the database must not show, and opens it again.
+//!
+//! A master key, in a file outside the database, wraps data keys; data keys seal rows (see `docs/data.md`).
+//! A store is bound to its master key at its first use, so another one is refused at the start and not
+//! found out row by row.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::future::Cache;
+use sendpromptly_core::credential::{ENTROPY, SigningSecret};
+use sendpromptly_core::envelope::{OpenError, Place};
+use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::config::KeyConfig;
+use crate::platform::entropy;
+use crate::store::signing_secrets::SealedSecret;
+use crate::store::{Store, StoreError};
+
+pub mod audit_key;
+mod data_keys;
+pub mod key_file;
+pub mod key_ring;
+
+use data_keys::DataKeys;
+use key_file::KeyFileError;
+
+/// How long a project's secrets are remembered. A rotated one signs everywhere within five seconds.
+const REMEMBERED: Duration = Duration::from_secs(4);
+/// Projects whose secrets are remembered.
+const REMEMBERED_PROJECTS: u64 = 10_000;
+
+/// What a sealed value is for. Values of one purpose never open as those of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A project's signing secret.
+    SigningSecret,
+    /// The head of a repair endpoint's answer; forgotten by the day.
+    Answer,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::SigningSecret => "signing_secret",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// Whether data keys of this purpose are made anew each UTC day, so that a day can be forgotten.
+    const fn goes_by_days(self) -> bool {
+        matches!(self, Self::Answer)
+    }
+}
+
+/// Why the vault cannot seal or open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// A key file cannot be used.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// The master keys at hand are not those of the store.
+    #[error("{0}")]
+    WrongMasterKey(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A sealed value does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Somebody else asked for the same at the same time, and it failed.
+    #[error(transparent)]
+    Shared(Arc<Self>),
+}
+
+/// Seals and opens; cheap to clone.
+#[derive(Clone)]
+pub struct Vault {
+    store: Store,
+    keys: Arc<DataKeys>,
+    secrets: Cache<ProjectId, Arc<Vec<OpenedSecret>>>,
+}
+
+struct OpenedSecret {
+    secret: SigningSecret,
+    expires_at: Option<Timestamp>,
+}
+
+impl Vault {
+    /// The vault of this store. Makes the master key where the store has never had one.
+    ///
+    /// # Errors
+    /// [`VaultError`] where the master keys are not to be had, or are not those of the store.
+    pub async fn open(store: &Store, config: &KeyConfig) -> Result<Self, VaultError> {
+        Ok(Self {
+            store: store.clone(),
+            keys: Arc::new(DataKeys::open(store, &config.master).await?),
+            secrets: Cache::builder()
+                .max_capacity(REMEMBERED_PROJECTS)
+                .time_to_live(REMEMBERED)
+                .build(),
+        })
+    }
+
+    /// Seals a value for its row.
+    ///
+    /// # Errors
+    /// [`VaultError`] where the data key cannot be had.
+    pub async fn seal(
+        &self,
+        project: &ProjectId,
+        purpose: Purpose,
+        row: &[u8; 16],
+        plain: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<u8>, VaultError> {
+        let key = self.keys.to_seal(project, purpose, now).await?;
+        Ok(key.seal(place(project, purpose, row), plain, entropy::bytes()))
+    }
+
+    /// Opens the value of a row.
+    ///
+    /// # Errors
+    /// [`VaultError::Open`] where it was changed, moved, or its data key is gone.
+    pub async fn open_sealed(
+        &self,
+        project: &ProjectId,
+        purpose: Purpose,
+        row: &[u8; 16],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+        let key = self.keys.to_open(sealed).await?;
+        Ok(key.open(place(project, purpose, row), sealed)?)
+    }
+
+    /// Makes a signing secret for a project: the secret, to be shown once, and what is stored of it.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub async fn new_secret(
+        &self,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<(SigningSecret, SealedSecret), VaultError> {
+        let secret = SigningSecret::generate(entropy::bytes::<ENTROPY>());
+        let id = entropy::ordered_id(now);
+        let plain = secret.expose().as_bytes();
+        let sealed = self
+            .seal(&project, Purpose::SigningSecret, &id, plain, now)
+            .await?;
+        let stored = SealedSecret {
+            id,
+            project,
+            sealed,
+            created_at: now,
+            expires_at: None,
+        };
+        Ok((secret, stored))
+    }
+
+    /// The secrets with which a project's callbacks are signed now, newest first.
+    ///
+    /// # Errors
+    /// [`VaultError`] where they cannot be had.
+    pub async fn live_secrets(
+        &self,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<Vec<SigningSecret>, VaultError> {
+        let opened = self
+            .secrets
+            .try_get_with(project, self.open_secrets(project))
+            .await;
+        let opened = opened.map_err(VaultError::Shared)?;
+        let live = opened
+            .iter()
+            .filter(|opened| opened.expires_at.is_none_or(|end| now < end));
+        Ok(live.map(|opened| opened.secret.clone()).collect())
+    }
+
+    async fn open_secrets(&self, project: ProjectId) -> Result<Arc<Vec<OpenedSecret>>, VaultError> {
+        let mut opened = Vec::new();
+        for stored in self.store.signing_secrets(project).await? {
+            let plain = self
+                .open_sealed(&project, Purpose::SigningSecret, &stored.id, &stored.sealed)
+                .await?;
+            let text = std::str::from_utf8(&plain).map_err(|_| OpenError)?;
+            opened.push(OpenedSecret {
+                secret: SigningSecret::parse(text).map_err(|_| OpenError)?,
+                expires_at: stored.expires_at,
+            });
+        }
+        Ok(Arc::new(opened))
+    }
+}
+
+const fn place<'a>(project: &'a ProjectId, purpose: Purpose, row: &'a [u8; 16]) -> Place<'a> {
+    Place {
+        purpose: purpose.as_str(),
+        scope: project.as_bytes(),
+        row,
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}

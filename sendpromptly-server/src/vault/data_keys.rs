@@ -1,0 +1,162 @@
+//! Data keys at hand: unwrapped, remembered, and counted as they are used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::future::Cache;
+use sendpromptly_core::envelope::{DataKey, OpenError, data_key_id};
+use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::time::Timestamp;
+
+use super::key_file::KeyFileError;
+use super::key_ring::KeyRing;
+use super::{Purpose, VaultError};
+use crate::config::keys::KeyFile;
+use crate::platform::entropy;
+use crate::store::Store;
+use crate::store::data_keys::{KeyUse, WrappedKey};
+
+/// The data key that binds a store to its master key. It seals nothing. Its id is fixed, so of two processes
+/// that start on an empty store with different master keys, one is refused.
+const BINDING: [u8; 16] = [0; 16];
+
+const BINDING_USE: KeyUse = KeyUse {
+    scope: "instance",
+    scope_id: [0; 16],
+    purpose: "binding",
+    day: 0,
+};
+
+const DAY_MS: i64 = 86_400_000;
+
+/// Data keys remembered for each of the two ways to use them.
+const REMEMBERED_KEYS: u64 = 10_000;
+
+pub(super) struct DataKeys {
+    store: Store,
+    ring: KeyRing,
+    opening: Cache<[u8; 16], Arc<DataKey>>,
+    sealing: Cache<KeyUse, Arc<Sealer>>,
+}
+
+/// A data key with which values are sealed.
+struct Sealer {
+    key: Arc<DataKey>,
+    seals: AtomicU64,
+}
+
+impl DataKeys {
+    pub(super) async fn open(store: &Store, file: &KeyFile) -> Result<Self, VaultError> {
+        let bound = store.data_key(&BINDING).await?;
+        let ring = match KeyRing::read(&file.path) {
+            Err(KeyFileError::Absent { .. }) if bound.is_none() && !file.named => {
+                KeyRing::create(&file.path)?
+            }
+            Err(KeyFileError::Absent { .. }) if bound.is_some() => {
+                return Err(VaultError::WrongMasterKey(format!(
+                    "the store was made with a master key, and {} is not there: copy the file from where the store \
+                     was first used, or from your backup of it",
+                    file.path.display()
+                )));
+            }
+            ring => ring?,
+        };
+        bind(store, &ring, bound).await?;
+        Ok(Self {
+            store: store.clone(),
+            ring,
+            opening: Cache::new(REMEMBERED_KEYS),
+            sealing: Cache::new(REMEMBERED_KEYS),
+        })
+    }
+
+    /// The data key with which to seal one value more.
+    pub(super) async fn to_seal(
+        &self,
+        project: &ProjectId,
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Result<Arc<DataKey>, VaultError> {
+        let key_use = key_use(project, purpose, now);
+        let sealer = self
+            .sealing
+            .try_get_with(key_use, self.newest(key_use, now))
+            .await;
+        let sealer = sealer.map_err(VaultError::Shared)?;
+        if sealer.seals.fetch_add(1, Ordering::Relaxed) < DataKey::MAX_SEALS {
+            return Ok(sealer.key.clone());
+        }
+        let fresh = self.make(key_use, now).await?;
+        self.sealing.insert(key_use, fresh.clone()).await;
+        fresh.seals.fetch_add(1, Ordering::Relaxed);
+        Ok(fresh.key.clone())
+    }
+
+    /// The data key under which a value was sealed.
+    pub(super) async fn to_open(&self, sealed: &[u8]) -> Result<Arc<DataKey>, VaultError> {
+        let id = data_key_id(sealed)?;
+        let key = self.opening.try_get_with(id, async {
+            let stored = self.store.data_key(&id).await?.ok_or(OpenError)?;
+            Ok(Arc::new(self.ring.unwrap(&stored)?))
+        });
+        key.await.map_err(VaultError::Shared)
+    }
+
+    /// Two nodes that both find none make one each: every ciphertext names its own.
+    async fn newest(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
+        match self.store.newest_data_key(&key_use).await? {
+            Some(stored) => Ok(Sealer::of(self.ring.unwrap(&stored)?)),
+            None => self.make(key_use, now).await,
+        }
+    }
+
+    async fn make(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
+        let key = DataKey::new(entropy::ordered_id(now), entropy::bytes());
+        self.store.add_data_key(&key_use, &wrap(&self.ring, &key)).await?;
+        Ok(Sealer::of(key))
+    }
+}
+
+impl Sealer {
+    fn of(key: DataKey) -> Arc<Self> {
+        Arc::new(Self {
+            key: Arc::new(key),
+            seals: AtomicU64::new(0),
+        })
+    }
+}
+
+/// Binds a new store to its master key, and checks that of one which is bound.
+async fn bind(store: &Store, ring: &KeyRing, bound: Option<WrappedKey>) -> Result<(), VaultError> {
+    let bound = match bound {
+        Some(bound) => bound,
+        None => {
+            let key = DataKey::new(BINDING, entropy::bytes());
+            store.add_data_key(&BINDING_USE, &wrap(ring, &key)).await?;
+            store.data_key(&BINDING).await?.ok_or(OpenError)?
+        }
+    };
+    ring.unwrap(&bound).map(drop)
+}
+
+fn wrap(ring: &KeyRing, key: &DataKey) -> WrappedKey {
+    WrappedKey {
+        id: *key.id(),
+        kid: ring.active().kid().to_owned(),
+        wrapped: ring.active().wrap(key, entropy::bytes()),
+    }
+}
+
+const fn key_use(project: &ProjectId, purpose: Purpose, now: Timestamp) -> KeyUse {
+    let day = if purpose.goes_by_days() {
+        now.as_millis().div_euclid(DAY_MS)
+    } else {
+        0
+    };
+    KeyUse {
+        scope: "project",
+        scope_id: *project.as_bytes(),
+        purpose: purpose.as_str(),
+        day,
+    }
+}

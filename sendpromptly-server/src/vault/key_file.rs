@@ -1,0 +1,165 @@
+//! Files that hold keys: readable by their owner only, and made whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use sendpromptly_core::hex;
+use zeroize::Zeroizing;
+
+use crate::platform::entropy;
+
+/// More than any key file holds.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Why a key file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// It is not there.
+    #[error("the key file {} is not there", path.display())]
+    Absent {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Others than its owner may read or write it.
+    #[error(
+        "the key file {0} has mode {mode:04o}, so others can read it; allow its owner only: chmod 600 {0}",
+        path.display()
+    )]
+    Mode {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// It does not hold what it should.
+    #[error("the key file {} cannot be used: {why}", path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The file system failed.
+    #[error("the key file {} cannot be used: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// How.
+        error: io::Error,
+    },
+}
+
+/// Reads a key file.
+///
+/// # Errors
+/// [`KeyFileError`] where it is not there, others may read it, or it is no text.
+pub fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => KeyFileError::Absent {
+            path: path.to_owned(),
+        },
+        _ => KeyFileError::Io {
+            path: path.to_owned(),
+            error,
+        },
+    };
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyFileError::Mode {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// Makes a key file, unless there is one: of processes that start at once, one wins and the others read what
+/// it wrote. The file appears whole, for it is written under another name and then linked.
+///
+/// # Errors
+/// [`KeyFileError::Io`] where it cannot be written.
+pub fn create(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    create_in_place(path, text).map_err(|error| KeyFileError::Io {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    let draft = path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())));
+    let linked = write_synced(&draft, text).and_then(|()| fs::hard_link(&draft, path));
+    let removed = fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        linked => linked?,
+    }
+    removed?;
+    File::open(directory)?.sync_all()
+}
+
+fn write_synced(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_processes_that_make_a_key_at_once_both_read_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/a.key");
+        let read_back = std::thread::scope(|scope| {
+            let makers: Vec<_> = (0..8)
+                .map(|number| {
+                    let path = &path;
+                    scope.spawn(move || {
+                        create(path, &format!("key {number}")).unwrap();
+                        read(path).unwrap().to_string()
+                    })
+                })
+                .collect();
+            makers
+                .into_iter()
+                .map(|maker| maker.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        assert!(read_back.iter().all(|text| *text == read_back[0]));
+        let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "no draft stays behind");
+    }
+
+    #[test]
+    fn a_key_file_that_others_may_read_is_refused_in_words() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.key");
+        create(&path, "key").unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o620] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let refused = read(&path).unwrap_err().to_string();
+            assert!(
+                refused.contains(&format!("{mode:04o}")) && refused.contains("chmod 600"),
+                "{refused}"
+            );
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        assert!(read(&path).is_ok());
+    }
+}
