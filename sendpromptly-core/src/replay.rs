@@ -6,6 +6,7 @@ use crate::event::words;
 use crate::id::ReplayId;
 use crate::time::Timestamp;
 
+pub mod pace;
 mod schedule;
 
 pub use schedule::{Jitter, MAX_RETRY_AFTER, RetrySchedule, ScheduleError};

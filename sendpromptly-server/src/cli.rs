@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, key, openapi, org, project, secret};
+use crate::command::{CommandError, event, incident, key, openapi, org, project, secret};
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, Sources};
 use crate::{command, logging};
@@ -44,6 +44,12 @@ enum Command {
     /// Rotate signing secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// List incidents, and order what to do about them
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
+    /// Show events
+    #[command(subcommand)]
+    Event(event::EventCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
@@ -85,6 +91,10 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
         Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
         Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
+        Command::Incident(command) => {
+            in_context(config, async |context| incident::run(context, command).await)
+        }
+        Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
         Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }
 }

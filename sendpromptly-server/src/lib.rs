@@ -10,6 +10,8 @@ pub mod config;
 pub mod http;
 pub mod ingest;
 pub mod logging;
+pub mod operate;
 pub mod platform;
 pub mod store;
 pub mod vault;
+pub mod workers;

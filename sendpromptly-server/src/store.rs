@@ -9,17 +9,26 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
+use sendpromptly_core::time::Timestamp;
+
+use rows::Sql;
 
 pub mod api_keys;
+pub mod attempts;
 pub mod audit;
 pub mod cases;
+pub mod claims;
 mod connect;
 pub mod data_keys;
 pub mod dialect;
 mod error;
+pub mod events;
 pub mod idempotency;
+pub mod incidents;
 pub mod migrations;
+pub mod orders;
 pub mod organizations;
+pub mod overdue;
 pub mod projects;
 pub mod receipts;
 pub mod results;
@@ -76,6 +85,19 @@ impl Store {
             .query_one_raw(Statement::from_string(self.dialect.backend(), "SELECT 1"))
             .await?;
         migrations::check(self).await
+    }
+
+    /// The database's own clock, where it has one; SQLite goes by this machine's.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let query = Sql::new("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now");
+        let row = query.one(&self.reader).await?;
+        row.map(|row| rows::time(&row, "now")).transpose()
     }
 
     /// Closes every connection.
