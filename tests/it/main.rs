@@ -3,4 +3,5 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod demo;
 mod receipts;
