@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, event, incident, key, openapi, org, project, secret};
+use crate::command::{CommandError, demo, event, incident, key, openapi, org, project, secret};
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, Sources};
 use crate::{command, logging};
@@ -32,6 +32,8 @@ struct Cli {
 enum Command {
     /// Run the API and its workers (also with no command)
     Serve,
+    /// Show the main job: a paid event without its effect is found, repaired once, and proven
+    Demo(demo::DemoCommand),
     /// Make organizations
     #[command(subcommand)]
     Org(org::OrgCommand),
@@ -77,25 +79,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> {
-    if matches!(command, Command::Openapi) {
-        return openapi::run();
-    }
-    let config = Config::read(&Sources::of_process(given(matches))?)?;
+    let config = || Config::read(&Sources::of_process(given(matches))?);
     match command {
+        Command::Demo(command) => demo::run(&command, &given(matches)),
         Command::Serve => {
+            let config = config()?;
             logging::start(&config.log, config.log.level);
             command::on_all_cores(command::serve::run(config))
         }
         Command::Openapi => openapi::run(),
-        Command::Migrate => beside(config, async |config| command::migrate::run(config).await),
-        Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
-        Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
-        Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
-        Command::Incident(command) => {
-            in_context(config, async |context| incident::run(context, command).await)
+        Command::Migrate => beside(config()?, async |config| command::migrate::run(config).await),
+        Command::Org(command) => in_context(config()?, async |context| org::run(context, command).await),
+        Command::Project(command) => {
+            in_context(config()?, async |context| project::run(context, command).await)
         }
-        Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
-        Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
+        Command::Key(command) => in_context(config()?, async |context| key::run(context, command).await),
+        Command::Incident(command) => {
+            in_context(config()?, async |context| incident::run(context, command).await)
+        }
+        Command::Event(command) => in_context(config()?, async |context| event::run(context, command).await),
+        Command::Secret(command) => {
+            in_context(config()?, async |context| secret::run(context, command).await)
+        }
     }
 }
 

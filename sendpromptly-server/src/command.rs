@@ -13,6 +13,7 @@ use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
 
+pub mod demo;
 pub mod event;
 pub mod incident;
 pub mod key;

@@ -10,6 +10,7 @@ mod callbacks;
 mod canary;
 mod commands;
 mod connections;
+mod demo;
 mod duplicates;
 mod durability;
 mod errors;

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::sync::Notify;
 
 use crate::stripe_event::Payment;
@@ -30,7 +32,7 @@ impl Message {
             "event_type": payment.event_type,
             "effect_type": payment.effect.effect_type(),
             "internal_reference": payment.account,
-            "occurred_at": payment.occurred_at,
+            "occurred_at": rfc3339(payment.occurred_at),
         });
         Self::new(payment, "receipt", body)
     }
@@ -66,6 +68,12 @@ impl Message {
             body,
         }
     }
+}
+
+/// The time of these Unix seconds; the epoch, where no calendar holds it.
+fn rfc3339(seconds: i64) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(&Rfc3339).unwrap_or_default()
 }
 
 /// A message that waits to be sent.

@@ -37,6 +37,7 @@ async fn a_receipt_goes_first_and_its_result_after_it() {
     assert_eq!(receipt.json()["provider_event_id"], CHECKOUT_ID);
     assert_eq!(receipt.json()["effect_type"], "access_unlock");
     assert_eq!(receipt.json()["internal_reference"], "account_42");
+    assert_eq!(receipt.json()["occurred_at"], "2026-01-31T09:30:00Z");
     assert_eq!(result.path, "/api/v1/result");
     assert_eq!(result.json()["provider_event_id"], CHECKOUT_ID);
     assert_eq!(result.json()["status"], "success");

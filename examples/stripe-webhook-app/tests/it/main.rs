@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod delivery;
+mod event;
 mod ingest;
 mod kill;
 mod webhook;
