@@ -9,7 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, demo, event, incident, key, openapi, org, project, secret};
+use crate::command::{
+    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, secret,
+};
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, Sources};
 use crate::{command, logging};
@@ -52,10 +54,15 @@ enum Command {
     /// Show events
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Export and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Check configuration, store, clock and keys, in words
+    Doctor,
 }
 
 /// Runs the program with these arguments, the first its own name.
@@ -101,6 +108,8 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::Secret(command) => {
             in_context(config()?, async |context| secret::run(context, command).await)
         }
+        Command::Audit(command) => in_context(config()?, async |context| audit::run(context, command).await),
+        Command::Doctor => beside(config()?, async |config| doctor::run(&config).await),
     }
 }
 

@@ -13,7 +13,9 @@ use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
 
+pub mod audit;
 pub mod demo;
+pub mod doctor;
 pub mod event;
 pub mod incident;
 pub mod key;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::audit::Origin;
-use sendpromptly_core::case::{Case, Decision, Refusal, ReprocessOrder};
+use sendpromptly_core::case::{Case, Decision, DismissalReason, Refusal, ReprocessOrder};
 use sendpromptly_core::dedupe;
 use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::RetrySchedule;
@@ -16,11 +16,14 @@ use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::orders::{self, GivenOrder, IncidentFacts};
 use crate::store::{Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// Tries of an order that others get in the way of.
 const TRIES: u32 = 5;
 
 /// The longest reason for which an incident is dismissed, in characters.
-const LONGEST_REASON: usize = 1_000;
+const LONGEST_REASON: usize = DismissalReason::MAX;
 
 /// Why an order is not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -165,12 +168,8 @@ impl Desk<'_> {
     /// # Errors
     /// [`OperateError`] where it is refused, or not known to be carried out.
     pub async fn dismiss(&self, reason: &str) -> Result<(), OperateError> {
-        let reason = reason.trim();
-        let fits = (1..=LONGEST_REASON).contains(&reason.chars().count());
-        if !fits || reason.chars().any(char::is_control) {
-            return Err(OperateError::Reason);
-        }
-        self.decide(|case| case.dismiss(reason, self.origin, self.now))
+        let reason: DismissalReason = reason.parse().map_err(|_| OperateError::Reason)?;
+        self.decide(|case| case.dismiss(&reason, self.origin, self.now))
             .await
     }
 

@@ -5,6 +5,7 @@
 
 mod audit;
 mod audit_tampering;
+mod audit_vectors;
 mod bodies;
 mod callbacks;
 mod canary;

@@ -162,7 +162,7 @@ fn committers(config: &Config, store: &Store) -> usize {
     }
 }
 
-fn callback_client(config: &CallbackConfig) -> Result<CallbackClient, CommandError> {
+pub(super) fn callback_client(config: &CallbackConfig) -> Result<CallbackClient, CommandError> {
     let extra_root_ca_pem = match &config.ca {
         Some(path) => Some(
             std::fs::read(path)

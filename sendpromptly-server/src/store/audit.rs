@@ -121,6 +121,15 @@ impl Store {
             .collect()
     }
 
+    /// Whether a checkpoint of any chain was written.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn has_checkpoints(&self) -> Result<bool, StoreError> {
+        let query = Sql::new("SELECT 1 AS found FROM audit_heads WHERE checkpoint_seq > 0 LIMIT 1");
+        Ok(query.one(&self.reader).await?.is_some())
+    }
+
     /// Notes up to where checkpoints were written.
     ///
     /// # Errors

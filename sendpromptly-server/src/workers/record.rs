@@ -26,6 +26,9 @@ use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::results::{self, NewResult};
 use crate::store::{Store, StoreError, claims};
 
+#[cfg(test)]
+mod tests;
+
 /// Names the worker.
 pub(super) const NAME: &str = "record";
 
@@ -42,7 +45,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) end: AttemptEnd,
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) _slot: OwnedSemaphorePermit,
 }
 
 /// Ends on their way into the store. What a run of the worker has taken stays here until it is committed, so
