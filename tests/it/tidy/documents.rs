@@ -49,7 +49,8 @@ fn every_file_that_a_document_names_exists() {
             let is_path = folders.iter().any(|folder| path.starts_with(folder)) && path.contains('/');
             let is_pattern = path.contains(['*', '<', '{', '…', '$']);
             let is_made = path.starts_with("sendpromptly-data") || path.starts_with("fuzz/target");
-            if is_path && !is_pattern && !is_made && !root().join(path).exists() {
+            let exists = root().join(path).exists() || document.resolve(path).exists();
+            if is_path && !is_pattern && !is_made && !exists {
                 absent.push(format!("{}: {path}", document.path));
             }
         }
