@@ -209,7 +209,7 @@ fn advice_to_move(keys: &KeyConfig, data_dir: &Path) -> Option<String> {
         return None;
     }
     Some(format!(
-        "audit: {} lies in the data directory: whoever may rewrite the log there may rewrite its proof. Move it to where \
+        "audit: in the data directory lies {}; whoever may rewrite the log there may rewrite its proof. Move it to where \
          only the server writes, name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
         here.join(" and ")
     ))
