@@ -3,6 +3,7 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod audit_vectors;
 mod bodies;
 mod connections;
 mod duplicates;
