@@ -210,7 +210,7 @@ async fn a_body_that_is_far_too_large_is_answered_while_it_comes() {
 async fn an_announced_length_is_refused_before_the_body_is_sent() {
     let world = World::start(StoreKind::Sqlite).await;
     let api = world.api();
-    for length in ["65537", "4294967296", "18446744073709551615"] {
+    for length in ["65537", "4294967296", "9223372036854775807"] {
         for expect in [false, true] {
             let mut head = request(&api, RECEIPT, "").header("content-length", length);
             if expect {
@@ -219,11 +219,7 @@ async fn an_announced_length_is_refused_before_the_body_is_sent() {
             let mut connection = Connection::open(api.server).await;
             connection.send(&head.to_bytes()).await;
             let answer = connection.answer().await.expect("an answer without the body");
-            assert!(
-                answer.verdict() == "413 payload_too_large" || answer.status == 400,
-                "{length}: {}",
-                answer.text()
-            );
+            assert_eq!(answer.verdict(), "413 payload_too_large", "{length}");
         }
     }
 }

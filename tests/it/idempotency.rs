@@ -122,16 +122,7 @@ async fn a_key_in_double_quotes_is_the_key_between_them(kind: StoreKind) {
     }
     let too_long = "k".repeat(256);
     let quoted_too_long = format!("\"{too_long}\"");
-    for key in [
-        "",
-        "\"\"",
-        " ",
-        "a b",
-        "é",
-        "a\u{7f}",
-        &too_long,
-        &quoted_too_long,
-    ] {
+    for key in ["", "\"\"", " ", "a b", "é", &too_long, &quoted_too_long] {
         let answer = api.receipt(key, &receipt("evt")).await;
         assert_eq!(answer.verdict(), "400 invalid_idempotency_key", "{key:?}");
     }

@@ -190,6 +190,7 @@ async fn what_is_not_http_is_refused() {
         ("a header without a name", format!("{START}\r\n: 1")),
         ("a header without a colon", format!("{START}\r\nnothing")),
         ("a folded header", format!("{START}\r\nx: 1\r\n 2")),
+        ("a DEL in a header", format!("{START}\r\nx: \u{7f}")),
         ("a NUL in a header", format!("{START}\r\nx: \u{0}")),
         ("a bare CR in a header", format!("{START}\r\nx: a\rb: c")),
         (
