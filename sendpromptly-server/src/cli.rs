@@ -9,9 +9,11 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, demo, event, incident, key, openapi, org, project, secret};
+use crate::command::{
+    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, secret,
+};
 use crate::config::options::{self, ConfigOption, Form};
-use crate::config::{Config, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::{command, logging};
 
 /// Finds paid events whose effect never happened, and has them repaired once.
@@ -52,10 +54,15 @@ enum Command {
     /// Show events
     #[command(subcommand)]
     Event(event::EventCommand),
+    /// Export and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Check configuration, store, clock and keys, in words
+    Doctor,
 }
 
 /// Runs the program with these arguments, the first its own name.
@@ -88,33 +95,32 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
             command::on_all_cores(command::serve::run(config))
         }
         Command::Openapi => openapi::run(),
-        Command::Migrate => beside(config()?, async |config| command::migrate::run(config).await),
-        Command::Org(command) => in_context(config()?, async |context| org::run(context, command).await),
-        Command::Project(command) => {
-            in_context(config()?, async |context| project::run(context, command).await)
-        }
-        Command::Key(command) => in_context(config()?, async |context| key::run(context, command).await),
+        Command::Migrate => beside(config, async |config| command::migrate::run(config).await),
+        Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
+        Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
+        Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
         Command::Incident(command) => {
-            in_context(config()?, async |context| incident::run(context, command).await)
+            in_context(config, async |context| incident::run(context, command).await)
         }
-        Command::Event(command) => in_context(config()?, async |context| event::run(context, command).await),
-        Command::Secret(command) => {
-            in_context(config()?, async |context| secret::run(context, command).await)
-        }
+        Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
+        Command::Audit(command) => in_context(config, async |context| audit::run(context, command).await),
+        Command::Doctor => beside(config, async |config| doctor::run(&config).await),
+        Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }
 }
 
 /// Runs a command that may run beside a server. It logs only what went wrong.
 fn beside(
-    config: Config,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
     run: impl AsyncFnOnce(Config) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
+    let config = config()?;
     logging::start(&config.log, config.log.level.min(tracing::Level::WARN));
     command::on_one_core(run(config))
 }
 
 fn in_context(
-    config: Config,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
     run: impl AsyncFnOnce(&command::Context) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     beside(config, async |config| {
@@ -163,4 +169,97 @@ fn given(matches: &ArgMatches) -> BTreeMap<&'static str, Vec<String>> {
         Some((option.name, values.cloned().collect()))
     };
     options::ALL.iter().filter_map(values).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given_by(arguments: &[&str]) -> BTreeMap<&'static str, Vec<String>> {
+        let all = std::iter::once("sendpromptly").chain(arguments.iter().copied());
+        given(&command().try_get_matches_from(all).unwrap())
+    }
+
+    fn code(arguments: &[&str]) -> i32 {
+        let all = std::iter::once("sendpromptly").chain(arguments.iter().copied());
+        command().try_get_matches_from(all).unwrap_err().exit_code()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn an_option_counts_before_and_after_the_command() {
+        let expected = BTreeMap::from([("listen", vec!["[::1]:0".to_owned()])]);
+        assert_eq!(
+            given_by(&[
+                "--listen",
+                "[::1]:0",
+                "org",
+                "create",
+                "--name",
+                "a",
+                "--owner-email",
+                "b"
+            ]),
+            expected
+        );
+        assert_eq!(given_by(&["serve", "--listen", "[::1]:0"]), expected);
+        assert_eq!(given_by(&["--listen=[::1]:0"]), expected);
+        assert!(given_by(&["openapi"]).is_empty());
+    }
+
+    #[test]
+    fn a_boolean_option_alone_means_true() {
+        for arguments in [
+            &["serve", "--allow-private-callbacks"][..],
+            &["--allow-private-callbacks", "true", "serve"],
+            &["--allow-private-callbacks", "--log", "info"],
+        ] {
+            assert_eq!(
+                given_by(arguments)["allow-private-callbacks"],
+                ["true"],
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn help_and_version_end_well_and_wrong_usage_with_2() {
+        for well in [
+            &["--help"][..],
+            &["--version"],
+            &["org", "create", "--help"],
+            &["-V"],
+        ] {
+            assert_eq!(code(well), 0, "{well:?}");
+        }
+        for wrong in [
+            &["frob"][..],
+            &["--frob"],
+            &["org"],
+            &["org", "create"],
+            &["serve", "extra"],
+            &["key", "revoke", "key_1"],
+            &["project", "create", "--org", "prj_1", "--name", "a"],
+            &["incident", "reopen", "inc_"],
+        ] {
+            assert_eq!(code(wrong), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_in_the_help_with_its_variable() {
+        let help = command().render_long_help().to_string();
+        for option in options::ALL {
+            assert!(help.contains(&format!("--{}", option.name)), "{}", option.name);
+            assert!(
+                help.contains(&format!("[env: {}]", option.variable())),
+                "{}",
+                option.name
+            );
+        }
+    }
 }

@@ -13,5 +13,7 @@ pub mod logging;
 pub mod operate;
 pub mod platform;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod vault;
 pub mod workers;

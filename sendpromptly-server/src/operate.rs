@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::audit::Origin;
-use sendpromptly_core::case::{Case, Decision, Refusal, ReprocessOrder};
+use sendpromptly_core::case::{
+    Case, Decision, DismissalReason, DismissalReasonError, Refusal, ReprocessOrder,
+};
 use sendpromptly_core::dedupe;
 use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::RetrySchedule;
@@ -16,11 +18,11 @@ use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::orders::{self, GivenOrder, IncidentFacts};
 use crate::store::{Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// Tries of an order that others get in the way of.
 const TRIES: u32 = 5;
-
-/// The longest reason for which an incident is dismissed, in characters.
-const LONGEST_REASON: usize = 1_000;
 
 /// Why an order is not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +44,8 @@ pub enum OperateError {
     #[error("this order key was used for another incident, {0}")]
     KeyTaken(IncidentId),
     /// The reason for a dismissal is none.
-    #[error(
-        "a reason must have 1 to {LONGEST_REASON} characters, not all of them blank, and no control characters"
-    )]
-    Reason,
+    #[error(transparent)]
+    Reason(#[from] DismissalReasonError),
     /// An order key is malformed.
     #[error("an order key must have 1 to 255 characters, and no control characters")]
     Key,
@@ -165,12 +165,8 @@ impl Desk<'_> {
     /// # Errors
     /// [`OperateError`] where it is refused, or not known to be carried out.
     pub async fn dismiss(&self, reason: &str) -> Result<(), OperateError> {
-        let reason = reason.trim();
-        let fits = (1..=LONGEST_REASON).contains(&reason.chars().count());
-        if !fits || reason.chars().any(char::is_control) {
-            return Err(OperateError::Reason);
-        }
-        self.decide(|case| case.dismiss(reason, self.origin, self.now))
+        let reason: DismissalReason = reason.parse()?;
+        self.decide(|case| case.dismiss(&reason, self.origin, self.now))
             .await
     }
 

@@ -100,6 +100,22 @@ impl Store {
         row.map(|row| rows::time(&row, "now")).transpose()
     }
 
+    /// Settings of the database under which a commit would not be durable, or a crash could tear its files.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn unsafe_settings(&self) -> Result<Vec<String>, StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(Vec::new()); // they are this program's own
+        }
+        let query = Sql::new(
+            "SELECT name, setting FROM pg_settings
+             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name",
+        );
+        let found = query.all(&self.reader).await?;
+        found.iter().map(|row| rows::get(row, "name")).collect()
+    }
+
     /// Closes every connection.
     ///
     /// # Errors
@@ -121,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
         let store = Store::open(&url, StoreRole::Serve, 1).await.unwrap();
-        let run = async |tx: &DatabaseTransaction, sql: &str| rows::Sql::new(sql).run(tx).await.unwrap();
+        let run = async |tx: &DatabaseTransaction, sql: &str| Sql::new(sql).run(tx).await.unwrap();
 
         // As a full disk does: SQLite undoes the transaction by itself, and the commit fails.
         let tx = store.begin().await.unwrap();
@@ -135,9 +151,7 @@ mod tests {
         )
         .await;
         tx.commit().await.unwrap();
-        let stored = rows::Sql::new("SELECT seq FROM audit_prunes")
-            .one(store.reader())
-            .await;
+        let stored = Sql::new("SELECT seq FROM audit_prunes").one(store.reader()).await;
         assert!(stored.unwrap().is_some());
     }
 }

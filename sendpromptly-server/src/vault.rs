@@ -24,6 +24,8 @@ pub mod audit_key;
 mod data_keys;
 pub mod key_file;
 pub mod key_ring;
+#[cfg(test)]
+mod tests;
 
 use data_keys::DataKeys;
 use key_file::KeyFileError;

@@ -33,12 +33,21 @@ use answers::Answers;
 use beat::{Pulse, Stage};
 use checkpoint::Checkpoint;
 use clock::{Clock, Skew};
-use deliver::{Calls, Deliver, SLOTS};
+pub(crate) use deliver::SLOTS;
+use deliver::{Calls, Deliver};
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
 use supervisor::{Supervisor, is_stalled};
 use sweep::Sweep;
+
+/// Records how attempts ended, for tests elsewhere.
+#[cfg(test)]
+pub(crate) async fn record_ends(store: &Store, ends: &[crate::store::attempts::AttemptEnd]) {
+    record::commit(store, ends, &RetrySchedule::default())
+        .await
+        .unwrap();
+}
 
 /// How long calls under way may go on at a stop.
 const CALLS_GET: Duration = Duration::from_secs(8);
@@ -167,11 +176,15 @@ impl Workers {
     /// Stops them: nothing new is begun; calls under way get 8 s, and those that are not over then are
     /// recorded as cut off, which hands their leases back.
     pub async fn stop(self) {
+        self.stop_within(CALLS_GET).await;
+    }
+
+    async fn stop_within(self, calls_get: Duration) {
         self.supervisor.enter(Stage::Stopping);
         let begin = Instant::now();
-        if !self.all_calls_are_over(begin + CALLS_GET).await {
+        if !self.all_calls_are_over(begin + calls_get).await {
             self.supervisor.enter(Stage::CutOff);
-            if !self.all_calls_are_over(begin + CALLS_GET + RECORD).await {
+            if !self.all_calls_are_over(begin + calls_get + RECORD).await {
                 tracing::warn!("how some calls ended could not be recorded; they count as cut off");
             }
         }

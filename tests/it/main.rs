@@ -3,5 +3,6 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod audit_vectors;
 mod demo;
 mod receipts;

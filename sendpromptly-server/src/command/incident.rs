@@ -191,7 +191,7 @@ async fn at_desk<T>(
 /// Puts a refusal into the words of the command line.
 fn in_words(error: OperateError) -> CommandError {
     match error {
-        OperateError::Reason => CommandError::Usage(format!("--reason: {error}")),
+        OperateError::Reason(error) => CommandError::Usage(format!("--reason: {error}")),
         OperateError::Key => CommandError::Usage(format!("--order-key: {error}")),
         OperateError::Refused(Refusal::MayHaveBeenApplied(replay)) => CommandError::Refused(format!(
             "replay {replay} ended without a result, and its effect may have been applied; look at the customer's \

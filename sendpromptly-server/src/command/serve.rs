@@ -33,6 +33,9 @@ const ASK: Duration = Duration::from_secs(2);
 /// How long what was accepted may take to be committed at a stop.
 const COMMIT: Duration = Duration::from_secs(1);
 
+/// How long a stop may take in all.
+const STOP: Duration = Duration::from_millis(9_500);
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -40,7 +43,8 @@ pub struct Server {
     pub context: Context,
     /// Where it listens.
     pub address: SocketAddr,
-    checkpoints: Arc<Checkpoints>,
+    /// Signs checkpoints of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
@@ -60,7 +64,15 @@ pub async fn run(config: Config) -> Result<(), CommandError> {
         signals.next().await;
         std::process::exit(1);
     });
-    server.stop().await?;
+    match tokio::time::timeout(STOP, server.stop()).await {
+        Ok(stopped) => stopped?,
+        Err(_) => {
+            return Err(CommandError::refused(
+                "the stop took too long and was cut short; what was accepted is stored, calls under way are taken up \
+                 again at the next start",
+            ));
+        }
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -162,7 +174,7 @@ fn committers(config: &Config, store: &Store) -> usize {
     }
 }
 
-fn callback_client(config: &CallbackConfig) -> Result<CallbackClient, CommandError> {
+pub(super) fn callback_client(config: &CallbackConfig) -> Result<CallbackClient, CommandError> {
     let extra_root_ca_pem = match &config.ca {
         Some(path) => Some(
             std::fs::read(path)

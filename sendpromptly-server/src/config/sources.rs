@@ -1,8 +1,8 @@
 //! Where options come from, and reading one with the right precedence.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Display;
-use std::path::Path;
 
 use super::ConfigError;
 use super::options::{self, ConfigOption, Form};
@@ -32,15 +32,23 @@ impl Sources {
     /// # Errors
     /// [`ConfigError`] where a variable is not text, or the file is malformed or holds an unknown key.
     pub fn of_process(options: BTreeMap<&'static str, Vec<String>>) -> Result<Self, ConfigError> {
-        let file = match std::fs::read_to_string(Path::new(FILE)) {
-            Ok(text) => parse_file(&text)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+        let file = match std::fs::read_to_string(FILE) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(ConfigError::one(format!("{FILE} cannot be read: {error}"))),
         };
+        Self::of(options, |variable| std::env::var_os(variable), &file)
+    }
+
+    pub(super) fn of(
+        options: BTreeMap<&'static str, Vec<String>>,
+        variable: impl Fn(&str) -> Option<OsString>,
+        file: &str,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             options,
-            environment: read_environment(|variable| std::env::var_os(variable))?,
-            file,
+            environment: read_environment(variable)?,
+            file: parse_file(file)?,
         })
     }
 
@@ -67,7 +75,7 @@ impl Sources {
 }
 
 fn read_environment(
-    variable: impl Fn(&str) -> Option<std::ffi::OsString>,
+    variable: impl Fn(&str) -> Option<OsString>,
 ) -> Result<BTreeMap<&'static str, Vec<String>>, ConfigError> {
     let mut found = BTreeMap::new();
     for option in options::ALL {

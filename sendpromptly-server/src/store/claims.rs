@@ -20,6 +20,9 @@ use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Dialect, Store, StoreError};
 use crate::platform::entropy;
 
+#[cfg(test)]
+mod tests;
+
 /// The index of replays that wait for an attempt, by project and time.
 const TO_ATTEMPT: &str = "replays_to_attempt";
 
@@ -277,7 +280,7 @@ fn claim(due: DueCall, stored: &StoredCase, now: Timestamp) -> Option<Claim> {
         return None;
     }
     stored.case.replay_under_way().filter(waits)?;
-    let begun = stored.case.clone().begin_attempt();
+    let begun = stored.case.clone().begin_attempt(due.replay)?;
     let number = begun.replay_under_way()?.attempts;
     Some(Claim {
         attempt: Attempt {

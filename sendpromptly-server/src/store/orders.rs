@@ -89,7 +89,7 @@ impl Store {
     ) -> Result<Option<GivenOrder>, StoreError> {
         let query =
             Sql::new("SELECT incident_id, replay_id FROM orders WHERE project_id = {} AND key_digest = {}");
-        let query = query.bind(project.as_bytes()).bind(&key_digest);
+        let query = query.bind(project.as_bytes()).bind(key_digest);
         let Some(row) = query.one(tx).await? else {
             return Ok(None);
         };

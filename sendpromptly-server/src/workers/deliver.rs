@@ -27,7 +27,7 @@ use crate::vault::Vault;
 mod call;
 
 /// Calls under way in this process at once.
-pub(super) const SLOTS: usize = 256;
+pub(crate) const SLOTS: usize = 256;
 
 /// Projects that one claim looks at.
 const PROJECTS: u32 = 64;
@@ -202,5 +202,5 @@ async fn see_through(
         _ = stage.wait_for(|stage| *stage >= Stage::CutOff) => AttemptEnd::cut_off(attempt, clock::now()),
     };
     // Nobody takes it any more only when the process is about to end; the lease then tells.
-    let _ = calls.ends.send(Ended { end, slot }).await;
+    let _ = calls.ends.send(Ended { end, _slot: slot }).await;
 }

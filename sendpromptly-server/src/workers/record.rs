@@ -9,12 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sendpromptly_core::audit::Origin;
-use sendpromptly_core::case::{Decision, EffectReport};
-use sendpromptly_core::id::{IncidentId, ProjectId};
+use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::replay::pace::Streak;
-use sendpromptly_core::replay::{
-    AttemptOutcome, Effect, Jitter, OutcomeClass, ReplayState, RetryContext, RetrySchedule,
-};
+use sendpromptly_core::replay::{Jitter, OutcomeClass, RetryContext, RetrySchedule};
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, mpsc};
 
 use super::beat::{Beat, Stage};
@@ -25,6 +22,9 @@ use crate::store::attempts::{self, AttemptEnd};
 use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::results::{self, NewResult};
 use crate::store::{Store, StoreError, claims};
+
+#[cfg(test)]
+mod tests;
 
 /// Names the worker.
 pub(super) const NAME: &str = "record";
@@ -42,7 +42,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) end: AttemptEnd,
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) _slot: OwnedSemaphorePermit,
 }
 
 /// Ends on their way into the store. What a run of the worker has taken stays here until it is committed, so
@@ -179,13 +179,20 @@ impl Desk<'_> {
             return;
         }
         self.streaks.entry(attempt.project).or_default().take(outcome);
-        let Some(decision) = self.decide(stored, end) else {
-            return;
+        let retry = RetryContext {
+            schedule: self.schedule,
+            jitter: Jitter::from_entropy(entropy::bytes()),
+            ended_at: end.ended_at,
+            answer_minutes: attempt.answer_minutes,
         };
-        if decision.case == self.changes.current(stored) {
+        let case = self.changes.current(stored);
+        let decision = case
+            .clone()
+            .end_attempt(attempt.replay, outcome, &retry, &self.origin);
+        if decision.case == case {
             return;
         }
-        if let Some(effect) = effect_of(outcome) {
+        if let Some(effect) = outcome.reported_effect() {
             self.results.push(NewResult {
                 project: attempt.project,
                 event: attempt.event,
@@ -198,42 +205,5 @@ impl Desk<'_> {
         }
         self.changes
             .take(stored, attempt.organization, decision, end.ended_at);
-    }
-
-    /// A replay that waits for this end goes on by it. One that does not wait any more may still take the
-    /// result that the answer bears, as it would if the app sent it.
-    fn decide(&self, stored: &StoredCase, end: &AttemptEnd) -> Option<Decision> {
-        let (attempt, case) = (end.attempt, self.changes.current(stored));
-        let waits = case
-            .replay_under_way()
-            .is_some_and(|replay| replay.id == attempt.replay && replay.state == ReplayState::Queued);
-        if waits {
-            let retry = RetryContext {
-                schedule: self.schedule,
-                jitter: Jitter::from_entropy(entropy::bytes()),
-                ended_at: end.ended_at,
-                answer_minutes: attempt.answer_minutes,
-            };
-            return Some(case.end_attempt(attempt.replay, end.outcome, &retry, &self.origin));
-        }
-        let report = EffectReport {
-            effect: effect_of(end.outcome)?,
-            replay_id: Some(attempt.replay),
-        };
-        let new_incident = IncidentId::new(end.ended_at, entropy::bytes()); // there is one, so it is not used
-        case.receive_result(report, new_incident, &self.origin, end.ended_at)
-            .ok()
-    }
-}
-
-/// The result that a 2xx answer bears.
-const fn effect_of(outcome: AttemptOutcome) -> Option<Effect> {
-    match outcome {
-        AttemptOutcome::Answered {
-            status: 200..=299,
-            effect,
-            ..
-        } => effect,
-        _ => None,
     }
 }

@@ -11,6 +11,9 @@ use crate::platform::entropy;
 use crate::store::cases::CaseChanges;
 use crate::store::{Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// Events in one transaction.
 pub(super) const BATCH: u32 = 256;
 

@@ -106,7 +106,7 @@ impl Stage {
 async fn create_organization(server: &Server) -> Result<OrganizationId, CommandError> {
     let email = Email::parse("owner@shop.example").map_err(CommandError::refused)?;
     let password = ApiKey::generate(entropy::bytes()).expose().to_owned();
-    let password = Password::new(Zeroizing::new(password)).map_err(CommandError::refused)?;
+    let password = Password::new(Zeroizing::new(password), &[]).map_err(CommandError::refused)?;
     let (organization, _) = org::create(&server.context, "Shop", &email, password).await?;
     Ok(organization)
 }
