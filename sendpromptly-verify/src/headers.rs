@@ -2,131 +2,126 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-/// Where the headers of a callback are looked up.
+/// A source of headers: names and values, in any order.
 ///
 /// Slices, arrays, vectors and maps of (name, value) are such a source, so whatever a framework has can be
-/// collected into one:
+/// collected into one, or implement the trait in a line:
 ///
 /// ```
-/// use sendpromptly_verify::{Found, Headers};
+/// use sendpromptly_verify::Headers;
 ///
-/// let headers = [("X-SendPromptly-Nonce", "00112233445566778899aabbccddeeff")];
-/// assert!(matches!(headers.find("x-sendpromptly-nonce"), Found::Once(_)));
-/// assert_eq!(headers.find("x-sendpromptly-timestamp"), Found::Nowhere);
+/// struct Request { fields: Vec<(String, Vec<u8>)> }
+///
+/// impl Headers for Request {
+///     fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+///         self.fields.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+///     }
+/// }
 /// ```
 pub trait Headers {
-    /// Finds a header by its lower-case name. Names are compared without regard to case.
-    fn find<'h>(&'h self, name: &str) -> Found<'h>;
-}
-
-/// What a look-up of a header gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found<'h> {
-    /// It is not there.
-    Nowhere,
-    /// It stands once, with this value.
-    Once(&'h [u8]),
-    /// It stands twice or more, which no sender of callbacks does.
-    Repeated,
-}
-
-impl<'h> FromIterator<&'h [u8]> for Found<'h> {
-    fn from_iter<I: IntoIterator<Item = &'h [u8]>>(values: I) -> Self {
-        let mut values = values.into_iter();
-        match (values.next(), values.next()) {
-            (None, _) => Self::Nowhere,
-            (Some(value), None) => Self::Once(value),
-            (Some(_), Some(_)) => Self::Repeated,
-        }
-    }
-}
-
-fn find_in<'h, N, V>(pairs: impl Iterator<Item = (&'h N, &'h V)>, name: &str) -> Found<'h>
-where
-    N: AsRef<str> + 'h,
-    V: AsRef<[u8]> + 'h,
-{
-    pairs
-        .filter(|(known, _)| known.as_ref().eq_ignore_ascii_case(name))
-        .map(|(_, value)| value.as_ref())
-        .collect()
+    /// Every header, as often as it stands. Names are compared without regard to case; values are taken as
+    /// they are, so spaces around them must be gone.
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])>;
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Headers for [(N, V)] {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        find_in(self.iter().map(|(name, value)| (name, value)), name)
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>, const COUNT: usize> Headers for [(N, V); COUNT] {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        self.as_slice().find(name)
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.as_slice().pairs()
     }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Headers for Vec<(N, V)> {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        self.as_slice().find(name)
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.as_slice().pairs()
     }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>, S> Headers for HashMap<N, V, S> {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        find_in(self.iter(), name)
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 
 impl<N: AsRef<str>, V: AsRef<[u8]>> Headers for BTreeMap<N, V> {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        find_in(self.iter(), name)
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 
 impl<H: Headers + ?Sized> Headers for &H {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        (**self).find(name)
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        (**self).pairs()
     }
 }
 
 #[cfg(feature = "http")]
 impl Headers for http::HeaderMap {
-    fn find<'h>(&'h self, name: &str) -> Found<'h> {
-        self.get_all(name)
-            .iter()
-            .map(http::HeaderValue::as_bytes)
-            .collect()
+    fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))
     }
+}
+
+/// A header's value, where it stands once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found<'h> {
+    Nowhere,
+    Once(&'h [u8]),
+    Repeated,
+}
+
+/// Looks for some headers, all in one pass.
+#[inline]
+pub(crate) fn find<'h, const COUNT: usize>(
+    headers: &'h (impl Headers + ?Sized),
+    names: [&str; COUNT],
+) -> [Found<'h>; COUNT] {
+    let mut found = [Found::Nowhere; COUNT];
+    for (name, value) in headers.pairs() {
+        for (found, wanted) in found.iter_mut().zip(names) {
+            if name.eq_ignore_ascii_case(wanted) {
+                *found = match found {
+                    Found::Nowhere => Found::Once(value),
+                    _ => Found::Repeated,
+                };
+            }
+        }
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PAIRS: [(&str, &str); 3] = [("X-A", "1"), ("x-b", "2"), ("X-B", "3")];
+
+    fn check(headers: &impl Headers) {
+        let expected = [Found::Repeated, Found::Nowhere, Found::Once(b"1".as_slice())];
+        assert_eq!(find(headers, ["x-b", "x-c", "x-a"]), expected);
+    }
+
     #[test]
     fn every_source_finds_without_regard_to_case_and_notices_a_repeat() {
-        let pairs = vec![("X-A", "1"), ("x-b", "2"), ("X-B", "3")];
-        let sources: [&dyn Headers; 4] = [
-            &pairs,
-            &[("X-A", "1"), ("x-b", "2"), ("X-B", "3")],
-            &pairs.iter().copied().collect::<HashMap<_, _>>(),
-            &pairs.iter().copied().collect::<BTreeMap<_, _>>(),
-        ];
-        for headers in sources {
-            assert_eq!(headers.find("x-a"), Found::Once(b"1"));
-            assert_eq!(headers.find("x-b"), Found::Repeated);
-            assert_eq!(headers.find("x-c"), Found::Nowhere);
-        }
+        check(&PAIRS);
+        check(&PAIRS.as_slice());
+        check(&Vec::from(PAIRS));
+        check(&HashMap::from(PAIRS));
+        check(&BTreeMap::from(PAIRS));
     }
 
     #[cfg(feature = "http")]
     #[test]
     fn a_header_map_is_a_source() {
         let mut headers = http::HeaderMap::new();
-        headers.append("X-A", http::HeaderValue::from_static("1"));
-        headers.append("X-B", http::HeaderValue::from_static("2"));
-        headers.append("x-b", http::HeaderValue::from_static("3"));
-        assert_eq!(headers.find("x-a"), Found::Once(b"1"));
-        assert_eq!(headers.find("x-b"), Found::Repeated);
-        assert_eq!(headers.find("x-c"), Found::Nowhere);
+        for (name, value) in PAIRS {
+            headers.append(name, http::HeaderValue::from_static(value));
+        }
+        check(&headers);
     }
 }

@@ -21,6 +21,6 @@ pub use callback::{Callback, CallbackError};
 pub use clock::unix_now;
 pub use endpoint::Endpoint;
 pub use error::{CallbackHeader, SecretError, VerifyError};
-pub use headers::{Found, Headers};
+pub use headers::Headers;
 pub use nonce::{Nonce, NonceMemory};
 pub use verifier::{MAX_CANDIDATES, MAX_SECRETS, Verified, Verifier, WINDOW};

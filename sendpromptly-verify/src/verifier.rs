@@ -1,11 +1,15 @@
 //! Headers, raw body and the time in; a genuine callback out. See `docs/callbacks.md`.
 
+use core::fmt;
+
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::error::{CallbackHeader, SecretError, VerifyError};
-use crate::headers::{Found, Headers};
+use crate::headers::{Found, Headers, find};
 use crate::nonce::Nonce;
-use crate::signature::{ATTEMPT_HEADER, SCHEME, Signature, SigningKey};
+use crate::signature::{
+    ATTEMPT_HEADER, NONCE_HEADER, SCHEME, SIGNATURE_HEADER, Signature, SigningKey, TIMESTAMP_HEADER,
+};
 
 /// How far, in seconds, a callback's timestamp may lie from the receiver's clock, to either side.
 pub const WINDOW: u32 = 300;
@@ -79,17 +83,22 @@ impl Verifier {
         body: &'b [u8],
         now: i64,
     ) -> Result<Verified<'b>, VerifyError> {
-        let timestamp = Field::find(headers, CallbackHeader::Timestamp)?;
-        let nonce = Field::find(headers, CallbackHeader::Nonce)?;
-        let signature = Field::find(headers, CallbackHeader::Signature)?;
+        let [timestamp, nonce, signature, attempt] = find(
+            headers,
+            [TIMESTAMP_HEADER, NONCE_HEADER, SIGNATURE_HEADER, ATTEMPT_HEADER],
+        );
+        let timestamp = Field::present(CallbackHeader::Timestamp, timestamp)?;
+        let nonce = Field::present(CallbackHeader::Nonce, nonce)?;
+        let signature = Field::present(CallbackHeader::Signature, signature)?;
 
         let (digits, seconds) = timestamp.read(|digits| Some((digits, read_timestamp(digits)?)))?;
         let (nonce_digits, nonce) = nonce.read(|digits| Some((digits, Nonce::from_hex(digits)?)))?;
-        let candidates = signature.read(Candidates::read)?;
+        let mut room = [Signature::ZERO; MAX_CANDIDATES];
+        let candidates = signature.read(|header| read_candidates(header, &mut room))?;
 
         check_window(seconds, now, self.window)?;
         let holds = self.keys.iter().fold(Choice::from(0), |holds, key| {
-            holds | candidates.hold(&key.sign_parts(digits, nonce_digits, body))
+            holds | any_matches(candidates, &key.sign_parts(digits, nonce_digits, body))
         });
         if !bool::from(holds) {
             return Err(VerifyError::WrongSignature);
@@ -97,7 +106,7 @@ impl Verifier {
         Ok(Verified {
             timestamp: seconds,
             nonce,
-            attempt: read_attempt(headers.find(ATTEMPT_HEADER)),
+            attempt: read_attempt(attempt),
             window: self.window,
             body,
         })
@@ -118,7 +127,7 @@ impl Verifier {
 }
 
 /// A callback that was signed with one of the secrets, in the window.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Verified<'b> {
     timestamp: i64,
     nonce: Nonce,
@@ -161,6 +170,17 @@ impl<'b> Verified<'b> {
     }
 }
 
+impl fmt::Debug for Verified<'_> {
+    /// Prints all but the body, which is nobody's log's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("timestamp", &self.timestamp)
+            .field("nonce", &self.nonce)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A header's value, with the name to complain about.
 struct Field<'h> {
     header: CallbackHeader,
@@ -168,9 +188,8 @@ struct Field<'h> {
 }
 
 impl<'h> Field<'h> {
-    #[inline]
-    fn find<H: Headers + ?Sized>(headers: &'h H, header: CallbackHeader) -> Result<Self, VerifyError> {
-        match headers.find(header.name()) {
+    fn present(header: CallbackHeader, value: Found<'h>) -> Result<Self, VerifyError> {
+        match value {
             Found::Nowhere => Err(VerifyError::MissingHeader(header)),
             value => Ok(Self { header, value }),
         }
@@ -186,52 +205,38 @@ impl<'h> Field<'h> {
     }
 }
 
-/// The signatures of the known scheme that the header holds.
-struct Candidates {
-    signatures: [Signature; MAX_CANDIDATES],
-    count: usize,
-}
-
-impl Candidates {
-    /// Reads signatures joined by commas: `v1=` and 64 hex digits, or the digits alone. Other schemes are
-    /// passed over, for a later sender may add one; anything else makes the header malformed.
-    fn read(header: &[u8]) -> Option<Self> {
-        let mut candidates = Self {
-            signatures: [Signature::ZERO; MAX_CANDIDATES],
-            count: 0,
-        };
-        for (index, part) in header.split(|byte| *byte == b',').enumerate() {
-            if index == MAX_CANDIDATES {
-                return None;
-            }
-            if let Some(digits) = known_digits(part.trim_ascii())? {
-                candidates.signatures[candidates.count] = Signature::from_hex(digits)?;
-                candidates.count += 1;
-            }
+/// Reads signatures joined by commas: `v1=` and 64 hex digits, or the digits alone. Other schemes are passed
+/// over, for a later sender may add one; anything else makes the header malformed.
+fn read_candidates<'r>(header: &[u8], room: &'r mut [Signature; MAX_CANDIDATES]) -> Option<&'r [Signature]> {
+    let mut count = 0;
+    for (index, part) in core::str::from_utf8(header).ok()?.split(',').enumerate() {
+        if index == MAX_CANDIDATES {
+            return None;
         }
-        Some(candidates)
+        if let Some(signature) = read_candidate(part.trim_ascii())? {
+            room[count] = signature;
+            count += 1;
+        }
     }
-
-    /// Whether one of them is this signature; each is looked at.
-    fn hold(&self, expected: &Signature) -> Choice {
-        self.signatures[..self.count]
-            .iter()
-            .fold(Choice::from(0), |holds, candidate| {
-                holds | candidate.ct_eq(expected)
-            })
-    }
+    Some(&room[..count])
 }
 
-/// The digits of one signature, or nothing where its scheme is another. `None` is malformed.
-fn known_digits(part: &[u8]) -> Option<Option<&[u8]>> {
-    let Some(equals) = part.iter().position(|byte| *byte == b'=') else {
-        return Some(Some(part));
-    };
-    let (scheme, digits) = (&part[..equals], &part[equals + 1..]);
-    match scheme {
-        _ if scheme == SCHEME.as_bytes() => Some(Some(digits)),
-        [] => None,
-        _ => Some(None),
+/// Whether one of them is this signature; each is looked at.
+fn any_matches(candidates: &[Signature], expected: &Signature) -> Choice {
+    candidates.iter().fold(Choice::from(0), |holds, candidate| {
+        holds | candidate.ct_eq(expected)
+    })
+}
+
+/// A signature, nothing where its scheme is unknown, or `None` where it is malformed.
+fn read_candidate(part: &str) -> Option<Option<Signature>> {
+    if let Some(digits) = part.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix('=')) {
+        return Signature::from_hex(digits.as_bytes()).map(Some);
+    }
+    match part.find('=') {
+        None => Signature::from_hex(part.as_bytes()).map(Some),
+        Some(0) => None,
+        Some(_) => Some(None),
     }
 }
 

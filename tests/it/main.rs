@@ -6,3 +6,4 @@
 mod audit_vectors;
 mod demo;
 mod receipts;
+mod vectors;

@@ -38,7 +38,7 @@ enum State {
 }
 
 /// A claim in a [`MemoryReplays`].
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryClaim {
     id: ReplayId,
     number: u64,
