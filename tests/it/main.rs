@@ -5,3 +5,4 @@
 
 mod audit_vectors;
 mod receipts;
+mod vectors;
