@@ -153,12 +153,13 @@ fn wrap(ring: &KeyRing, key: &DataKey) -> WrappedKey {
     }
 }
 
+/// The UTC day of this time, counted from 1970-01-01.
+pub(super) const fn day_of(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(DAY_MS)
+}
+
 const fn key_use(project: &ProjectId, purpose: Purpose, now: Timestamp) -> KeyUse {
-    let day = if purpose.goes_by_days() {
-        now.as_millis().div_euclid(DAY_MS)
-    } else {
-        0
-    };
+    let day = if purpose.goes_by_days() { day_of(now) } else { 0 };
     KeyUse {
         scope: "project",
         scope_id: *project.as_bytes(),
