@@ -184,6 +184,24 @@ impl NameCheck {
     }
 }
 
+impl TargetError {
+    /// Whether the URL itself is wrong, wherever it leads.
+    #[must_use]
+    pub const fn is_ill_formed(&self) -> bool {
+        match self {
+            Self::ForbiddenAddress { .. } | Self::ForbiddenName { .. } => false,
+            Self::TooLong
+            | Self::Blank
+            | Self::Malformed(_)
+            | Self::NotHttps
+            | Self::Credentials
+            | Self::HostName
+            | Self::PortZero
+            | Self::Unsendable => true,
+        }
+    }
+}
+
 /// Why a URL is not called. The sentences name the host at most, never path or query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
