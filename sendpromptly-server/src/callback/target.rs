@@ -54,6 +54,11 @@ impl RepairUrl {
         url.set_fragment(None);
         let url = Self(url);
         url.check(policy)?;
+        // The parser takes any number of slashes, either way round, and the path's first part for the host.
+        let after_slashes = text.split_once("://").map_or("", |(_, rest)| rest);
+        if after_slashes.starts_with(['/', '\\']) {
+            return Err(TargetError::Malformed(url::ParseError::EmptyHost));
+        }
         url.check_form()?;
         Ok(url)
     }
