@@ -17,4 +17,5 @@ mod rates;
 mod receipts;
 mod results;
 mod routes;
+mod schemathesis;
 mod unavailable;
