@@ -17,7 +17,7 @@ pub use checkpoint::{AuditKey, AuditPublicKey, Checkpoint, CheckpointKind, Signe
 pub use draft::{Action, Actor, Draft, Origin};
 pub use entry::{Details, Entry, Head, chain};
 pub use export::{ExportError, ExportLine};
-pub use walk::{Fault, Walk};
+pub use walk::{Fault, Restore, Walk};
 
 use crate::id::OrganizationId;
 

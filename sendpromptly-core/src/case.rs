@@ -3,15 +3,22 @@
 //! Each method takes the case as it is stored, and what happened; it gives a [`Decision`]: the case as it
 //! should be stored, with the audit entries of that change. The states are drawn in `docs/states.md`.
 
+mod change;
+mod order;
+#[cfg(test)]
+mod tests;
+
+pub use order::{
+    DismissalReason, DismissalReasonError, OrderKey, OrderKeyError, PlacedOrder, Refusal, ReprocessOrder,
+};
+
+use self::change::Change;
 use crate::audit::{Action, Draft, Origin};
 use crate::event::EventState;
 use crate::id::{EventId, IncidentId, ReplayId};
 use crate::incident::{Incident, IncidentReason, IncidentState};
-use crate::replay::{AttemptOutcome, Effect, OutcomeClass, Replay, ReplayState, RetryContext, RetrySchedule};
+use crate::replay::{AttemptOutcome, Effect, Replay, ReplayState, RetryContext};
 use crate::time::Timestamp;
-
-#[cfg(test)]
-mod tests;
 
 /// The part of an event that changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,44 +82,6 @@ pub struct EffectReport {
 #[error("does not belong to this event")]
 pub struct ForeignReplay;
 
-/// Why an order to reprocess, dismiss or reopen is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The event has no incident.
-    #[error("this event has no incident")]
-    NoIncident,
-    /// A replay is under way.
-    #[error("replay {0} is already under way; wait until it has ended")]
-    UnderWay(ReplayId),
-    /// The incident is resolved: the effect was applied.
-    #[error("this incident is resolved: the effect has been applied")]
-    Resolved,
-    /// The incident is dismissed.
-    #[error("this incident is dismissed; reopen it first")]
-    Dismissed,
-    /// The incident is not dismissed, so it cannot be reopened.
-    #[error("this incident is not dismissed, so there is nothing to reopen")]
-    NotDismissed,
-    /// The replay before may have been applied, and nobody has confirmed that it should go again.
-    #[error(
-        "replay {0} ended without a result, and its effect may have been applied; look at the customer's \
-         account first, then order it again and say so"
-    )]
-    MayHaveBeenApplied(ReplayId),
-}
-
-/// An order to reprocess an incident.
-#[derive(Debug, Clone, Copy)]
-pub struct ReprocessOrder<'a> {
-    /// The id of the replay that the order makes.
-    pub replay_id: ReplayId,
-    /// Whether the operator knows that the effect may have been applied, and orders it all the same.
-    pub again: bool,
-    /// The schedule of its attempts.
-    pub schedule: &'a RetrySchedule,
-}
-
 impl Case {
     /// A case that is new: the event was just received.
     #[must_use]
@@ -152,7 +121,11 @@ impl Case {
         let mut change = Change::to(self, origin, now);
         match report.effect {
             Effect::Success => change.succeed(),
-            Effect::Failed => change.fail(report.replay_id, new_incident),
+            Effect::Failed => {
+                if change.fail(report.replay_id) {
+                    change.open(new_incident, IncidentReason::Failed);
+                }
+            }
         }
         Ok(change.decide())
     }
@@ -199,23 +172,23 @@ impl Case {
         Ok(change.decide())
     }
 
-    /// An attempt of the latest replay begins; its number is the replay's `attempts` afterwards.
+    /// An attempt of this replay begins; its number is the replay's `attempts` afterwards.
     ///
-    /// Does nothing unless that replay is queued.
+    /// Gives `None` unless the replay is queued: one that has ended, or was delivered, is not called.
     #[must_use]
-    pub fn begin_attempt(mut self) -> Self {
-        if let Some(replay) = self.replays.last_mut()
-            && replay.state == ReplayState::Queued
-        {
-            replay.attempts += 1;
+    pub fn begin_attempt(mut self, replay_id: ReplayId) -> Option<Self> {
+        let latest = self.replays.last_mut()?;
+        if latest.id != replay_id || latest.state != ReplayState::Queued {
+            return None;
         }
-        self
+        latest.attempts += 1;
+        Some(self)
     }
 
     /// An attempt of this replay has ended.
     ///
-    /// A replay that has ended meanwhile, by a result, stays as it is. A result that comes with a 2xx answer
-    /// counts as the replay's own.
+    /// A replay that has ended meanwhile, by a result, stays as it is, but for the status of its last attempt.
+    /// A result that comes with a 2xx answer counts like one that is sent: the replay's own.
     pub fn end_attempt(
         self,
         replay_id: ReplayId,
@@ -223,14 +196,17 @@ impl Case {
         retry: &RetryContext<'_>,
         origin: &Origin,
     ) -> Decision {
+        let known = self.replays.iter().any(|replay| replay.id == replay_id);
         let mut change = Change::to(self, origin, retry.ended_at);
-        if let Some(replay) = change.case.replays.last_mut()
-            && replay.id == replay_id
-            && replay.state == ReplayState::Queued
-        {
-            replay.take_outcome(outcome, retry);
-            change.settle_replay();
-            change.take_answer(outcome, replay_id);
+        if known {
+            change.take_outcome(replay_id, outcome, retry);
+            match outcome.reported_effect() {
+                Some(Effect::Success) => change.succeed(),
+                Some(Effect::Failed) => {
+                    change.fail(Some(replay_id));
+                }
+                None => {}
+            }
         }
         change.decide()
     }
@@ -251,13 +227,18 @@ impl Case {
     ///
     /// # Errors
     /// [`Refusal`] unless the incident is open.
-    pub fn dismiss(self, reason: &str, origin: &Origin, now: Timestamp) -> Result<Decision, Refusal> {
+    pub fn dismiss(
+        self,
+        reason: &DismissalReason,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Decision, Refusal> {
         self.must_be_open()?;
         let mut change = Change::to(self, origin, now);
         change.turn(
             IncidentState::Dismissed,
             Action::IncidentDismissed,
-            &[("reason", reason)],
+            &[("reason", reason.as_str())],
         );
         Ok(change.decide())
     }
@@ -278,136 +259,14 @@ impl Case {
     }
 
     fn must_be_open(&self) -> Result<(), Refusal> {
+        if let Some(replay) = self.replay_under_way() {
+            return Err(Refusal::UnderWay(replay.id));
+        }
         match self.incident.as_ref().map(|incident| incident.state) {
             None => Err(Refusal::NoIncident),
-            Some(IncidentState::Open) => Ok(()),
             Some(IncidentState::Resolved) => Err(Refusal::Resolved),
             Some(IncidentState::Dismissed) => Err(Refusal::Dismissed),
-            Some(IncidentState::Reprocessing) => Err(self
-                .replay_under_way()
-                .map_or(Refusal::NoIncident, |replay| Refusal::UnderWay(replay.id))),
+            Some(IncidentState::Open | IncidentState::Reprocessing) => Ok(()),
         }
-    }
-}
-
-/// A case while it changes, with the entries that the change needs: the one place where an incident's state
-/// is set, so that none is set without its entry.
-struct Change<'a> {
-    case: Case,
-    entries: Vec<Draft>,
-    origin: &'a Origin,
-    now: Timestamp,
-}
-
-impl<'a> Change<'a> {
-    const fn to(case: Case, origin: &'a Origin, now: Timestamp) -> Self {
-        Self {
-            case,
-            entries: Vec::new(),
-            origin,
-            now,
-        }
-    }
-
-    fn decide(self) -> Decision {
-        Decision {
-            case: self.case,
-            entries: self.entries,
-        }
-    }
-
-    fn succeed(&mut self) {
-        self.case.event.state = EventState::Succeeded;
-        self.case.event.sweep_at = None;
-        if let Some(replay) = self.case.replays.last_mut()
-            && replay.state.is_under_way()
-        {
-            replay.end(ReplayState::Succeeded);
-        }
-        self.turn(IncidentState::Resolved, Action::IncidentResolved, &[]);
-    }
-
-    fn fail(&mut self, named: Option<ReplayId>, new_incident: IncidentId) {
-        if self.case.event.state == EventState::Succeeded {
-            return;
-        }
-        self.case.event.state = EventState::Failed;
-        self.case.event.sweep_at = None;
-        self.open(new_incident, IncidentReason::Failed);
-        if let Some(replay) = self.case.replays.last_mut()
-            && named == Some(replay.id)
-            && replay.state.is_under_way()
-        {
-            replay.end(ReplayState::Failed);
-            self.settle_replay();
-        }
-    }
-
-    /// A result that came with the answer to the callback itself.
-    fn take_answer(&mut self, outcome: AttemptOutcome, replay_id: ReplayId) {
-        let AttemptOutcome::Answered {
-            effect: Some(effect), ..
-        } = outcome
-        else {
-            return;
-        };
-        if outcome.class() != OutcomeClass::Delivered {
-            return;
-        }
-        match effect {
-            Effect::Success => self.succeed(),
-            Effect::Failed => {
-                // A replay has an incident, so no new one is opened, and this id is never used.
-                let Some(incident) = self.case.incident.as_ref().map(|incident| incident.id) else {
-                    return;
-                };
-                self.fail(Some(replay_id), incident);
-            }
-        }
-    }
-
-    /// Opens the incident unless there is one.
-    fn open(&mut self, id: IncidentId, reason: IncidentReason) {
-        if self.case.incident.is_none() {
-            self.case.incident = Some(Incident::open(id, reason, self.now));
-            self.enter(Action::IncidentOpened, id, &[("reason", reason.as_str())]);
-        }
-    }
-
-    /// Brings the incident back to open where its replay has ended without success.
-    fn settle_replay(&mut self) {
-        let Some(replay) = self.case.replays.last() else {
-            return;
-        };
-        let reprocessing = self
-            .case
-            .incident
-            .as_ref()
-            .is_some_and(|incident| incident.state == IncidentState::Reprocessing);
-        if reprocessing && !replay.state.is_under_way() {
-            let (id, state) = (replay.id.to_string(), replay.state.as_str());
-            self.turn(
-                IncidentState::Open,
-                Action::IncidentReopened,
-                &[("replay_id", &id), ("replay_state", state)],
-            );
-        }
-    }
-
-    fn turn(&mut self, state: IncidentState, action: Action, more: &[(&str, &str)]) {
-        let Some(incident) = self.case.incident.as_mut() else {
-            return;
-        };
-        if incident.state == state {
-            return;
-        }
-        incident.state = state;
-        incident.resolved_at = (state == IncidentState::Resolved).then_some(self.now);
-        let id = incident.id;
-        self.enter(action, id, more);
-    }
-
-    fn enter(&mut self, action: Action, target: IncidentId, more: &[(&str, &str)]) {
-        self.entries.push(Draft::new(self.origin, action, target, more));
     }
 }

@@ -80,6 +80,14 @@ pub fn key_verdict(
     }
 }
 
+/// The longest key that a sender may give, in characters.
+pub(crate) const MAX_KEY: usize = 255;
+
+/// Whether these bytes may name a request or an order: 1 to 255 visible ASCII characters.
+pub(crate) fn is_key(bytes: &[u8]) -> bool {
+    (1..=MAX_KEY).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
 /// The first 16 bytes of the SHA-256 of this text: what the unique keys of a store hold in its place, for
 /// long random keys make wide indexes.
 #[must_use]

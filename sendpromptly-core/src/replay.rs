@@ -6,6 +6,7 @@ use crate::event::words;
 use crate::id::ReplayId;
 use crate::time::Timestamp;
 
+pub mod pace;
 mod schedule;
 
 pub use schedule::{Jitter, MAX_RETRY_AFTER, RetrySchedule, ScheduleError};
@@ -104,6 +105,19 @@ impl AttemptOutcome {
         }
     }
 
+    /// The result that came with the answer; one beside another status than 2xx does not count.
+    #[must_use]
+    pub const fn reported_effect(self) -> Option<Effect> {
+        match self {
+            Self::Answered {
+                status: 200..=299,
+                effect,
+                ..
+            } => effect,
+            _ => None,
+        }
+    }
+
     /// Whether the endpoint may have applied the effect without our knowing.
     #[must_use]
     pub const fn is_doubtful(self) -> bool {
@@ -111,7 +125,8 @@ impl AttemptOutcome {
     }
 }
 
-/// From this cut-off attempt in a row, each costs a step of the schedule.
+/// So many attempts cut off in a row go again at once and cost nothing. Each further one costs a step of the
+/// schedule and waits for it, so that a callback which brings the caller down does not do so for ever.
 const FREE_CUT_OFFS: u32 = 2;
 
 /// A replay as it is stored.
@@ -172,8 +187,18 @@ impl Replay {
         self.answer_due_at = None;
     }
 
-    /// Takes note of an attempt that ended while the replay was queued.
+    /// Takes note of an attempt that ended.
+    ///
+    /// A result that came before the attempt's own answer has ended the replay: then only the status is kept.
     pub(crate) fn take_outcome(&mut self, outcome: AttemptOutcome, retry: &RetryContext<'_>) {
+        match self.state {
+            ReplayState::Queued => {}
+            ReplayState::Succeeded | ReplayState::Failed => {
+                self.last_status = outcome.status();
+                return;
+            }
+            _ => return,
+        }
         self.last_status = outcome.status();
         self.doubtful |= outcome.is_doubtful();
         match outcome.class() {
@@ -183,29 +208,21 @@ impl Replay {
                 self.answer_due_at = Some(retry.ended_at.plus_minutes(retry.answer_minutes));
             }
             OutcomeClass::Halt => self.end(ReplayState::Halted),
-            OutcomeClass::Retry if outcome == AttemptOutcome::CutOff => self.go_again(retry),
-            OutcomeClass::Retry => self.step_on(outcome, retry),
+            OutcomeClass::Retry => self.go_again(outcome, retry),
         }
     }
 
-    fn go_again(&mut self, retry: &RetryContext<'_>) {
-        self.cut_offs += 1;
-        if self.cut_offs > FREE_CUT_OFFS {
-            self.steps += 1;
-        }
-        if self.steps < retry.schedule.len() {
-            self.next_attempt_at = Some(retry.ended_at);
-        } else {
-            self.end(ReplayState::Exhausted);
-        }
-    }
-
-    fn step_on(&mut self, outcome: AttemptOutcome, retry: &RetryContext<'_>) {
-        let asked = match outcome {
-            AttemptOutcome::Answered { retry_after, .. } => retry_after,
-            _ => None,
+    fn go_again(&mut self, outcome: AttemptOutcome, retry: &RetryContext<'_>) {
+        let (cut_offs, asked) = match outcome {
+            AttemptOutcome::CutOff => (self.cut_offs + 1, None),
+            AttemptOutcome::Answered { retry_after, .. } => (0, retry_after),
+            _ => (0, None),
         };
-        self.cut_offs = 0;
+        self.cut_offs = cut_offs;
+        if (1..=FREE_CUT_OFFS).contains(&cut_offs) {
+            self.next_attempt_at = Some(retry.ended_at);
+            return;
+        }
         self.steps += 1;
         match retry.schedule.delay(self.steps, retry.jitter, asked) {
             Some(delay) => self.next_attempt_at = Some(retry.ended_at.plus(delay)),

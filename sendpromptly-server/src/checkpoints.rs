@@ -16,6 +16,10 @@ use crate::store::{Store, StoreError};
 use crate::vault::audit_key;
 use crate::vault::key_file::KeyFileError;
 
+pub mod file;
+#[cfg(test)]
+mod tests;
+
 /// Why a checkpoint could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, key, openapi, org, project, secret};
+use crate::command::{CommandError, audit, doctor, event, incident, key, openapi, org, project, secret};
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, Sources};
 use crate::{command, logging};
@@ -44,10 +44,21 @@ enum Command {
     /// Rotate signing secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// List incidents, and order what to do about them
+    #[command(subcommand)]
+    Incident(incident::IncidentCommand),
+    /// Show events
+    #[command(subcommand)]
+    Event(event::EventCommand),
+    /// Export and verify the audit log
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
     Openapi,
+    /// Check configuration, store, clock and keys, in words
+    Doctor,
 }
 
 /// Runs the program with these arguments, the first its own name.
@@ -85,6 +96,12 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
         Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
         Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
+        Command::Incident(command) => {
+            in_context(config, async |context| incident::run(context, command).await)
+        }
+        Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
+        Command::Audit(command) => in_context(config, async |context| audit::run(context, command).await),
+        Command::Doctor => beside(config, async |config| doctor::run(&config).await),
         Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }
 }

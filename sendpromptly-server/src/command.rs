@@ -13,6 +13,10 @@ use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
 
+pub mod audit;
+pub mod doctor;
+pub mod event;
+pub mod incident;
 pub mod key;
 pub mod migrate;
 pub mod openapi;

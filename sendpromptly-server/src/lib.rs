@@ -10,6 +10,10 @@ pub mod config;
 pub mod http;
 pub mod ingest;
 pub mod logging;
+pub mod operate;
 pub mod platform;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod vault;
+pub mod workers;

@@ -9,17 +9,26 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
     TransactionOptions, TransactionTrait,
 };
+use sendpromptly_core::time::Timestamp;
+
+use rows::Sql;
 
 pub mod api_keys;
+pub mod attempts;
 pub mod audit;
 pub mod cases;
+pub mod claims;
 mod connect;
 pub mod data_keys;
 pub mod dialect;
 mod error;
+pub mod events;
 pub mod idempotency;
+pub mod incidents;
 pub mod migrations;
+pub mod orders;
 pub mod organizations;
+pub mod overdue;
 pub mod projects;
 pub mod receipts;
 pub mod results;
@@ -78,6 +87,35 @@ impl Store {
         migrations::check(self).await
     }
 
+    /// The database's own clock, where it has one; SQLite goes by this machine's.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(None);
+        }
+        let query = Sql::new("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now");
+        let row = query.one(&self.reader).await?;
+        row.map(|row| rows::time(&row, "now")).transpose()
+    }
+
+    /// Settings of the database under which a commit would not be durable, or a crash could tear its files.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn unsafe_settings(&self) -> Result<Vec<String>, StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            return Ok(Vec::new()); // they are this program's own
+        }
+        let query = Sql::new(
+            "SELECT name, setting FROM pg_settings
+             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name",
+        );
+        let found = query.all(&self.reader).await?;
+        found.iter().map(|row| rows::get(row, "name")).collect()
+    }
+
     /// Closes every connection.
     ///
     /// # Errors
@@ -99,7 +137,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
         let store = Store::open(&url, StoreRole::Serve, 1).await.unwrap();
-        let run = async |tx: &DatabaseTransaction, sql: &str| rows::Sql::new(sql).run(tx).await.unwrap();
+        let run = async |tx: &DatabaseTransaction, sql: &str| Sql::new(sql).run(tx).await.unwrap();
 
         // As a full disk does: SQLite undoes the transaction by itself, and the commit fails.
         let tx = store.begin().await.unwrap();
@@ -113,9 +151,7 @@ mod tests {
         )
         .await;
         tx.commit().await.unwrap();
-        let stored = rows::Sql::new("SELECT seq FROM audit_prunes")
-            .one(store.reader())
-            .await;
+        let stored = Sql::new("SELECT seq FROM audit_prunes").one(store.reader()).await;
         assert!(stored.unwrap().is_some());
     }
 }

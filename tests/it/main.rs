@@ -5,6 +5,7 @@
 
 mod audit;
 mod audit_tampering;
+mod audit_vectors;
 mod callbacks;
 mod canary;
 mod commands;

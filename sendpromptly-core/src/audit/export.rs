@@ -114,7 +114,8 @@ impl ExportLine {
                         salt: bytes(&salt, "salt")?,
                         text,
                     }),
-                    _ => None,
+                    (None, None) => None,
+                    _ => return Err(ExportError("salt and details are erased together".to_owned())),
                 },
             }),
             Wire::Checkpoint {

@@ -1,9 +1,10 @@
 //! Walking a chain from its first stored entry to its head, to find where it was tampered with.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use super::{CheckpointKind, Entry, Head, SignedCheckpoint};
+use super::{Checkpoint, CheckpointKind, Entry, Head, SignedCheckpoint};
 use crate::id::OrganizationId;
+use crate::time::Timestamp;
 
 /// The first thing that is wrong with a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,54 +49,105 @@ pub enum Fault {
     Head(u64),
 }
 
+impl Fault {
+    /// The place of the first entry that is wrong or missing.
+    #[must_use]
+    pub const fn entry(&self) -> u64 {
+        match *self {
+            Self::Sequence { expected, .. } => expected,
+            Self::Link(seq)
+            | Self::Changed(seq)
+            | Self::Details(seq)
+            | Self::Foreign(seq)
+            | Self::Time(seq)
+            | Self::Rewritten(seq)
+            | Self::Head(seq) => seq,
+            Self::CutShort { end, .. } => end + 1,
+        }
+    }
+}
+
+/// A restore that a signed checkpoint declares. What was lost by it was declared, and is no fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restore {
+    /// The last entry of what was restored.
+    pub back_to: u64,
+    /// The last entry that a checkpoint had seen beyond it, if any had.
+    pub lost: Option<u64>,
+    /// When it was declared.
+    pub at: Timestamp,
+}
+
+/// A place in a chain and the hash of the entry there.
+type Mark = (u64, [u8; 32]);
+
 /// A walk along one organization's chain.
 #[derive(Debug)]
 pub struct Walk {
     organization: OrganizationId,
-    /// What signed checkpoints saw: place and hash.
-    seen: BTreeMap<u64, [u8; 32]>,
-    /// The last entry walked over, or where pruning ended.
-    head: Head,
+    /// What signed checkpoints saw and no restore has taken back. Two that contradict each other both stand
+    /// here, so that a chain which was rewritten and signed anew fails one of them.
+    seen: BTreeSet<Mark>,
+    /// Where the stored chain may begin: at its first entry, or where pruning ended. A backup from before a
+    /// pruning begins earlier, so each of them stays.
+    starts: BTreeSet<Mark>,
+    restores: Vec<Restore>,
+    /// The last entry walked over.
+    head: Option<Head>,
     redacted: u64,
 }
 
 impl Walk {
-    /// A walk along this organization's chain, held against checkpoints whose signatures were checked, in the
-    /// order in which they were made. Those of other organizations are passed over.
+    /// A walk along this organization's chain, held against checkpoints whose signatures were checked, in any
+    /// order: they are sorted by their times. Those of other organizations are passed over.
     ///
-    /// A restore's checkpoint takes back what earlier ones saw beyond it: a loss that was declared is none. A
-    /// prune's checkpoint is where the stored chain begins.
+    /// A restore's checkpoint takes back what earlier ones saw beyond it: a loss that was declared is none. It
+    /// may also leave what came after a restore before it for another branch; so of several restores, what was
+    /// seen up to the earliest place that any went back to still holds.
     pub fn new<'a>(
         organization: OrganizationId,
         checkpoints: impl IntoIterator<Item = &'a SignedCheckpoint>,
     ) -> Self {
+        let mut made: Vec<&Checkpoint> = checkpoints
+            .into_iter()
+            .map(|signed| &signed.checkpoint)
+            .filter(|checkpoint| checkpoint.organization == organization)
+            .collect();
+        made.sort_unstable_by_key(|checkpoint| (checkpoint.at, checkpoint.kind, mark(checkpoint)));
+        made.dedup();
+
         let mut walk = Self {
             organization,
-            seen: BTreeMap::new(),
-            head: Head::EMPTY,
+            seen: BTreeSet::new(),
+            starts: BTreeSet::from([(0, Head::EMPTY.hash)]),
+            restores: Vec::new(),
+            head: None,
             redacted: 0,
         };
-        for SignedCheckpoint { checkpoint, .. } in checkpoints {
-            if checkpoint.organization != organization {
-                continue;
-            }
+        for checkpoint in made {
             match checkpoint.kind {
                 CheckpointKind::Periodic => {}
-                CheckpointKind::Restore => {
-                    walk.seen.split_off(&(checkpoint.seq + 1));
+                CheckpointKind::Prune => {
+                    walk.starts.insert(mark(checkpoint));
                 }
-                CheckpointKind::Prune if checkpoint.seq > walk.head.seq => {
-                    walk.head = Head {
-                        seq: checkpoint.seq,
-                        hash: checkpoint.head,
-                        ..Head::EMPTY
-                    };
-                }
-                CheckpointKind::Prune => {}
+                CheckpointKind::Restore => walk.restore(checkpoint),
             }
-            walk.seen.insert(checkpoint.seq, checkpoint.head);
+            walk.seen.insert(mark(checkpoint));
         }
         walk
+    }
+
+    fn restore(&mut self, checkpoint: &Checkpoint) {
+        let back_to = checkpoint.seq;
+        let last = self.seen.last().map(|(seq, _)| *seq);
+        self.restores.push(Restore {
+            back_to,
+            lost: last.filter(|seen| *seen > back_to),
+            at: checkpoint.at,
+        });
+        let common = self.restores.iter().map(|restore| restore.back_to).min();
+        self.seen
+            .retain(|(seq, _)| common.is_none_or(|common| *seq <= common));
     }
 
     /// Goes over the next entry.
@@ -107,19 +159,23 @@ impl Walk {
         if entry.organization != self.organization {
             return Err(Fault::Foreign(seq));
         }
-        if seq != self.head.seq + 1 {
+        let before = match self.head {
+            Some(head) => head,
+            None => self.begin_before(entry)?,
+        };
+        if before.seq.checked_add(1) != Some(seq) {
             return Err(Fault::Sequence {
-                expected: self.head.seq + 1,
+                expected: before.seq.saturating_add(1),
                 found: seq,
             });
         }
         if entry.computed_hash() != entry.hash {
             return Err(Fault::Changed(seq));
         }
-        if entry.prev != self.head.hash {
+        if entry.prev != before.hash {
             return Err(Fault::Link(seq));
         }
-        if entry.at < self.head.at {
+        if entry.at < before.at {
             return Err(Fault::Time(seq));
         }
         match &entry.details {
@@ -127,10 +183,27 @@ impl Walk {
             Some(_) => {}
             None => self.redacted += 1,
         }
-        if self.seen.get(&seq).is_some_and(|hash| *hash != entry.hash) {
-            return Err(Fault::Rewritten(seq));
+        self.must_have_been_seen(&entry.as_head())?;
+        self.head = Some(entry.as_head());
+        Ok(())
+    }
+
+    /// The start that the chain's first stored entry claims to follow; the nearest one, if there is none.
+    fn begin_before(&self, entry: &Entry) -> Result<Head, Fault> {
+        let claimed = (entry.seq.saturating_sub(1), entry.prev);
+        let nearest = || self.starts.range(..=(claimed.0, [0xff; 32])).next_back();
+        let start = self.starts.get(&claimed).or_else(nearest).copied();
+        let start = head_at(start.unwrap_or((0, Head::EMPTY.hash)));
+        self.must_have_been_seen(&start)?;
+        Ok(start)
+    }
+
+    /// No checkpoint saw another entry at this place.
+    fn must_have_been_seen(&self, head: &Head) -> Result<(), Fault> {
+        let mut seen = self.seen.range((head.seq, [0; 32])..=(head.seq, [0xff; 32]));
+        if seen.any(|(_, hash)| *hash != head.hash) {
+            return Err(Fault::Rewritten(head.seq));
         }
-        self.head = entry.as_head();
         Ok(())
     }
 
@@ -139,25 +212,46 @@ impl Walk {
     /// # Errors
     /// [`Fault::CutShort`] where a checkpoint saw more, [`Fault::Head`] where the stored head is another one.
     pub fn finish(self, stored_head: Option<Head>) -> Result<Head, Fault> {
-        if let Some((&seen, _)) = self.seen.last_key_value()
-            && seen > self.head.seq
+        let end = self.head.unwrap_or_else(|| self.end_without_entries(stored_head));
+        if let Some(&(seen, _)) = self.seen.last()
+            && seen > end.seq
         {
-            return Err(Fault::CutShort {
-                end: self.head.seq,
-                seen,
-            });
+            return Err(Fault::CutShort { end: end.seq, seen });
         }
         match stored_head {
-            Some(head) if (head.seq, head.hash) != (self.head.seq, self.head.hash) => {
-                Err(Fault::Head(self.head.seq))
-            }
-            _ => Ok(self.head),
+            Some(head) if (head.seq, head.hash) != (end.seq, end.hash) => Err(Fault::Head(end.seq)),
+            _ => Ok(end),
         }
+    }
+
+    /// A chain without entries is new, or was pruned whole.
+    fn end_without_entries(&self, stored_head: Option<Head>) -> Head {
+        let stored = stored_head.map(|head| (head.seq, head.hash));
+        let known = stored.filter(|stored| self.starts.contains(stored));
+        head_at(known.or(self.starts.last().copied()).unwrap_or_default())
     }
 
     /// How many entries had their details erased so far.
     #[must_use]
     pub const fn redacted(&self) -> u64 {
         self.redacted
+    }
+
+    /// The restores that checkpoints declare, oldest first.
+    #[must_use]
+    pub fn restores(&self) -> &[Restore] {
+        &self.restores
+    }
+}
+
+const fn mark(checkpoint: &Checkpoint) -> Mark {
+    (checkpoint.seq, checkpoint.head)
+}
+
+const fn head_at((seq, hash): Mark) -> Head {
+    Head {
+        seq,
+        hash,
+        ..Head::EMPTY
     }
 }

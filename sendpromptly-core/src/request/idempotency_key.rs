@@ -1,9 +1,6 @@
 //! The `Idempotency-Key` header.
 
-use crate::dedupe;
-
-/// The longest key, in characters.
-const MAX: usize = 255;
+use crate::dedupe::{self, MAX_KEY};
 
 /// What a sender calls one request, however often it is sent: 1 to 255 visible ASCII characters. A key in
 /// double quotes, the form of the IETF's draft `draft-ietf-httpapi-idempotency-key-header`, is what stands
@@ -13,7 +10,7 @@ pub struct IdempotencyKey(String);
 
 /// Why a header is no key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("Idempotency-Key must be 1 to {MAX} visible ASCII characters")]
+#[error("Idempotency-Key must be 1 to {MAX_KEY} visible ASCII characters")]
 pub struct IdempotencyKeyError;
 
 impl IdempotencyKey {
@@ -34,8 +31,7 @@ impl IdempotencyKey {
             [b'"', inner @ .., b'"'] => inner,
             plain => plain,
         };
-        let visible = key.iter().all(u8::is_ascii_graphic);
-        if !visible || key.is_empty() || key.len() > MAX {
+        if !dedupe::is_key(key) {
             return Err(IdempotencyKeyError);
         }
         String::from_utf8(key.to_vec())

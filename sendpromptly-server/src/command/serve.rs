@@ -1,6 +1,7 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -11,12 +12,14 @@ use tokio::task::JoinHandle;
 
 use super::{CommandError, Context};
 use crate::api::{App, Readiness};
+use crate::callback::{CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
-use crate::config::Config;
+use crate::config::{CallbackConfig, Config};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
 use crate::platform::clock;
 use crate::store::{Dialect, Store, StoreRole};
+use crate::workers::{Health, WorkerContext, Workers};
 
 /// Connections to PostgreSQL beside those of the committers.
 const CONNECTIONS: u32 = 8;
@@ -37,7 +40,8 @@ pub struct Server {
     pub context: Context,
     /// Where it listens.
     pub address: SocketAddr,
-    checkpoints: Checkpoints,
+    checkpoints: Arc<Checkpoints>,
+    workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
     stop: oneshot::Sender<()>,
@@ -75,22 +79,32 @@ impl Server {
             );
         }
         let context = Context::open_with(config, StoreRole::Serve, CONNECTIONS).await?;
-        let checkpoints = Checkpoints::open(&context.config.keys)?;
+        let checkpoints = Arc::new(Checkpoints::open(&context.config.keys)?);
         let config = &context.config;
+        let client = callback_client(&config.callbacks)?;
+        let listener = listen(config.http.listen).await?;
+        let workers = Workers::start(WorkerContext {
+            store: context.store.clone(),
+            vault: context.vault.clone(),
+            client,
+            policy: config.callbacks.policy.clone(),
+            checkpoints: checkpoints.clone(),
+            schedule: config.callbacks.schedule.clone(),
+            sweep_interval: config.work.sweep_interval,
+        });
         let committers = committers(config, &context.store);
         let (ingest, committers) = Ingest::start(&context.store, committers);
         let app = App::new(
             context.store.clone(),
             ingest,
             config.http.rate_limit,
-            readiness(context.store.clone()),
+            readiness(context.store.clone(), workers.health()),
             config.http.trusted_proxies.clone(),
             config.http.public_url.clone(),
         );
-        let listener = listen(config.http.listen).await?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
-        let app = std::sync::Arc::new(app);
+        let app = Arc::new(app);
         let connections = tokio::spawn(listener::serve(
             listener,
             move |request, peer| app.clone().answer(request, peer),
@@ -107,25 +121,30 @@ impl Server {
             context,
             address,
             checkpoints,
+            workers,
             committers,
             connections,
             stop,
         })
     }
 
-    /// Takes no more connections, commits what was accepted, signs a last checkpoint, and closes the store.
+    /// Takes no more connections and makes no more calls, commits what was accepted and what calls came to,
+    /// signs a last checkpoint, and closes the store.
     ///
     /// # Errors
     /// [`CommandError::Refused`] where the last checkpoint was not written or the store not closed in order.
     pub async fn stop(self) -> Result<(), CommandError> {
         let _ = self.stop.send(());
-        let _ = self.connections.await;
-        if tokio::time::timeout(COMMIT, self.committers.finish())
-            .await
-            .is_err()
-        {
-            tracing::warn!("requests were still waiting for the store at the stop; they were not accepted");
-        }
+        let accepted = async {
+            let _ = self.connections.await;
+            let committed = tokio::time::timeout(COMMIT, self.committers.finish());
+            if committed.await.is_err() {
+                tracing::warn!(
+                    "requests were still waiting for the store at the stop; they were not accepted"
+                );
+            }
+        };
+        tokio::join!(accepted, self.workers.stop());
         let checkpointed = self
             .checkpoints
             .append_due(&self.context.store, clock::now())
@@ -143,11 +162,26 @@ fn committers(config: &Config, store: &Store) -> usize {
     }
 }
 
-fn readiness(store: Store) -> Readiness {
+pub(super) fn callback_client(config: &CallbackConfig) -> Result<CallbackClient, CommandError> {
+    let extra_root_ca_pem = match &config.ca {
+        Some(path) => Some(
+            std::fs::read(path)
+                .map_err(|error| CommandError::Usage(format!("--callback-ca {}: {error}", path.display())))?,
+        ),
+        None => None,
+    };
+    let config = ClientConfig {
+        extra_root_ca_pem,
+        ..ClientConfig::new(config.policy.clone())
+    };
+    CallbackClient::new(config).map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+fn readiness(store: Store, health: Health) -> Readiness {
     Readiness::new(move || {
         let store = store.clone();
+        let mut waiting_for = health.stalled();
         async move {
-            let mut waiting_for = Vec::new();
             match tokio::time::timeout(ASK, store.ready()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {

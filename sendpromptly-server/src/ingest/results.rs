@@ -1,7 +1,6 @@
 //! Results of one batch: lock their events, decide in order of arrival, and write all or nothing.
 
-use std::collections::BTreeSet;
-use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::case::EffectReport;
@@ -13,7 +12,7 @@ use super::answer;
 use super::receipts::remember;
 use super::request::{IngestError, IngestRequest};
 use crate::platform::entropy;
-use crate::store::cases::{CaseChange, CaseKey, StoredCase};
+use crate::store::cases::{CaseChanges, CaseKey, StoredCase};
 use crate::store::results::{self, NewResult};
 use crate::store::{Store, StoreError};
 
@@ -30,7 +29,7 @@ pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Resul
 
     let mut desk = Desk {
         cases: &cases,
-        changes: BTreeMap::new(),
+        changes: CaseChanges::default(),
     };
     let mut fates = Fates::with_capacity(requests.len());
     let (mut taken, mut answers, mut rows) = (Vec::new(), Vec::new(), Vec::new());
@@ -48,8 +47,7 @@ pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Resul
         return Ok(fates);
     }
     let more = vec![results::insert(rows), remember(taken.into_iter(), &answers)];
-    let changes: Vec<CaseChange> = desk.changes.into_values().collect();
-    store.write_cases(&tx, &changes, more).await?;
+    store.write_cases(&tx, &desk.changes.into_vec(), more).await?;
     tx.commit().await?;
     Ok(fates)
 }
@@ -79,7 +77,7 @@ async fn lock(
 /// Where results are decided one after another, each on the case as the one before has left it.
 struct Desk<'a> {
     cases: &'a BTreeMap<CaseKey, StoredCase>,
-    changes: BTreeMap<CaseKey, CaseChange>,
+    changes: CaseChanges,
 }
 
 impl<'a> Desk<'a> {
@@ -89,12 +87,7 @@ impl<'a> Desk<'a> {
         report: &ResultReport,
     ) -> Result<(EventId, String), IngestError> {
         let stored = self.select(request.project.project, report)?;
-        let key = (stored.project, stored.case.event.id);
-        let change = self.changes.entry(key);
-        let case = match &change {
-            Entry::Occupied(change) => change.get().after.clone(),
-            Entry::Vacant(_) => stored.case.clone(),
-        };
+        let case = self.changes.current(stored);
         let effect = EffectReport {
             effect: report.effect,
             replay_id: report.replay_id,
@@ -104,20 +97,12 @@ impl<'a> Desk<'a> {
             .receive_result(effect, new_incident, &request.origin(), request.received_at)
             .map_err(|foreign| IngestError::Invalid(FieldErrors::one("replay_id", foreign.to_string())))?;
         let incident = decision.case.incident.as_ref().map(|incident| incident.id);
-        let answer = answer::result(key.1, decision.case.event.state, incident);
-        match change {
-            Entry::Occupied(mut change) => change.get_mut().follow(decision),
-            Entry::Vacant(place) => {
-                let organization = request.project.organization;
-                place.insert(CaseChange::new(
-                    stored,
-                    organization,
-                    decision,
-                    request.received_at,
-                ));
-            }
-        }
-        Ok((key.1, answer))
+        let event = decision.case.event.id;
+        let answer = answer::result(event, decision.case.event.state, incident);
+        let organization = request.project.organization;
+        self.changes
+            .take(stored, organization, decision, request.received_at);
+        Ok((event, answer))
     }
 
     fn select(&self, project: ProjectId, report: &ResultReport) -> Result<&'a StoredCase, IngestError> {

@@ -36,7 +36,7 @@ impl Store {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        let heads = self.lock_heads(tx, drafts.keys().copied()).await?;
+        let heads = self.lock_heads(tx, drafts).await?;
         let mut entries = Vec::new();
         let mut new_heads = Vec::new();
         for (organization, drafts) in drafts {
@@ -55,13 +55,33 @@ impl Store {
         ])
     }
 
+    /// A chain's first entry needs a head as well, or two who both find none would link to the same place.
     async fn lock_heads(
         &self,
         tx: &DatabaseTransaction,
-        organizations: impl IntoIterator<Item = OrganizationId>,
+        drafts: &Drafts,
+    ) -> Result<BTreeMap<OrganizationId, Head>, StoreError> {
+        let heads = self.lock_known_heads(tx, drafts).await?;
+        let new = drafts
+            .keys()
+            .filter(|organization| !heads.contains_key(*organization));
+        let new: Vec<_> = new.map(|organization| (*organization, Head::EMPTY)).collect();
+        if new.is_empty() {
+            return Ok(heads);
+        }
+        Sql::over(format!("{INSERT_HEADS} DO NOTHING"), head_rows(&new))
+            .run(tx)
+            .await?;
+        self.lock_known_heads(tx, drafts).await
+    }
+
+    async fn lock_known_heads(
+        &self,
+        tx: &DatabaseTransaction,
+        drafts: &Drafts,
     ) -> Result<BTreeMap<OrganizationId, Head>, StoreError> {
         let mut wanted = Rows::new(ORGANIZATIONS);
-        for organization in organizations {
+        for organization in drafts.keys() {
             wanted.push([organization.as_bytes().into()]);
         }
         let lock = self.dialect.for_update_of("h");
@@ -119,6 +139,15 @@ impl Store {
             .iter()
             .map(|row| Ok((organization_of(row)?, head_of(row)?)))
             .collect()
+    }
+
+    /// Whether a checkpoint of any chain was written.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn has_checkpoints(&self) -> Result<bool, StoreError> {
+        let query = Sql::new("SELECT 1 AS found FROM audit_heads WHERE checkpoint_seq > 0 LIMIT 1");
+        Ok(query.one(&self.reader).await?.is_some())
     }
 
     /// Notes up to where checkpoints were written.
@@ -272,8 +301,15 @@ fn insert_details(entries: &[Entry]) -> Sql {
     )
 }
 
-/// A chain's first entries make its head; two writers who both find none meet at the entries' unique key.
+const INSERT_HEADS: &str = "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq)
+     SELECT r.organization_id, r.seq, r.hash, r.at, 0 FROM {rows} WHERE true ON CONFLICT (organization_id)";
+
 fn put_heads(heads: &[(OrganizationId, Head)]) -> Sql {
+    let update = "DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at";
+    Sql::over(format!("{INSERT_HEADS} {update}"), head_rows(heads))
+}
+
+fn head_rows(heads: &[(OrganizationId, Head)]) -> Rows {
     const COLUMNS: &[Column] = &[
         Column::new("organization_id", Kind::Id),
         Column::new("seq", Kind::Int),
@@ -289,13 +325,7 @@ fn put_heads(heads: &[(OrganizationId, Head)]) -> Sql {
             head.at.into(),
         ]);
     }
-    Sql::over(
-        "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq)
-         SELECT r.organization_id, r.seq, r.hash, r.at, 0 FROM {rows} WHERE true
-         ON CONFLICT (organization_id)
-         DO UPDATE SET seq = excluded.seq, hash = excluded.hash, at = excluded.at",
-        rows,
-    )
+    rows
 }
 
 fn seq_cell(seq: u64) -> rows::Cell {

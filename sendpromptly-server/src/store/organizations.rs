@@ -4,7 +4,7 @@ use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
-use super::rows::Sql;
+use super::rows::{self, Sql};
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit};
 
@@ -67,5 +67,17 @@ impl Store {
     pub async fn has_organization(&self, id: OrganizationId) -> Result<bool, StoreError> {
         let query = Sql::new("SELECT 1 AS found FROM organizations WHERE id = {}");
         Ok(query.bind(id.as_bytes()).one(&self.reader).await?.is_some())
+    }
+
+    /// The ids of all organizations.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn organization_ids(&self) -> Result<Vec<OrganizationId>, StoreError> {
+        let found = Sql::new("SELECT id FROM organizations ORDER BY id")
+            .all(&self.reader)
+            .await?;
+        let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "id")?));
+        found.iter().map(id).collect()
     }
 }

@@ -451,6 +451,19 @@ pub fn word<T: std::str::FromStr>(row: &QueryResult, column: &str) -> Result<T, 
         .map_err(|_| StoreError::Corrupt(format!("{column}: an unknown word")))
 }
 
+/// Reads a column that may hold one of a set of words.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the column holds another word.
+pub fn optional_word<T: std::str::FromStr>(row: &QueryResult, column: &str) -> Result<Option<T>, StoreError> {
+    let text: Option<String> = get(row, column)?;
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| StoreError::Corrupt(format!("{column}: an unknown word")))
+    })
+    .transpose()
+}
+
 /// Reads a column that holds a count.
 ///
 /// # Errors

@@ -148,9 +148,15 @@ const TABLES: &[&str] = &[
         ended_at {int},
         outcome text,
         status {int},
+        duration_ms {int},
         answer_head {bytes},
         PRIMARY KEY (project_id, replay_id, number)
     ) {clustered}",
+    // How a project's endpoint fares. Whoever claims calls for the project holds its row.
+    "CREATE TABLE project_calls (
+        project_id {id} PRIMARY KEY NOT NULL,
+        failures {int} NOT NULL
+    ) {strict}",
     "CREATE TABLE orders (
         project_id {id} NOT NULL,
         key_digest {id} NOT NULL,
@@ -220,7 +226,12 @@ const INDEXES: &[&str] = &[
     "CREATE UNIQUE INDEX events_by_provider_event ON events (project_id, provider_event_digest, provider)",
     "CREATE INDEX events_to_sweep ON events (sweep_at) WHERE sweep_at IS NOT NULL",
     "CREATE INDEX replays_by_event ON replays (project_id, event_id)",
-    "CREATE INDEX replays_to_attempt ON replays (next_attempt_at) WHERE next_attempt_at IS NOT NULL",
+    "CREATE INDEX incidents_by_state ON incidents (project_id, state, id)",
+    // By project, so that nobody who looks for work reads through one project's long queue.
+    "CREATE INDEX replays_to_attempt ON replays (project_id, next_attempt_at)
+        WHERE next_attempt_at IS NOT NULL AND lease_token IS NULL",
+    "CREATE INDEX attempts_under_way ON attempts (project_id, started_at) WHERE ended_at IS NULL",
+    "CREATE INDEX attempts_with_answer ON attempts (ended_at) WHERE answer_head IS NOT NULL",
     "CREATE INDEX replays_to_answer ON replays (answer_due_at) WHERE answer_due_at IS NOT NULL",
     "CREATE INDEX idempotency_by_age ON idempotency (created_at)",
 ];

@@ -1,0 +1,250 @@
+//! `audit verify`: every chain walked from its first stored entry to its head, and held against checkpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use sendpromptly_core::audit::{AuditPublicKey, Fault, Head, INSTANCE, SignedCheckpoint, Walk};
+use sendpromptly_core::hex;
+use sendpromptly_core::id::OrganizationId;
+use serde::Serialize;
+
+use super::super::{CommandError, Context, print_json};
+use crate::checkpoints::file;
+use crate::config::KeyConfig;
+use crate::store::{Store, StoreError};
+use crate::vault::audit_key;
+
+/// The checkpoints of each chain.
+type Checkpoints = BTreeMap<OrganizationId, Vec<SignedCheckpoint>>;
+
+/// Entries read at once.
+const BATCH: u32 = 500;
+
+/// What was found of one chain.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Report {
+    Sound {
+        organization_id: String,
+        ok: bool,
+        entries: u64,
+        head: String,
+        redacted: u64,
+        checkpoints: usize,
+        restores: Vec<Restored>,
+    },
+    Broken {
+        organization_id: String,
+        ok: bool,
+        bad_entry: u64,
+        fault: String,
+    },
+}
+
+/// A restore that was declared.
+#[derive(Serialize)]
+struct Restored {
+    at: String,
+    back_to: u64,
+    lost_up_to: Option<u64>,
+}
+
+/// A line of a checkpoint file that proves nothing.
+#[derive(Serialize)]
+struct BadCheckpoint<'a> {
+    file: String,
+    ok: bool,
+    line: usize,
+    fault: &'a str,
+}
+
+pub(super) async fn run(
+    context: &Context,
+    only: Option<OrganizationId>,
+    files: &[PathBuf],
+    public_key: Option<&Path>,
+) -> Result<(), CommandError> {
+    let store = &context.store;
+    // Read before the chains, which may grow meanwhile: no checkpoint is then newer than what is walked.
+    let (checkpoints, bad_lines) = read_checkpoints(store, &context.config.keys, files, public_key).await?;
+    let chains = chains(store, only, &checkpoints).await?;
+    let mut broken = 0;
+    for organization in &chains {
+        let seen = checkpoints.get(organization).map_or(&[][..], Vec::as_slice);
+        let report = walk(store, *organization, seen).await?;
+        if let Report::Broken {
+            organization_id,
+            fault,
+            ..
+        } = &report
+        {
+            broken += 1;
+            eprintln!("{organization_id}: {fault}");
+        }
+        print_json(&report)?;
+    }
+    match (broken, bad_lines) {
+        (0, 0) => Ok(()),
+        (0, bad) => Err(CommandError::refused(format_args!(
+            "{bad} lines of the checkpoint files prove nothing"
+        ))),
+        (broken, _) => Err(CommandError::refused(format_args!(
+            "{broken} of {} audit chains are broken",
+            chains.len()
+        ))),
+    }
+}
+
+/// The checkpoints whose signatures hold, and how many lines are none.
+async fn read_checkpoints(
+    store: &Store,
+    config: &KeyConfig,
+    files: &[PathBuf],
+    public_key: Option<&Path>,
+) -> Result<(Checkpoints, usize), CommandError> {
+    let default = [config.checkpoints.path.clone()];
+    let files = if files.is_empty() && default[0].exists() {
+        &default
+    } else {
+        files
+    };
+    if files.is_empty() {
+        must_have_no_checkpoints(store, &default[0]).await?;
+        eprintln!(
+            "warning: there are no checkpoints yet, so a chain that was rewritten whole would not be found"
+        );
+        return Ok((Checkpoints::new(), 0));
+    }
+    let key = find_public_key(config, public_key)?;
+    let mut checkpoints = Checkpoints::new();
+    let mut bad_lines = 0;
+    for path in files {
+        let shown = path.display().to_string();
+        let read = file::read(path, &key)
+            .map_err(|error| CommandError::refused(format_args!("{shown}: {error}")))?;
+        for bad in &read.bad {
+            eprintln!("{shown}: {bad}");
+            print_json(&BadCheckpoint {
+                file: shown.clone(),
+                ok: false,
+                line: bad.line,
+                fault: &bad.why,
+            })?;
+        }
+        if read.broken_end {
+            eprintln!("warning: {shown} ends within a line, as a crash leaves it; that line is passed over");
+        }
+        bad_lines += read.bad.len();
+        for signed in read.checkpoints {
+            checkpoints
+                .entry(signed.checkpoint.organization)
+                .or_default()
+                .push(signed);
+        }
+    }
+    Ok((checkpoints, bad_lines))
+}
+
+/// A checkpoint file that is gone is as bad as a chain that is cut.
+async fn must_have_no_checkpoints(store: &Store, expected: &Path) -> Result<(), CommandError> {
+    if store.has_checkpoints().await? {
+        return Err(CommandError::refused(format_args!(
+            "the store notes checkpoints, but {} is not there; name the files in which they are with --checkpoints",
+            expected.display()
+        )));
+    }
+    Ok(())
+}
+
+fn find_public_key(config: &KeyConfig, given: Option<&Path>) -> Result<AuditPublicKey, CommandError> {
+    let path = given.map_or_else(|| audit_key::public_path(&config.audit.path), Path::to_owned);
+    audit_key::read_public(&path).map_err(|error| {
+        CommandError::refused(format_args!(
+            "{error}; name the public key that you kept with --public-key"
+        ))
+    })
+}
+
+/// Which chains to walk: those of the store, and those that a checkpoint has seen, for a chain that is gone
+/// whole is found by its checkpoints alone.
+async fn chains(
+    store: &Store,
+    only: Option<OrganizationId>,
+    checkpoints: &Checkpoints,
+) -> Result<BTreeSet<OrganizationId>, CommandError> {
+    let mut chains: BTreeSet<_> = store.organization_ids().await?.into_iter().collect();
+    chains.extend(
+        store
+            .audit_heads()
+            .await?
+            .into_iter()
+            .map(|(organization, _)| organization),
+    );
+    chains.extend(checkpoints.keys());
+    chains.insert(INSTANCE);
+    match only {
+        None => Ok(chains),
+        Some(organization) if chains.contains(&organization) => Ok(BTreeSet::from([organization])),
+        Some(organization) => Err(CommandError::not_found("organization", organization)),
+    }
+}
+
+async fn walk(
+    store: &Store,
+    organization: OrganizationId,
+    checkpoints: &[SignedCheckpoint],
+) -> Result<Report, StoreError> {
+    let mut walk = Walk::new(organization, checkpoints);
+    let walked = go_over(store, organization, &mut walk).await?;
+    let redacted = walk.redacted();
+    let restores = walk.restores().iter().map(|restore| Restored {
+        at: restore.at.to_string(),
+        back_to: restore.back_to,
+        lost_up_to: restore.lost,
+    });
+    let restores = restores.collect();
+    Ok(
+        match walked.and_then(|stored_head| walk.finish(Some(stored_head))) {
+            Ok(head) => Report::Sound {
+                organization_id: organization.to_string(),
+                ok: true,
+                entries: head.seq,
+                head: hex::encode(&head.hash),
+                redacted,
+                checkpoints: checkpoints.len(),
+                restores,
+            },
+            Err(fault) => Report::Broken {
+                organization_id: organization.to_string(),
+                ok: false,
+                bad_entry: fault.entry(),
+                fault: fault.to_string(),
+            },
+        },
+    )
+}
+
+/// Steps over the entries until the stored head does not lie ahead; gives that head. A server may append
+/// meanwhile: entry and head come together, so a head read after the entries is never behind them.
+async fn go_over(
+    store: &Store,
+    organization: OrganizationId,
+    walk: &mut Walk,
+) -> Result<Result<Head, Fault>, StoreError> {
+    let mut walked = 0;
+    loop {
+        let before = walked;
+        loop {
+            let entries = store.audit_entries(organization, walked, BATCH).await?;
+            let Some(last) = entries.last() else { break };
+            walked = last.seq;
+            if let Some(fault) = entries.iter().find_map(|entry| walk.step(entry).err()) {
+                return Ok(Err(fault));
+            }
+        }
+        let head = store.audit_head(organization).await?;
+        if head.seq <= walked || walked == before {
+            return Ok(Ok(head));
+        }
+    }
+}

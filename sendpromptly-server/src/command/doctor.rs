@@ -1,0 +1,233 @@
+//! `doctor`: looks at everything that the server needs and says in words what is wrong.
+//!
+//! Each finding is a line of standard output: `ok`, `advice` for what works and could be safer, `wrong` for
+//! what must be mended. Nothing is changed, but for what every command does: a store and keys that were never
+//! there are made.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{CommandError, print_line};
+use crate::checkpoints::Checkpoints;
+use crate::config::options::{self, VARIABLE_PREFIX};
+use crate::config::{Config, KeyConfig};
+use crate::platform::clock;
+use crate::store::{DatabaseUrl, Store, StoreRole};
+use crate::vault::Vault;
+
+/// How far this machine's clock and the database's may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(2);
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weight {
+    Ok,
+    Advice,
+    Wrong,
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ok => "ok",
+            Self::Advice => "advice",
+            Self::Wrong => "wrong",
+        })
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<(Weight, String)>);
+
+impl Findings {
+    fn ok(&mut self, what: impl Into<String>) {
+        self.0.push((Weight::Ok, what.into()));
+    }
+
+    fn advise(&mut self, what: impl Into<String>) {
+        self.0.push((Weight::Advice, what.into()));
+    }
+
+    fn wrong(&mut self, what: impl Into<String>) {
+        self.0.push((Weight::Wrong, what.into()));
+    }
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// [`CommandError::Refused`] where something is wrong.
+pub async fn run(config: &Config) -> Result<(), CommandError> {
+    let mut findings = Findings::default();
+    check_configuration(config, &mut findings);
+    if let Some(store) = check_store(config, &mut findings).await {
+        check_durability(&store, &mut findings).await;
+        check_clock(&store, &mut findings).await;
+        check_master_key(config, &store, &mut findings).await;
+        store.close().await?;
+    }
+    check_audit(config, &mut findings);
+    for (weight, what) in &findings.0 {
+        print_line(&format!("{weight:<7} {what}"))?;
+    }
+    let wrong = findings
+        .0
+        .iter()
+        .filter(|(weight, _)| *weight == Weight::Wrong)
+        .count();
+    if wrong > 0 {
+        return Err(CommandError::refused(format_args!(
+            "{wrong} of {} findings are wrong",
+            findings.0.len()
+        )));
+    }
+    Ok(())
+}
+
+fn check_configuration(config: &Config, findings: &mut Findings) {
+    findings.ok("configuration: every option can be used");
+    for variable in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        findings.advise(format!(
+            "configuration: the environment variable {variable} is none of this program's options and has no effect"
+        ));
+    }
+    if config.callbacks.policy.allow_private {
+        findings.advise(
+            "callbacks: --allow-private-callbacks lets them go to any address without https; never use it in production",
+        );
+    }
+    match super::serve::callback_client(&config.callbacks) {
+        Ok(_) => findings.ok("callbacks: the client for repair endpoints can be made"),
+        Err(error) => findings.wrong(format!("callbacks: {error}")),
+    }
+}
+
+/// Variables that were meant for this program and do not reach it.
+fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: Vec<_> = options::ALL.iter().map(options::ConfigOption::variable).collect();
+    let mut unknown: Vec<_> = names
+        .filter(|name| name.starts_with(VARIABLE_PREFIX) && !known.contains(name))
+        .collect();
+    unknown.sort_unstable();
+    unknown
+}
+
+async fn check_store(config: &Config, findings: &mut Findings) -> Option<Store> {
+    let database = &config.storage.database;
+    match Store::open(database, StoreRole::Command, super::CONNECTIONS).await {
+        Ok(store) => {
+            findings.ok(format!(
+                "store: {database} answers, and its tables are those of this version"
+            ));
+            Some(store)
+        }
+        Err(error) => {
+            findings.wrong(format!("store: {database}: {error}"));
+            None
+        }
+    }
+}
+
+async fn check_durability(store: &Store, findings: &mut Findings) {
+    match store.unsafe_settings().await {
+        Ok(settings) if settings.is_empty() => findings.ok("store: what it commits is durable"),
+        Ok(settings) => findings.wrong(format!(
+            "store: PostgreSQL runs with {} = off, so what was accepted could be lost in a crash; set it to on",
+            settings.join(" = off, ")
+        )),
+        Err(error) => findings.wrong(format!("store: its settings cannot be read: {error}")),
+    }
+}
+
+async fn check_clock(store: &Store, findings: &mut Findings) {
+    let before = clock::now();
+    match store.clock().await {
+        Ok(None) => findings.ok("clock: the store goes by this machine's"),
+        Ok(Some(theirs)) => {
+            let apart = theirs.since(clock::now()).max(before.since(theirs));
+            if apart > CLOCKS_APART {
+                findings.wrong(format!(
+                    "clock: this machine's and the database's are {} ms apart, and the server is not ready beyond {} ms; \
+                     let both be set by NTP",
+                    apart.as_millis(),
+                    CLOCKS_APART.as_millis()
+                ));
+            } else {
+                findings.ok("clock: this machine's and the database's agree");
+            }
+        }
+        Err(error) => findings.wrong(format!("clock: the database's cannot be read: {error}")),
+    }
+}
+
+async fn check_master_key(config: &Config, store: &Store, findings: &mut Findings) {
+    let path = &config.keys.master.path;
+    match Vault::open(store, &config.keys).await {
+        Ok(_) => findings.ok(format!(
+            "keys: the master key in {} opens the store",
+            path.display()
+        )),
+        Err(error) => return findings.wrong(format!("keys: {error}")),
+    }
+    let beside_database = matches!(config.storage.database, DatabaseUrl::Sqlite(_));
+    if beside_database && !config.keys.master.named {
+        findings.advise(format!(
+            "keys: {} lies beside the database, so one stolen copy of the directory has both; move it elsewhere and name \
+             it by --master-key-file. Keep a copy of it: without it no secret can be read",
+            path.display()
+        ));
+    }
+}
+
+fn check_audit(config: &Config, findings: &mut Findings) {
+    let keys = &config.keys;
+    match Checkpoints::open(keys) {
+        Ok(_) => findings.ok(format!(
+            "audit: checkpoints are signed and appended to {}",
+            keys.checkpoints.path.display()
+        )),
+        Err(error) => findings.wrong(format!("audit: {error}")),
+    }
+    if let Some(advice) = advice_to_move(keys, &config.storage.data_dir) {
+        findings.advise(advice);
+    }
+}
+
+/// Whoever can rewrite the database must not be able to rewrite its proof.
+fn advice_to_move(keys: &KeyConfig, data_dir: &Path) -> Option<String> {
+    let here: Vec<_> = [
+        ("the audit key", &keys.audit),
+        ("the checkpoint file", &keys.checkpoints),
+    ]
+    .into_iter()
+    .filter(|(_, file)| file.path.parent() == Some(data_dir))
+    .map(|(what, file)| format!("{what} {}", file.path.display()))
+    .collect();
+    if here.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "audit: {} lies in the data directory: whoever may rewrite the log there may rewrite its proof. Move it to where \
+         only the server writes, name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
+        here.join(" and ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_variable_is_told_and_others_programs_are_left_alone() {
+        let names = [
+            "SENDPROMPTLY_LISTEN",
+            "SENDPROMPTLY_LISTN",
+            "PATH",
+            "sendpromptly_listen",
+        ];
+        let unknown = unknown_variables(names.into_iter().map(str::to_owned));
+        assert_eq!(unknown, ["SENDPROMPTLY_LISTN"]);
+    }
+}

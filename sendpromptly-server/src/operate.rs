@@ -1,0 +1,237 @@
+//! What an operator may order about an incident: reprocess, dismiss, reopen. Each is one transaction.
+
+use std::collections::BTreeSet;
+
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::audit::Origin;
+use sendpromptly_core::case::{
+    Case, Decision, DismissalReason, DismissalReasonError, Refusal, ReprocessOrder,
+};
+use sendpromptly_core::dedupe;
+use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
+use sendpromptly_core::replay::RetrySchedule;
+use sendpromptly_core::signing::CallbackBody;
+use sendpromptly_core::time::Timestamp;
+
+use crate::platform::entropy;
+use crate::store::cases::{CaseChanges, StoredCase};
+use crate::store::orders::{self, GivenOrder, IncidentFacts};
+use crate::store::{Store, StoreError};
+
+#[cfg(test)]
+mod tests;
+
+/// Tries of an order that others get in the way of.
+const TRIES: u32 = 5;
+
+/// Why an order is not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperateError {
+    /// The project has no such incident.
+    #[error("there is no such incident")]
+    NotFound,
+    /// The rules do not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Nobody can be called.
+    #[error("the project has no repair URL to call; set one first")]
+    NoRepairUrl,
+    /// The event's receipt never came, so nobody knows what should be repaired.
+    #[error("no receipt has come for this event, so what should be repaired is not known")]
+    EffectUnknown,
+    /// The key was used for an order about something else.
+    #[error("this order key was used for another incident, {0}")]
+    KeyTaken(IncidentId),
+    /// The reason for a dismissal is none.
+    #[error(transparent)]
+    Reason(#[from] DismissalReasonError),
+    /// An order key is malformed.
+    #[error("an order key must have 1 to 255 characters, and no control characters")]
+    Key,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An incident as an operator names it, and who gives the order.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    /// Where it is stored.
+    pub store: &'a Store,
+    /// The project.
+    pub project: ProjectId,
+    /// The incident.
+    pub incident: IncidentId,
+    /// Who gives the order.
+    pub origin: &'a Origin,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// An order to reprocess.
+#[derive(Debug, Clone, Copy)]
+pub struct Reprocess<'a> {
+    /// Two orders under one key are one order, and make one replay.
+    pub key: Option<&'a str>,
+    /// Whether the operator knows that the effect may have been applied, and orders it all the same.
+    pub again: bool,
+    /// The schedule of the attempts.
+    pub schedule: &'a RetrySchedule,
+}
+
+impl Desk<'_> {
+    /// Orders the effect to be run again; gives the replay that the order has made.
+    ///
+    /// # Errors
+    /// [`OperateError`] where it is refused, or not known to be carried out.
+    pub async fn reprocess(&self, order: &Reprocess<'_>) -> Result<ReplayId, OperateError> {
+        let key = order.key.map(key_digest).transpose()?;
+        let replay = ReplayId::new(self.now, entropy::bytes());
+        let mut tries = 1;
+        loop {
+            match self.try_reprocess(order, key, replay).await {
+                // Only a commit that was not confirmed can have made it.
+                Err(OperateError::Refused(Refusal::UnderWay(made))) if made == replay => return Ok(replay),
+                Err(OperateError::Store(error)) if may_go_again(&error) && tries < TRIES => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_reprocess(
+        &self,
+        order: &Reprocess<'_>,
+        key: Option<[u8; 16]>,
+        replay: ReplayId,
+    ) -> Result<ReplayId, OperateError> {
+        let facts = self.facts().await?;
+        let tx = self.store.begin().await?;
+        let stored = self.lock(&tx, &facts).await?;
+        if let Some(key) = key
+            && let Some(given) = self.store.given_order(&tx, self.project, key).await?
+        {
+            return if given.incident == self.incident {
+                Ok(given.replay)
+            } else {
+                Err(OperateError::KeyTaken(given.incident))
+            };
+        }
+        let asked = ReprocessOrder {
+            replay_id: replay,
+            again: order.again,
+            schedule: order.schedule,
+        };
+        let decision = stored.case.clone().reprocess(asked, self.origin, self.now)?;
+        let body = self.body(replay, &facts)?;
+        let mut changes = CaseChanges::default();
+        changes.take(&stored, facts.organization, decision, self.now);
+        changes.set_replay_body(&stored, body);
+        let given = GivenOrder {
+            incident: self.incident,
+            replay,
+        };
+        let kept = key.map(|key| orders::insert(self.project, key, given, self.now));
+        self.store
+            .write_cases(&tx, &changes.into_vec(), kept.into_iter().collect())
+            .await?;
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(replay)
+    }
+
+    fn body(&self, replay: ReplayId, facts: &IncidentFacts) -> Result<String, OperateError> {
+        if !facts.has_repair_url {
+            return Err(OperateError::NoRepairUrl);
+        }
+        let (effect_type, internal_reference) = facts.effect.as_ref().ok_or(OperateError::EffectUnknown)?;
+        let body = CallbackBody {
+            replay_id: replay,
+            incident_id: self.incident,
+            event_id: facts.event,
+            project_id: self.project,
+            mode: facts.mode,
+            provider: facts.provider,
+            provider_event_id: &facts.provider_event_id,
+            event_type: &facts.event_type,
+            effect_type: *effect_type,
+            internal_reference,
+            occurred_at: facts.occurred_at,
+        };
+        Ok(body.to_json())
+    }
+
+    /// Puts the incident aside.
+    ///
+    /// # Errors
+    /// [`OperateError`] where it is refused, or not known to be carried out.
+    pub async fn dismiss(&self, reason: &str) -> Result<(), OperateError> {
+        let reason: DismissalReason = reason.parse()?;
+        self.decide(|case| case.dismiss(&reason, self.origin, self.now))
+            .await
+    }
+
+    /// Opens the dismissed incident again.
+    ///
+    /// # Errors
+    /// [`OperateError`] where it is refused, or not known to be carried out.
+    pub async fn reopen(&self) -> Result<(), OperateError> {
+        self.decide(|case| case.reopen(self.origin, self.now)).await
+    }
+
+    async fn decide(&self, rule: impl Fn(Case) -> Result<Decision, Refusal>) -> Result<(), OperateError> {
+        let mut tries = 1;
+        loop {
+            match self.try_decide(&rule).await {
+                Err(OperateError::Store(StoreError::Again(_) | StoreError::Taken(_))) if tries < TRIES => {
+                    tries += 1;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_decide(&self, rule: impl Fn(Case) -> Result<Decision, Refusal>) -> Result<(), OperateError> {
+        let facts = self.facts().await?;
+        let tx = self.store.begin().await?;
+        let stored = self.lock(&tx, &facts).await?;
+        let decision = rule(stored.case.clone())?;
+        let mut changes = CaseChanges::default();
+        changes.take(&stored, facts.organization, decision, self.now);
+        self.store
+            .write_cases(&tx, &changes.into_vec(), Vec::new())
+            .await?;
+        Ok(tx.commit().await.map_err(StoreError::from)?)
+    }
+
+    async fn facts(&self) -> Result<IncidentFacts, OperateError> {
+        let facts = self.store.incident_facts(self.project, self.incident).await?;
+        facts.ok_or(OperateError::NotFound)
+    }
+
+    async fn lock(
+        &self,
+        tx: &DatabaseTransaction,
+        facts: &IncidentFacts,
+    ) -> Result<StoredCase, OperateError> {
+        let key = (self.project, facts.event);
+        let mut cases = self.store.lock_cases(tx, &BTreeSet::from([key])).await?;
+        cases.remove(&key).ok_or(OperateError::NotFound)
+    }
+}
+
+/// Whether an order that makes a replay of a known id may be tried again: then also after a commit that was
+/// not confirmed, for what it made is recognized.
+const fn may_go_again(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::Again(_) | StoreError::Taken(_) | StoreError::Broken(_)
+    )
+}
+
+fn key_digest(key: &str) -> Result<[u8; 16], OperateError> {
+    let fits = (1..=255).contains(&key.chars().count());
+    if !fits || key.chars().any(char::is_control) {
+        return Err(OperateError::Key);
+    }
+    Ok(dedupe::digest(key))
+}

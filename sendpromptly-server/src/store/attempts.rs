@@ -1,0 +1,218 @@
+//! The attempts of replays: one row for each call, committed before the call is made.
+//!
+//! A row without an end is a call under way. Its lease is over 45 s after its start, well after the 30 s that
+//! a call may take; then whoever made the call is taken for dead.
+
+use std::time::Duration;
+
+use sea_orm::QueryResult;
+use sendpromptly_core::id::{EventId, OrganizationId, ProjectId, ReplayId};
+use sendpromptly_core::replay::AttemptOutcome;
+use sendpromptly_core::signing::Nonce;
+use sendpromptly_core::time::Timestamp;
+
+use super::rows::{self, Column, Kind, Rows, Sql};
+use super::{Store, StoreError};
+
+/// How long an attempt belongs to the node that began it.
+pub const LEASE: Duration = Duration::from_secs(45);
+
+/// How long the first bytes of an endpoint's answer are kept.
+pub const ANSWERS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(super) const UNDER_WAY: &str = "attempts_under_way";
+
+/// The outcome of an attempt whose end nobody saw.
+pub const CUT_OFF: &str = "cut_off";
+
+/// Names one attempt for as long as it holds its replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseToken([u8; 16]);
+
+impl LeaseToken {
+    /// The token of these bytes, random where it is new.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// An attempt, and what is needed to decide what follows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// The project.
+    pub project: ProjectId,
+    /// The project's organization.
+    pub organization: OrganizationId,
+    /// The event that is repaired.
+    pub event: EventId,
+    /// The replay.
+    pub replay: ReplayId,
+    /// 1, 2, …
+    pub number: u32,
+    /// Under which lease it runs.
+    pub lease: LeaseToken,
+    /// How long the replay waits for its result once it is delivered, in minutes.
+    pub answer_minutes: u32,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptEnd {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// What it means for the replay.
+    pub outcome: AttemptOutcome,
+    /// One word for it, as it is stored.
+    pub word: &'static str,
+    /// When.
+    pub ended_at: Timestamp,
+    /// How long the call took until its status line or its failure; `None` where no call was made.
+    pub duration: Option<Duration>,
+    /// The first bytes of the answer's body, sealed.
+    pub answer_head: Option<Vec<u8>>,
+}
+
+impl AttemptEnd {
+    /// The attempt was given up at this time, and nobody knows how it would have ended.
+    #[must_use]
+    pub const fn cut_off(attempt: Attempt, at: Timestamp) -> Self {
+        Self {
+            attempt,
+            outcome: AttemptOutcome::CutOff,
+            word: CUT_OFF,
+            ended_at: at,
+            duration: None,
+            answer_head: None,
+        }
+    }
+}
+
+impl Store {
+    /// Attempts under way that began by this time, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn attempts_begun_by(&self, time: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError> {
+        let under_way = self.dialect.by_index(UNDER_WAY);
+        let query = Sql::new(format!(
+            "SELECT a.project_id, p.organization_id, q.event_id, a.replay_id, a.number, a.lease_token,
+                p.timeout_minutes
+             FROM attempts a{under_way}
+             JOIN replays q ON q.project_id = a.project_id AND q.id = a.replay_id
+             JOIN projects p ON p.id = a.project_id
+             WHERE a.ended_at IS NULL AND a.started_at <= {{}} LIMIT {limit}"
+        ));
+        let found = query.bind(time).all(&self.reader).await?;
+        found.iter().map(attempt).collect()
+    }
+
+    /// Drops the answers' heads of attempts that ended by this time, at most `limit` of them; gives how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn forget_answer_heads(&self, ended_by: Timestamp, limit: u32) -> Result<u64, StoreError> {
+        let update = Sql::new(format!(
+            "UPDATE attempts SET answer_head = NULL WHERE (project_id, replay_id, number) IN
+             (SELECT project_id, replay_id, number FROM attempts
+              WHERE answer_head IS NOT NULL AND ended_at <= {{}} ORDER BY ended_at LIMIT {limit})"
+        ));
+        let tx = self.begin().await?;
+        let dropped = update.bind(ended_by).run(&tx).await?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
+}
+
+fn attempt(row: &QueryResult) -> Result<Attempt, StoreError> {
+    Ok(Attempt {
+        project: ProjectId::from_bytes(rows::id(row, "project_id")?),
+        organization: OrganizationId::from_bytes(rows::id(row, "organization_id")?),
+        event: EventId::from_bytes(rows::id(row, "event_id")?),
+        replay: ReplayId::from_bytes(rows::id(row, "replay_id")?),
+        number: rows::count(row, "number")?,
+        lease: LeaseToken::from_bytes(rows::id(row, "lease_token")?),
+        answer_minutes: rows::count(row, "timeout_minutes")?,
+    })
+}
+
+/// Begins these attempts: each takes hold of its replay, and has a row. What holds a replay must have its
+/// case locked.
+#[must_use]
+pub fn begin<'a>(attempts: impl IntoIterator<Item = (&'a Attempt, &'a Nonce)>, now: Timestamp) -> [Sql; 2] {
+    const COLUMNS: &[Column] = &[
+        Column::new("project_id", Kind::Id),
+        Column::new("replay_id", Kind::Id),
+        Column::new("number", Kind::Int),
+        Column::new("nonce", Kind::Text),
+        Column::new("lease_token", Kind::Id),
+        Column::new("started_at", Kind::Int),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for (attempt, nonce) in attempts {
+        rows.push([
+            attempt.project.as_bytes().into(),
+            attempt.replay.as_bytes().into(),
+            attempt.number.into(),
+            nonce.as_str().into(),
+            attempt.lease.as_bytes().into(),
+            now.into(),
+        ]);
+    }
+    [
+        Sql::over(
+            "UPDATE replays SET attempts = r.number, lease_token = r.lease_token FROM {rows}
+             WHERE replays.project_id = r.project_id AND replays.id = r.replay_id",
+            rows.clone(),
+        ),
+        Sql::over(
+            "INSERT INTO attempts (project_id, replay_id, number, nonce, lease_token, started_at)
+             SELECT r.project_id, r.replay_id, r.number, r.nonce, r.lease_token, r.started_at FROM {rows}",
+            rows,
+        ),
+    ]
+}
+
+/// Records how these attempts ended. What was taken for cut off gives way to what came of it after all.
+#[must_use]
+pub fn end(ends: &[AttemptEnd]) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("project_id", Kind::Id),
+        Column::new("replay_id", Kind::Id),
+        Column::new("number", Kind::Int),
+        Column::new("ended_at", Kind::Int),
+        Column::new("outcome", Kind::Text),
+        Column::optional("status", Kind::Int),
+        Column::optional("duration_ms", Kind::Int),
+        Column::optional("answer_head", Kind::Bytes),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for end in ends {
+        rows.push([
+            end.attempt.project.as_bytes().into(),
+            end.attempt.replay.as_bytes().into(),
+            end.attempt.number.into(),
+            end.ended_at.into(),
+            end.word.into(),
+            end.outcome.status().map(u32::from).into(),
+            end.duration
+                .map(|duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+                .into(),
+            end.answer_head.clone().into(),
+        ]);
+    }
+    Sql::over(
+        "UPDATE attempts SET ended_at = r.ended_at, outcome = r.outcome, status = r.status,
+            duration_ms = r.duration_ms, answer_head = r.answer_head FROM {rows}
+         WHERE attempts.project_id = r.project_id AND attempts.replay_id = r.replay_id
+            AND attempts.number = r.number AND (attempts.ended_at IS NULL OR r.outcome <> {})",
+        rows,
+    )
+    .bind(CUT_OFF)
+}

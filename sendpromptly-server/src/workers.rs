@@ -1,0 +1,201 @@
+//! The work behind the API: finding what is overdue, making the calls that are due, dropping what is old.
+//!
+//! Each worker is a loop of rounds that a supervisor watches over. Several nodes may run the same workers on
+//! one database: what one has locked or claimed, the others pass over.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use sendpromptly_core::replay::RetrySchedule;
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::time::Instant;
+
+use crate::callback::{AddressPolicy, CallbackClient};
+use crate::checkpoints::Checkpoints;
+use crate::store::Store;
+use crate::vault::Vault;
+
+mod answers;
+mod beat;
+mod checkpoint;
+mod clock;
+mod deliver;
+mod record;
+mod retain;
+mod rounds;
+mod supervisor;
+mod sweep;
+#[cfg(test)]
+mod tests;
+
+use answers::Answers;
+use beat::{Pulse, Stage};
+use checkpoint::Checkpoint;
+use clock::{Clock, Skew};
+pub(crate) use deliver::SLOTS;
+use deliver::{Calls, Deliver};
+use record::{Inbox, Recorder};
+use retain::Retain;
+use rounds::Rounds;
+use supervisor::{Supervisor, is_stalled};
+use sweep::Sweep;
+
+/// Records how attempts ended, for tests elsewhere.
+#[cfg(test)]
+pub(crate) async fn record_ends(store: &Store, ends: &[crate::store::attempts::AttemptEnd]) {
+    record::commit(store, ends, &RetrySchedule::default())
+        .await
+        .unwrap();
+}
+
+/// How long calls under way may go on at a stop.
+const CALLS_GET: Duration = Duration::from_secs(8);
+
+/// How long what they came to may then take to be committed.
+const RECORD: Duration = Duration::from_millis(700);
+
+/// What the workers need.
+#[derive(Debug)]
+pub struct WorkerContext {
+    /// The store.
+    pub store: Store,
+    /// Signs calls, and seals what is answered.
+    pub vault: Vault,
+    /// Makes the calls.
+    pub client: CallbackClient,
+    /// Which addresses may be called.
+    pub policy: AddressPolicy,
+    /// Signs the audit log's checkpoints.
+    pub checkpoints: Arc<Checkpoints>,
+    /// When attempts are made.
+    pub schedule: RetrySchedule,
+    /// How often to look for what is due.
+    pub sweep_interval: Duration,
+}
+
+/// How the workers are.
+#[derive(Debug, Clone)]
+pub struct Health {
+    pulses: Vec<(&'static str, Arc<Pulse>)>,
+    skew: Skew,
+}
+
+impl Health {
+    /// What keeps this node from being ready: workers that have stalled or died, and a clock that is wrong.
+    #[must_use]
+    pub fn stalled(&self) -> Vec<&'static str> {
+        let stalled = self.pulses.iter().filter(|(_, pulse)| is_stalled(pulse));
+        let mut names: Vec<_> = stalled.map(|(name, _)| *name).collect();
+        if self.skew.is_too_great() && !names.contains(&Clock::NAME) {
+            names.push(Clock::NAME);
+        }
+        names
+    }
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub struct Workers {
+    supervisor: Supervisor,
+    slots: Arc<Semaphore>,
+    skew: Skew,
+    wake: Arc<Notify>,
+}
+
+impl Workers {
+    /// Starts every worker.
+    #[must_use]
+    pub fn start(context: WorkerContext) -> Self {
+        let slots = Arc::new(Semaphore::new(SLOTS));
+        let (wake, skew) = (Arc::new(Notify::new()), Skew::default());
+        let schedule = Arc::new(context.schedule);
+        let (ends, queue) = mpsc::channel(SLOTS);
+        let (store, interval) = (context.store, context.sweep_interval);
+        let recorder = Recorder {
+            store: store.clone(),
+            schedule: schedule.clone(),
+            inbox: Inbox::new(queue),
+            wake: wake.clone(),
+        };
+        let calls = Arc::new(Calls {
+            store: store.clone(),
+            vault: context.vault,
+            client: context.client,
+            policy: context.policy,
+            schedule,
+            interval,
+            slots: slots.clone(),
+            ends,
+            wake: wake.clone(),
+            took_over: AtomicBool::new(false),
+        });
+        let mut supervisor = Supervisor::new();
+        let stage = supervisor.stage();
+        supervisor.start(record::NAME, move |beat| record::run(recorder.clone(), beat));
+        supervisor.start_rounds(Deliver::new(calls, stage));
+        supervisor.start_rounds(Sweep {
+            store: store.clone(),
+            interval,
+        });
+        supervisor.start_rounds(Answers {
+            store: store.clone(),
+            interval,
+        });
+        supervisor.start_rounds(Retain { store: store.clone() });
+        supervisor.start_rounds(Clock {
+            store: store.clone(),
+            skew: skew.clone(),
+        });
+        supervisor.start_rounds(Checkpoint {
+            store,
+            checkpoints: context.checkpoints,
+        });
+        Self {
+            supervisor,
+            slots,
+            skew,
+            wake,
+        }
+    }
+
+    /// How they are, now and later.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        Health {
+            pulses: self.supervisor.pulses(),
+            skew: self.skew.clone(),
+        }
+    }
+
+    /// Has the workers look for calls at once, for one was ordered.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Stops them: nothing new is begun; calls under way get 8 s, and those that are not over then are
+    /// recorded as cut off, which hands their leases back.
+    pub async fn stop(self) {
+        self.stop_within(CALLS_GET).await;
+    }
+
+    async fn stop_within(self, calls_get: Duration) {
+        self.supervisor.enter(Stage::Stopping);
+        let begin = Instant::now();
+        if !self.all_calls_are_over(begin + calls_get).await {
+            self.supervisor.enter(Stage::CutOff);
+            if !self.all_calls_are_over(begin + calls_get + RECORD).await {
+                tracing::warn!("how some calls ended could not be recorded; they count as cut off");
+            }
+        }
+        self.supervisor.enter(Stage::Over);
+        self.supervisor.finish(Instant::now() + RECORD / 2).await;
+    }
+
+    /// Waits until every slot is free. One is free when the end of its call is committed.
+    async fn all_calls_are_over(&self, deadline: Instant) -> bool {
+        let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
+        let free = tokio::time::timeout_at(deadline, self.slots.acquire_many(slots));
+        free.await.is_ok()
+    }
+}

@@ -1,0 +1,85 @@
+//! Compares this node's clock with the database's: nodes that disagree would time events out at odds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sendpromptly_core::time::Timestamp;
+
+use super::rounds::{Left, Rounds};
+use crate::platform::clock;
+use crate::store::{Store, StoreError};
+
+const EVERY: Duration = Duration::from_secs(30);
+
+/// The greatest difference with which this node is ready.
+const TOLERATED: Duration = Duration::from_secs(2);
+
+/// Whether the clocks are too far apart.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Skew(Arc<AtomicBool>);
+
+impl Skew {
+    pub(super) fn is_too_great(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Notes how far the clocks are apart.
+    fn note(&self, apart: Duration) {
+        let too_great = apart > TOLERATED;
+        if self.0.swap(too_great, Ordering::Relaxed) == too_great {
+            return;
+        }
+        if too_great {
+            tracing::error!(
+                ?apart,
+                "this node's clock and the database's are too far apart; not ready"
+            );
+        } else {
+            tracing::info!("this node's clock and the database's agree again");
+        }
+    }
+}
+
+/// The worker.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    pub(super) store: Store,
+    pub(super) skew: Skew,
+}
+
+impl Rounds for Clock {
+    const NAME: &'static str = "clock";
+
+    fn interval(&self) -> Duration {
+        EVERY
+    }
+
+    async fn round(&mut self, _: Timestamp) -> Result<Left, StoreError> {
+        let before = clock::now();
+        if let Some(theirs) = self.store.clock().await? {
+            // Their time was read somewhere between ours before and after.
+            let after = clock::now();
+            self.skew.note(theirs.since(after).max(before.since(theirs)));
+        }
+        Ok(Left::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_seconds_apart_are_tolerated_and_more_are_not_until_the_clocks_agree_again() {
+        let skew = Skew::default();
+        let note = |millis| {
+            skew.note(Duration::from_millis(millis));
+            skew.is_too_great()
+        };
+        assert_eq!(
+            [2_000, 2_001, 60_000, 2_000, 0].map(note),
+            [false, true, true, false, false]
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! Makes the calls that are due: claims them, signs them, sends them, and hands on how each ended.
+//!
+//! A call holds one of a bounded number of slots from its claim until its end is committed. So memory is
+//! bounded, and where the store is down nothing new is begun.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sendpromptly_core::credential::SigningSecret;
+use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::replay::RetrySchedule;
+use sendpromptly_core::time::Timestamp;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
+
+use super::beat::Stage;
+use super::record::{self, Ended};
+use super::rounds::{Left, Rounds};
+use crate::callback::{AddressPolicy, CallbackClient};
+use crate::platform::clock;
+use crate::store::attempts::{AttemptEnd, LEASE};
+use crate::store::claims::Claim;
+use crate::store::{Dialect, Store, StoreError};
+use crate::vault::Vault;
+
+mod call;
+
+/// Calls under way in this process at once.
+pub(crate) const SLOTS: usize = 256;
+
+/// Projects that one claim looks at.
+const PROJECTS: u32 = 64;
+
+/// How often to look for calls whose node died.
+const LOOK_FOR_DEAD: Duration = Duration::from_secs(1);
+
+/// Calls of dead nodes that are cut off in one transaction.
+const DEAD_BATCH: u32 = 64;
+
+const FIRST_PROJECT: ProjectId = ProjectId::from_bytes([0; 16]);
+
+/// What calls need.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) store: Store,
+    pub(super) vault: Vault,
+    pub(super) client: CallbackClient,
+    pub(super) policy: AddressPolicy,
+    pub(super) schedule: Arc<RetrySchedule>,
+    pub(super) interval: Duration,
+    pub(super) slots: Arc<Semaphore>,
+    pub(super) ends: mpsc::Sender<Ended>,
+    /// Wakes the worker: calls have ended, or were ordered.
+    pub(super) wake: Arc<Notify>,
+    /// Whether the calls of the process before were cut off, where no other process can have any.
+    pub(super) took_over: AtomicBool,
+}
+
+/// The worker. Its rounds go from project to project, each from where the one before stopped.
+#[derive(Debug, Clone)]
+pub(super) struct Deliver {
+    calls: Arc<Calls>,
+    stage: watch::Receiver<Stage>,
+    after: ProjectId,
+    look_for_dead: Instant,
+}
+
+impl Rounds for Deliver {
+    const NAME: &'static str = "deliver";
+
+    fn interval(&self) -> Duration {
+        self.calls.interval
+    }
+
+    fn wake(&self) -> Arc<Notify> {
+        self.calls.wake.clone()
+    }
+
+    async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
+        self.cut_off_dead_calls(now).await?;
+        let free = self.calls.slots.available_permits();
+        if free == 0 {
+            return Ok(Left::Nothing); // the end of a call wakes
+        }
+        let store = &self.calls.store;
+        let projects = store.projects_to_call(self.after, now, PROJECTS).await?;
+        let from_first = self.after == FIRST_PROJECT;
+        let last = projects
+            .last()
+            .copied()
+            .filter(|_| projects.len() == PROJECTS as usize);
+        self.after = last.unwrap_or(FIRST_PROJECT);
+        self.call(projects, free, now).await?;
+        Ok(if last.is_some() || !from_first {
+            Left::More
+        } else {
+            Left::Nothing
+        })
+    }
+}
+
+impl Deliver {
+    pub(super) fn new(calls: Arc<Calls>, stage: watch::Receiver<Stage>) -> Self {
+        Self {
+            calls,
+            stage,
+            after: FIRST_PROJECT,
+            look_for_dead: Instant::now(),
+        }
+    }
+
+    /// Claims calls of these projects and sends them on their way.
+    async fn call(&self, projects: Vec<ProjectId>, free: usize, now: Timestamp) -> Result<(), StoreError> {
+        let keyring = self.keyring(projects, now).await;
+        if keyring.is_empty() {
+            return Ok(());
+        }
+        let projects: Vec<ProjectId> = keyring.iter().map(|(project, _)| *project).collect();
+        for claim in self.calls.store.claim_calls(&projects, free, now).await? {
+            let project = claim.attempt.project;
+            let secrets = keyring.iter().find(|(known, _)| *known == project);
+            let slot = self.calls.slots.clone().try_acquire_owned();
+            // Each claimed project has its secrets, and nobody else takes slots.
+            if let (Some((_, secrets)), Ok(slot)) = (secrets, slot) {
+                tokio::spawn(see_through(
+                    self.calls.clone(),
+                    claim,
+                    secrets.clone(),
+                    slot,
+                    self.stage.clone(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The secrets of those projects whose calls can be signed now. They are looked up before the claim, so
+    /// that no attempt is begun and then not made.
+    async fn keyring(
+        &self,
+        projects: Vec<ProjectId>,
+        now: Timestamp,
+    ) -> Vec<(ProjectId, Arc<[SigningSecret]>)> {
+        let mut keyring = Vec::with_capacity(projects.len());
+        for project in projects {
+            match self.calls.vault.live_secrets(project, now).await {
+                Ok(secrets) if !secrets.is_empty() => keyring.push((project, secrets.into())),
+                Ok(_) => tracing::error!(%project, "has no live signing secret, so its calls wait"),
+                Err(error) => {
+                    tracing::error!(%project, %error, "the signing secret cannot be read, so calls wait");
+                }
+            }
+        }
+        keyring
+    }
+
+    /// Records as cut off what a node left behind that has died: where several nodes may run, once the lease
+    /// is over; else all that is there at the start.
+    async fn cut_off_dead_calls(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if Instant::now() < self.look_for_dead {
+            return Ok(());
+        }
+        let calls = &self.calls;
+        let alone = calls.store.dialect() == Dialect::Sqlite;
+        let begun_by = if alone && !calls.took_over.load(Ordering::Relaxed) {
+            now
+        } else {
+            now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
+        };
+        loop {
+            let dead = calls.store.attempts_begun_by(begun_by, DEAD_BATCH).await?;
+            let ends: Vec<AttemptEnd> = dead
+                .iter()
+                .map(|attempt| AttemptEnd::cut_off(*attempt, now))
+                .collect();
+            if !ends.is_empty() {
+                tracing::warn!(calls = ends.len(), "calls were cut off; they go again");
+                record::commit(&calls.store, &ends, &calls.schedule).await?;
+            }
+            if ends.len() < DEAD_BATCH as usize {
+                break;
+            }
+        }
+        calls.took_over.store(true, Ordering::Relaxed);
+        self.look_for_dead = Instant::now() + LOOK_FOR_DEAD;
+        Ok(())
+    }
+}
+
+/// Makes a call and hands on how it ended, also where it is cut off by the stop.
+async fn see_through(
+    calls: Arc<Calls>,
+    claim: Claim,
+    secrets: Arc<[SigningSecret]>,
+    slot: OwnedSemaphorePermit,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let attempt = claim.attempt;
+    let end = tokio::select! {
+        end = call::make(&calls, claim, &secrets) => end,
+        _ = stage.wait_for(|stage| *stage >= Stage::CutOff) => AttemptEnd::cut_off(attempt, clock::now()),
+    };
+    // Nobody takes it any more only when the process is about to end; the lease then tells.
+    let _ = calls.ends.send(Ended { end, _slot: slot }).await;
+}

@@ -1,0 +1,73 @@
+use sendpromptly_core::incident::{IncidentReason, IncidentState};
+use sendpromptly_core::replay::Effect;
+
+use super::*;
+use crate::store::rows::Sql;
+use crate::testing::{NOW, TIMEOUT, World};
+
+#[tokio::test]
+async fn an_event_is_overdue_from_its_timeout_on_and_found_once() {
+    let world = World::set_up().await;
+    let event = world.receive("evt_1").await;
+    let due = NOW.plus(TIMEOUT);
+    assert_eq!(
+        sweep(&world.store, due.plus_millis(-1)).await.unwrap(),
+        Left::Nothing
+    );
+    assert!(world.case(event).await.case.incident.is_none());
+    sweep(&world.store, due).await.unwrap();
+    sweep(&world.store, due.plus_minutes(1)).await.unwrap();
+    let incident = world.case(event).await.case.incident.unwrap();
+    assert_eq!(
+        (incident.reason, incident.opened_at),
+        (IncidentReason::Timeout, due)
+    );
+    assert_eq!(incident.state, IncidentState::Open);
+    let entries = Sql::new("SELECT count(*) AS n FROM audit_entries WHERE actor = 'system:sweep'");
+    assert_eq!(world.number(entries).await, 1);
+}
+
+#[tokio::test]
+async fn a_result_in_time_leaves_nothing_to_find() {
+    let world = World::set_up().await;
+    let event = world.receive("evt_1").await;
+    world.report(event, Effect::Success, None, NOW).await;
+    sweep(&world.store, NOW.plus(TIMEOUT)).await.unwrap();
+    assert!(world.case(event).await.case.incident.is_none());
+}
+
+#[tokio::test]
+async fn a_full_batch_asks_for_another_round_and_two_nodes_open_one_incident_an_event() {
+    let world = World::set_up().await;
+    let many = BATCH + 44;
+    for number in 0..many {
+        world.receive(&format!("evt_{number}")).await;
+    }
+    let (other, due) = (world.second_node().await, NOW.plus(TIMEOUT));
+    let (one, two) = tokio::join!(sweep(&world.store, due), sweep(&other, due));
+    assert!([one.unwrap(), two.unwrap()].contains(&Left::More));
+    while sweep(&world.store, due).await.unwrap() == Left::More {}
+    for table in ["incidents", "audit_entries"] {
+        let rows = Sql::new(format!("SELECT count(*) AS n FROM {table}"));
+        assert_eq!(world.number(rows).await, i64::from(many), "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_passes_over_an_event_whose_result_is_being_taken() {
+    let world = World::set_up().await;
+    let event = world.receive("evt_1").await;
+    if world.store.dialect() == crate::store::Dialect::Sqlite {
+        return; // its writers take turns
+    }
+    let tx = world.store.begin().await.unwrap();
+    let keys = std::collections::BTreeSet::from([(world.project, event)]);
+    world.store.lock_cases(&tx, &keys).await.unwrap();
+    assert_eq!(
+        sweep(&world.store, NOW.plus(TIMEOUT)).await.unwrap(),
+        Left::Nothing
+    );
+    tx.rollback().await.unwrap();
+    sweep(&world.store, NOW.plus(TIMEOUT)).await.unwrap();
+    assert!(world.case(event).await.case.incident.is_some());
+}

@@ -1,0 +1,283 @@
+//! The workers as they run: from an order to its outcome, against an endpoint on loopback.
+
+use sendpromptly_core::credential::SigningSecret;
+use sendpromptly_core::id::{EventId, ReplayId};
+use sendpromptly_core::incident::IncidentState;
+use sendpromptly_core::replay::ReplayState;
+use sendpromptly_core::signing::{Nonce, signature_header};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::callback::ClientConfig;
+use crate::config::KeyConfig;
+use crate::config::keys::KeyFile;
+use crate::platform;
+use crate::store::attempts::LEASE;
+use crate::store::cases::StoredCase;
+use crate::store::rows::{self, Sql};
+use crate::testing::World;
+use crate::vault::Purpose;
+
+/// A world whose project is called at this endpoint, with its workers' parts.
+struct Scene {
+    world: World,
+    vault: Vault,
+    secret: SigningSecret,
+    keys: KeyConfig,
+    endpoint: TcpListener,
+}
+
+impl Scene {
+    async fn set_up() -> Self {
+        let world = World::set_up().await;
+        let file = |name| KeyFile {
+            path: world.directory.path().join(name),
+            named: false,
+        };
+        let keys = KeyConfig {
+            master: file("master.key"),
+            audit: file("audit.key"),
+            checkpoints: file("audit.checkpoints"),
+        };
+        let vault = Vault::open(&world.store, &keys).await.unwrap();
+        let (secret, stored) = vault
+            .new_secret(world.project, platform::clock::now())
+            .await
+            .unwrap();
+        let insert = Sql::new(
+            "INSERT INTO signing_secrets (id, project_id, sealed, created_at) VALUES ({}, {}, {}, 0)",
+        );
+        let insert = insert
+            .bind(stored.id)
+            .bind(world.project.as_bytes())
+            .bind(stored.sealed);
+        world.write(insert).await;
+        let endpoint = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/repair", endpoint.local_addr().unwrap());
+        let change = Sql::new("UPDATE projects SET repair_url = {}").bind(url);
+        world.write(change).await;
+        Self {
+            world,
+            vault,
+            secret,
+            keys,
+            endpoint,
+        }
+    }
+
+    fn start(&self, policy: &AddressPolicy) -> Workers {
+        Workers::start(WorkerContext {
+            store: self.world.store.clone(),
+            vault: self.vault.clone(),
+            client: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
+            policy: policy.clone(),
+            checkpoints: Arc::new(Checkpoints::open(&self.keys).unwrap()),
+            schedule: RetrySchedule::default(),
+            sweep_interval: Duration::from_millis(10),
+        })
+    }
+
+    async fn order(&self) -> (EventId, ReplayId) {
+        let (event, incident) = self.world.failed_event("evt_1").await;
+        let now = platform::clock::now();
+        let project = self.world.project;
+        let replay = self.world.reprocess_of(project, incident, None, false, now).await;
+        (event, replay.unwrap())
+    }
+
+    /// Waits until the event's case is as wanted.
+    async fn until(&self, event: EventId, wanted: impl Fn(&StoredCase) -> bool) -> StoredCase {
+        loop {
+            let case = self.world.case(event).await;
+            if wanted(&case) {
+                return case;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn until_replay_is(&self, event: EventId, state: ReplayState) -> StoredCase {
+        let is = |case: &StoredCase| {
+            case.case
+                .replays
+                .last()
+                .is_some_and(|replay| replay.state == state)
+        };
+        self.until(event, is).await
+    }
+
+    /// Takes the next call: its request, and where the answer goes.
+    async fn call(&self) -> (String, TcpStream) {
+        let (mut stream, _) = self.endpoint.accept().await.unwrap();
+        let mut bytes = Vec::new();
+        loop {
+            stream.read_buf(&mut bytes).await.unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            if text.ends_with("\"}") {
+                return (text.into_owned(), stream);
+            }
+        }
+    }
+}
+
+fn development() -> AddressPolicy {
+    AddressPolicy {
+        allow_private: true,
+        ..AddressPolicy::default()
+    }
+}
+
+fn header<'a>(request: &'a str, name: &str) -> &'a str {
+    let mut lines = request.lines().filter_map(|line| line.split_once(": "));
+    let found = lines.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.unwrap_or_else(|| panic!("no {name} in {request}")).1
+}
+
+async fn answer(mut stream: TcpStream, answer: &str) {
+    stream.write_all(answer.as_bytes()).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_order_becomes_a_signed_call_and_its_answer_is_kept_sealed() {
+    let scene = Scene::set_up().await;
+    let workers = scene.start(&development());
+    let (event, replay) = scene.order().await;
+    let (request, stream) = scene.call().await;
+    answer(stream, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nthank").await;
+    scene.until_replay_is(event, ReplayState::Delivered).await;
+    workers.stop().await;
+
+    let body = request.split_once("\r\n\r\n").unwrap().1;
+    assert!(body.contains(&replay.to_string()), "{body}");
+    assert_eq!(header(&request, "x-sendpromptly-attempt"), "1");
+    let timestamp = header(&request, "x-sendpromptly-timestamp").parse().unwrap();
+    let nonce = header(&request, "x-sendpromptly-nonce");
+    let nonce = Nonce::from_entropy(u128::from_str_radix(nonce, 16).unwrap().to_be_bytes());
+    let signature = signature_header(
+        std::slice::from_ref(&scene.secret),
+        timestamp,
+        &nonce,
+        body.as_bytes(),
+    );
+    assert_eq!(header(&request, "x-sendpromptly-signature"), signature);
+
+    let kept = Sql::new("SELECT lease_token, answer_head FROM attempts");
+    let row = kept.one(scene.world.store.reader()).await.unwrap().unwrap();
+    let head: Vec<u8> = rows::get(&row, "answer_head").unwrap();
+    let lease = rows::id(&row, "lease_token").unwrap();
+    let opened = scene
+        .vault
+        .open_sealed(&scene.world.project, Purpose::Answer, &lease, &head);
+    assert_eq!(opened.await.unwrap().as_slice(), b"thank");
+}
+
+#[tokio::test]
+async fn a_project_that_keeps_no_answers_has_none() {
+    let scene = Scene::set_up().await;
+    scene
+        .world
+        .write(Sql::new("UPDATE projects SET keep_answers = 0"))
+        .await;
+    let workers = scene.start(&development());
+    let (event, _) = scene.order().await;
+    let (_, stream) = scene.call().await;
+    answer(
+        stream,
+        "HTTP/1.1 200 OK\r\nX-SendPromptly-Result: success\r\nContent-Length: 2\r\n\r\nok",
+    )
+    .await;
+    let case = scene.until_replay_is(event, ReplayState::Succeeded).await;
+    assert_eq!(case.case.incident.unwrap().state, IncidentState::Resolved);
+    workers.stop().await;
+    let kept = Sql::new("SELECT count(*) AS n FROM attempts WHERE answer_head IS NOT NULL");
+    assert_eq!(scene.world.number(kept).await, 0);
+}
+
+#[tokio::test]
+async fn a_call_that_a_dead_node_began_is_cut_off_and_goes_again() {
+    let scene = Scene::set_up().await;
+    let (event, replay) = scene.order().await;
+    let begun = platform::clock::now();
+    let abandoned = scene.world.claim(begun).await;
+    assert_eq!(abandoned.len(), 1);
+    if scene.world.store.dialect() == crate::store::Dialect::Postgres {
+        // Another node may still make it, until its lease is over.
+        let over = i64::try_from(LEASE.as_millis()).unwrap();
+        let age = Sql::new("UPDATE attempts SET started_at = started_at - {}").bind(over);
+        scene.world.write(age).await;
+    }
+    let workers = scene.start(&development());
+    let (request, stream) = scene.call().await;
+    assert_eq!(header(&request, "x-sendpromptly-attempt"), "2");
+    assert!(request.contains(&replay.to_string()));
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    scene.until_replay_is(event, ReplayState::Delivered).await;
+    workers.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_cuts_off_what_takes_too_long_and_hands_its_lease_back() {
+    let scene = Scene::set_up().await;
+    let workers = scene.start(&development());
+    let (event, _) = scene.order().await;
+    let held = scene.call().await;
+    workers.stop_within(Duration::ZERO).await;
+    let stored = scene.world.case(event).await;
+    assert_eq!(stored.lease, None);
+    assert_eq!(stored.case.replays[0].cut_offs, 1);
+    drop(held);
+
+    let workers = scene.start(&development());
+    let (request, stream) = scene.call().await;
+    assert_eq!(header(&request, "x-sendpromptly-attempt"), "2");
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    scene.until_replay_is(event, ReplayState::Delivered).await;
+    workers.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_call_that_ends_in_time() {
+    let scene = Scene::set_up().await;
+    let workers = scene.start(&development());
+    let (event, _) = scene.order().await;
+    let (_, stream) = scene.call().await;
+    let stop = tokio::spawn(workers.stop());
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    stop.await.unwrap();
+    let replay = scene.world.case(event).await.case.replays.remove(0);
+    assert_eq!(replay.state, ReplayState::Delivered);
+}
+
+#[tokio::test]
+async fn an_address_that_may_not_be_called_any_more_halts_and_nothing_is_sent() {
+    let scene = Scene::set_up().await;
+    let workers = scene.start(&AddressPolicy::default());
+    let (event, _) = scene.order().await;
+    let case = scene.until_replay_is(event, ReplayState::Halted).await;
+    assert_eq!(case.case.incident.unwrap().state, IncidentState::Open);
+    workers.stop().await;
+    let outcome =
+        Sql::new("SELECT count(*) AS n FROM attempts WHERE outcome = 'refused' AND answer_head IS NULL");
+    assert_eq!(scene.world.number(outcome).await, 1);
+    let untouched = tokio::time::timeout(Duration::ZERO, scene.endpoint.accept()).await;
+    assert!(untouched.is_err(), "somebody connected");
+}
+
+#[tokio::test]
+async fn an_unanswered_replay_opens_its_incident_again() {
+    let scene = Scene::set_up().await;
+    let workers = scene.start(&development());
+    let (event, _) = scene.order().await;
+    let (_, stream) = scene.call().await;
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    scene.until_replay_is(event, ReplayState::Delivered).await;
+    scene
+        .world
+        .write(Sql::new("UPDATE replays SET answer_due_at = 1000"))
+        .await;
+    let case = scene.until_replay_is(event, ReplayState::Unanswered).await;
+    assert_eq!(case.case.incident.unwrap().state, IncidentState::Open);
+    assert!(workers.health().stalled().is_empty());
+    workers.stop().await;
+}
