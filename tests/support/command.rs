@@ -103,7 +103,9 @@ impl Cli {
         // A command that does not read its input may be gone before it is written.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
         let ended = timeout(PATIENCE, child.wait_with_output()).await;
-        let output = ended.unwrap_or_else(|_| panic!("{arguments:?} has not ended")).unwrap();
+        let output = ended
+            .unwrap_or_else(|_| panic!("{arguments:?} has not ended"))
+            .unwrap();
         Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
