@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
+use hyper::header::HOST;
+use hyper::{Method, Request, StatusCode, Version};
 use ipnet::IpNet;
 use sendpromptly_core::dedupe::Endpoint;
 use sendpromptly_core::id::RequestId;
@@ -114,12 +115,18 @@ impl App {
         }
     }
 
+    /// Forgets what is remembered of projects that have sent nothing lately.
+    pub fn tidy(&self) {
+        self.rate.tidy();
+    }
+
     /// Answers a request. A panic in a handler ends that request only.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let id = RequestId::new(clock::now(), entropy::bytes());
         let route = find_route(request.method(), request.uri().path());
         let path = route.as_ref().map_or("-", |route| route.path);
         let span = tracing::debug_span!("request", %id, path);
+        let route = names_one_host(&request).and(route);
         let handled = AssertUnwindSafe(self.handle(route, request, peer)).catch_unwind();
         let mut response = match handled.instrument(span).await {
             Ok(Ok(response)) => response,
@@ -167,6 +174,17 @@ impl App {
             ));
         }
         response::text(StatusCode::OK, text)
+    }
+}
+
+/// A request of HTTP/1.1 names its host once (RFC 9112, section 3.2); the library does not look.
+fn names_one_host<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    match request.version() {
+        Version::HTTP_11 if first.is_none() || second.is_some() => Err(ApiError::BadHost),
+        _ if second.is_some() => Err(ApiError::BadHost),
+        _ => Ok(()),
     }
 }
 

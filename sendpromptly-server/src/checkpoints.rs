@@ -12,6 +12,7 @@ use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
 use crate::config::KeyConfig;
+use crate::platform::directory;
 use crate::store::{Store, StoreError};
 use crate::vault::audit_key;
 use crate::vault::key_file::KeyFileError;
@@ -55,10 +56,10 @@ impl Checkpoints {
     pub fn open(config: &KeyConfig) -> Result<Self, CheckpointError> {
         let key = audit_key::open(&config.audit)?;
         let path = config.checkpoints.path.clone();
-        open_to_append(&path).map_err(|error| CheckpointError::File {
-            path: path.clone(),
-            error,
-        })?;
+        if !config.checkpoints.named {
+            directory::make_private(directory::of_file(&path)).map_err(|error| unusable(&path, error))?;
+        }
+        open_to_append(&path).map_err(|error| unusable(&path, error))?;
         Ok(Self { key, path })
     }
 
@@ -94,12 +95,16 @@ impl Checkpoints {
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
         appended
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|error| CheckpointError::File {
-                path: self.path.clone(),
-                error,
-            })?;
+            .map_err(|error| unusable(&self.path, error))?;
         store.note_checkpoints(&due).await?;
         Ok(due.len())
+    }
+}
+
+fn unusable(path: &Path, error: io::Error) -> CheckpointError {
+    CheckpointError::File {
+        path: path.to_owned(),
+        error,
     }
 }
 

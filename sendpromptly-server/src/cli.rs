@@ -166,3 +166,96 @@ fn given(matches: &ArgMatches) -> BTreeMap<&'static str, Vec<String>> {
     };
     options::ALL.iter().filter_map(values).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given_by(arguments: &[&str]) -> BTreeMap<&'static str, Vec<String>> {
+        let all = std::iter::once("sendpromptly").chain(arguments.iter().copied());
+        given(&command().try_get_matches_from(all).unwrap())
+    }
+
+    fn code(arguments: &[&str]) -> i32 {
+        let all = std::iter::once("sendpromptly").chain(arguments.iter().copied());
+        command().try_get_matches_from(all).unwrap_err().exit_code()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn an_option_counts_before_and_after_the_command() {
+        let expected = BTreeMap::from([("listen", vec!["[::1]:0".to_owned()])]);
+        assert_eq!(
+            given_by(&[
+                "--listen",
+                "[::1]:0",
+                "org",
+                "create",
+                "--name",
+                "a",
+                "--owner-email",
+                "b"
+            ]),
+            expected
+        );
+        assert_eq!(given_by(&["serve", "--listen", "[::1]:0"]), expected);
+        assert_eq!(given_by(&["--listen=[::1]:0"]), expected);
+        assert!(given_by(&["openapi"]).is_empty());
+    }
+
+    #[test]
+    fn a_boolean_option_alone_means_true() {
+        for arguments in [
+            &["serve", "--allow-private-callbacks"][..],
+            &["--allow-private-callbacks", "true", "serve"],
+            &["--allow-private-callbacks", "--log", "info"],
+        ] {
+            assert_eq!(
+                given_by(arguments)["allow-private-callbacks"],
+                ["true"],
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn help_and_version_end_well_and_wrong_usage_with_2() {
+        for well in [
+            &["--help"][..],
+            &["--version"],
+            &["org", "create", "--help"],
+            &["-V"],
+        ] {
+            assert_eq!(code(well), 0, "{well:?}");
+        }
+        for wrong in [
+            &["frob"][..],
+            &["--frob"],
+            &["org"],
+            &["org", "create"],
+            &["serve", "extra"],
+            &["key", "revoke", "key_1"],
+            &["project", "create", "--org", "prj_1", "--name", "a"],
+            &["incident", "reopen", "inc_"],
+        ] {
+            assert_eq!(code(wrong), 2, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_in_the_help_with_its_variable() {
+        let help = command().render_long_help().to_string();
+        for option in options::ALL {
+            assert!(help.contains(&format!("--{}", option.name)), "{}", option.name);
+            assert!(
+                help.contains(&format!("[env: {}]", option.variable())),
+                "{}",
+                option.name
+            );
+        }
+    }
+}

@@ -4,9 +4,11 @@
 use std::fmt;
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use sendpromptly_core::audit::{Actor, Origin};
 use serde::Serialize;
+use tokio::runtime::Builder;
 
 use crate::checkpoints::CheckpointError;
 use crate::config::{Config, ConfigError};
@@ -142,15 +144,15 @@ pub fn print_line(line: &str) -> Result<(), CommandError> {
     writeln!(output, "{line}").map_err(|error| CommandError::refused(format_args!("cannot print: {error}")))
 }
 
+/// How long threads that block may take to end after the work has: a name server may keep one waiting.
+const BLOCKED: Duration = Duration::from_millis(200);
+
 /// Runs work that may use every core.
 ///
 /// # Errors
 /// What the work ends with, or [`CommandError::Refused`] where no thread can be had.
 pub fn on_all_cores(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
+    run_on(Builder::new_multi_thread(), work)
 }
 
 /// Runs work for which one thread is enough.
@@ -158,8 +160,15 @@ pub fn on_all_cores(work: impl Future<Output = Result<(), CommandError>>) -> Res
 /// # Errors
 /// As [`on_all_cores`].
 pub fn on_one_core(work: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
+    run_on(Builder::new_current_thread(), work)
+}
+
+fn run_on(
+    mut builder: Builder,
+    work: impl Future<Output = Result<(), CommandError>>,
+) -> Result<(), CommandError> {
+    let runtime = builder.enable_all().build()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_timeout(BLOCKED);
+    outcome
 }

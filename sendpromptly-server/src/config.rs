@@ -13,6 +13,8 @@ pub mod log;
 pub mod options;
 pub mod sources;
 pub mod storage;
+#[cfg(test)]
+mod tests;
 pub mod value;
 pub mod work;
 

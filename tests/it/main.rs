@@ -18,3 +18,4 @@ mod receipts;
 mod repair_urls;
 mod replays;
 mod two_nodes;
+mod vectors;

@@ -1,6 +1,6 @@
 //! `org`: organizations.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 
 use clap::Subcommand;
 use sendpromptly_core::id::{OrganizationId, UserId};
@@ -44,7 +44,8 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
     let name = super::project::name(&name)?;
     let email =
         Email::parse(&owner_email).map_err(|error| CommandError::Usage(format!("--owner-email {error}")))?;
-    let password = Password::new(read_password()?).map_err(CommandError::refused)?;
+    let password =
+        Password::new(read_password()?, &[&name, email.as_str()]).map_err(CommandError::refused)?;
     let hashed = tokio::task::spawn_blocking(move || password.hash()).await;
     let password_hash = hashed
         .map_err(CommandError::refused)?
@@ -76,8 +77,12 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
     }
 }
 
-/// The first line of standard input; its line break is no part of the password.
+/// The password: typed unseen at a terminal, else standard input without the line break at its end.
 fn read_password() -> Result<Zeroizing<String>, CommandError> {
+    if std::io::stdin().is_terminal() {
+        let typed = rpassword::prompt_password("password of the owner (it does not show): ");
+        return Ok(Zeroizing::new(typed?));
+    }
     /// More bytes than any password has that is taken.
     const ENOUGH: u64 = 4_096;
     let mut text = Zeroizing::new(String::with_capacity(4_096));

@@ -1,7 +1,7 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -33,6 +33,9 @@ const ASK: Duration = Duration::from_secs(2);
 /// How long what was accepted may take to be committed at a stop.
 const COMMIT: Duration = Duration::from_secs(1);
 
+/// How long a stop may take in all.
+const STOP: Duration = Duration::from_millis(9_500);
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -60,7 +63,15 @@ pub async fn run(config: Config) -> Result<(), CommandError> {
         signals.next().await;
         std::process::exit(1);
     });
-    server.stop().await?;
+    match tokio::time::timeout(STOP, server.stop()).await {
+        Ok(stopped) => stopped?,
+        Err(_) => {
+            return Err(CommandError::refused(
+                "the stop took too long and was cut short; what was accepted is stored, calls under way are taken up \
+                 again at the next start",
+            ));
+        }
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -105,6 +116,7 @@ impl Server {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let app = Arc::new(app);
+        tokio::spawn(tidy(Arc::downgrade(&app)));
         let connections = tokio::spawn(listener::serve(
             listener,
             move |request, peer| app.clone().answer(request, peer),
@@ -152,6 +164,16 @@ impl Server {
         self.context.close().await?;
         checkpointed?;
         Ok(())
+    }
+}
+
+/// Keeps the API's memory small for as long as there is an API.
+async fn tidy(app: Weak<App>) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        let Some(app) = app.upgrade() else { break };
+        app.tidy();
     }
 }
 

@@ -66,6 +66,9 @@ pub enum ApiError {
     /// The body came too slowly.
     #[error("the request took too long to arrive")]
     RequestTimeout,
+    /// HTTP/1.1 without one `Host`.
+    #[error("the request must have one Host header")]
+    BadHost,
     /// HTTP itself was broken in the body.
     #[error("the body could not be read")]
     BadRequest,
@@ -99,7 +102,7 @@ impl ApiError {
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_error"),
             Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
+            Self::BadHost | Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }

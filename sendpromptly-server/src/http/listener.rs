@@ -1,5 +1,8 @@
 //! Connections: accepted, bounded, timed, and ended in order.
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::Response;
 
@@ -59,6 +62,9 @@ const MAX_HEADERS: usize = 64;
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 64;
 
+/// Bytes of bodies that an HTTP/2 connection may send ahead of their being read: two of the largest.
+const H2_WINDOW: u32 = 128 * 1024;
+
 /// Answers requests that come over a listener until `stop` resolves; then requests under way are finished.
 pub async fn serve<S, F>(listener: TcpListener, handler: S, stop: impl Future<Output = ()>, limits: Limits)
 where
@@ -68,6 +74,8 @@ where
     let builder = Arc::new(connection_builder(limits));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections));
+    // Connections end when this sender goes: nothing else would end one that outlasts the drain.
+    let (held, cut_off) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -90,6 +98,7 @@ where
             .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let connection = graceful.watch(connection);
+        let mut cut_off = cut_off.clone();
         tokio::spawn(async move {
             let silent = async {
                 tokio::time::sleep(limits.first_head).await;
@@ -101,6 +110,7 @@ where
                 // An error here is the client's: it broke off, or sent what is not HTTP.
                 _ = connection => {}
                 () = silent => {}
+                _ = cut_off.changed() => {}
             }
             drop(place);
         });
@@ -112,6 +122,7 @@ where
     {
         tracing::warn!("connections were cut off at the stop");
     }
+    drop(held);
 }
 
 fn connection_builder(limits: Limits) -> Builder<TokioExecutor> {
@@ -127,6 +138,8 @@ fn connection_builder(limits: Limits) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(H2_WINDOW / 2)
+        .initial_connection_window_size(H2_WINDOW)
         .max_header_list_size(MAX_HEAD as u32)
         .max_pending_accept_reset_streams(20)
         .keep_alive_interval(limits.head)

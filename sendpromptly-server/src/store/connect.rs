@@ -15,6 +15,7 @@ use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::{Dialect, Store, StoreError, migrations};
+use crate::platform::directory;
 
 /// How long to wait for a connection, or for SQLite's write lock.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -140,11 +141,7 @@ impl Store {
 }
 
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    must_own(directory)?;
+    must_own(directory::of_file(path))?;
     let lock = match role {
         StoreRole::Serve => Some(Arc::new(lock_for_serving(path)?)),
         StoreRole::Migrate | StoreRole::Command => None,
@@ -253,7 +250,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError>
 
 /// A command that runs as another user would leave files behind that the server cannot write.
 fn must_own(directory: &Path) -> Result<(), StoreError> {
-    fs::create_dir_all(directory)
+    directory::make_private(directory)
         .map_err(|error| StoreError::Unavailable(format!("cannot make {}: {error}", directory.display())))?;
     let owner = fs::metadata(directory).map(|meta| meta.uid());
     let user = fs::metadata("/proc/self").map(|meta| meta.uid());

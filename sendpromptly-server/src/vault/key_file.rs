@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use sendpromptly_core::hex;
 use zeroize::Zeroizing;
 
-use crate::platform::entropy;
+use crate::platform::{directory, entropy};
 
 /// More than any key file holds.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -92,11 +92,8 @@ pub fn create(path: &Path, text: &str) -> Result<(), KeyFileError> {
 }
 
 fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
+    let directory = directory::of_file(path);
+    directory::make_private(directory)?;
     let draft = path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())));
     let linked = write_synced(&draft, text).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);

@@ -1,0 +1,288 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::log::LogFormat;
+use super::options::{ALL, ConfigOption};
+use super::*;
+use crate::store::DatabaseUrl;
+
+/// Reads options from the three places: `(name, value)` on the command line and in the environment, and text
+/// of the file.
+fn read(given: &[(&'static str, &str)], variables: &[(&str, &str)], file: &str) -> Result<Config, String> {
+    let mut options: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (name, value) in given {
+        options.entry(*name).or_default().push((*value).to_owned());
+    }
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let sources = Sources::of(options, variables, file).map_err(|error| error.to_string())?;
+    Config::read(&sources).map_err(|error| error.to_string())
+}
+
+fn read_default() -> Config {
+    read(&[], &[], "").unwrap()
+}
+
+#[test]
+fn the_defaults_are_safe_and_on_loopback() {
+    let config = read_default();
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.http.rate_limit, 100);
+    assert!(!config.callbacks.policy.allow_private && config.callbacks.policy.allowed_ranges.is_empty());
+    assert_eq!(
+        config.callbacks.schedule,
+        sendpromptly_core::replay::RetrySchedule::default()
+    );
+    assert_eq!(
+        (config.work.committers, config.work.sweep_interval),
+        (1, Duration::from_secs(1))
+    );
+    assert_eq!(
+        config.storage.database,
+        DatabaseUrl::Sqlite("./sendpromptly-data/sendpromptly.db".into())
+    );
+    assert_eq!(
+        (config.log.level, config.log.format),
+        (tracing::Level::INFO, LogFormat::Text)
+    );
+    for file in [&config.keys.master, &config.keys.audit, &config.keys.checkpoints] {
+        assert!(file.path.starts_with("./sendpromptly-data") && !file.named);
+    }
+}
+
+#[test]
+fn every_default_is_a_value_that_its_option_takes() {
+    for option in ALL {
+        if let Some(default) = option.default {
+            assert!(
+                read(&[(option.name, default)], &[], "").is_ok(),
+                "{}",
+                option.name
+            );
+        }
+    }
+}
+
+#[test]
+fn options_go_over_variables_and_variables_over_the_file() {
+    let file = "rate-limit = 3\nsweep-interval = \"3s\"\nlog-format = \"json\"\n";
+    let variables = [
+        ("SENDPROMPTLY_RATE_LIMIT", "2"),
+        ("SENDPROMPTLY_SWEEP_INTERVAL", "2s"),
+    ];
+    let config = read(&[("rate-limit", "1")], &variables, file).unwrap();
+    assert_eq!(config.http.rate_limit, 1);
+    assert_eq!(config.work.sweep_interval, Duration::from_secs(2));
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+/// One value that each option refuses.
+const WRONG: &[(&str, &[&str])] = &[
+    ("data-dir", &[""]),
+    ("database-url", &["", "a.db", "mysql://h/d", "sqlite://:memory:"]),
+    ("master-key-file", &[""]),
+    ("audit-key-file", &[""]),
+    ("checkpoint-file", &[""]),
+    (
+        "listen",
+        &[
+            "",
+            "8080",
+            "localhost:8080",
+            "127.0.0.1",
+            "127.0.0.1:65536",
+            "0.0.0.0:-1",
+        ],
+    ),
+    (
+        "public-url",
+        &[
+            "",
+            "pay.example.com",
+            "ftp://a.example",
+            "https://a.example/path",
+            "https://u@a.example",
+            "https://a.example/?q",
+        ],
+    ),
+    ("trusted-proxy", &["", "10.0.0.0/33", "proxy", "10.0.0.0/8,"]),
+    ("rate-limit", &["", "-1", "1.5", "+1", "1000001", "many"]),
+    ("committers", &["0", "17", "two"]),
+    ("sweep-interval", &["", "1", "9ms", "2h", "1 s", "-1s"]),
+    ("retry-schedule", &["", "0s,", "soon", "0s;1m", "8d"]),
+    (
+        "callback-allow",
+        &["", "0.0.0.0/0", "127.0.0.0/8", "169.254.0.0/16", "8.8.8.0/24"],
+    ),
+    ("callback-ca", &[""]),
+    ("allow-private-callbacks", &["", "yes", "1", "TRUE"]),
+    ("log", &["", "loud", "INFO"]),
+    ("log-format", &["", "xml", "JSON"]),
+];
+
+#[test]
+fn a_bad_value_is_refused_with_its_name_its_source_and_what_is_allowed() {
+    let tried: Vec<_> = WRONG.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        tried,
+        ALL.iter().map(|option| option.name).collect::<Vec<_>>(),
+        "an option without a case"
+    );
+    for (option, (_, values)) in ALL.iter().zip(WRONG) {
+        let variable = option.variable();
+        for value in *values {
+            let in_file = format!("{} = \"{value}\"", option.name);
+            let by = [
+                (
+                    read(&[(option.name, value)], &[], ""),
+                    format!("--{}", option.name),
+                ),
+                (read(&[], &[(&variable, value)], ""), variable.clone()),
+                (
+                    read(&[], &[], &in_file),
+                    format!("`{}` in sendpromptly.toml", option.name),
+                ),
+            ];
+            for (outcome, source) in by {
+                refused(option, value, &source, outcome);
+            }
+        }
+    }
+}
+
+fn refused(option: &ConfigOption, value: &str, source: &str, outcome: Result<Config, String>) {
+    let said = outcome.expect_err(&format!("--{} {value:?}", option.name));
+    for part in [option.allowed, source] {
+        assert!(said.contains(part), "{part:?} is not in {said:?}");
+    }
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let said = read(
+        &[("listen", "x"), ("rate-limit", "x")],
+        &[("SENDPROMPTLY_LOG", "x")],
+        "",
+    )
+    .unwrap_err();
+    assert_eq!(said.lines().count(), 3, "{said}");
+}
+
+#[test]
+fn an_unknown_key_of_the_file_is_refused_with_its_name() {
+    let said = read(&[], &[], "listne = \"127.0.0.1:1\"\n").unwrap_err();
+    assert!(
+        said.contains("`listne`") && said.contains("the keys are data-dir"),
+        "{said}"
+    );
+    let said = read(&[], &[], "data_dir = \"x\"\n").unwrap_err();
+    assert!(said.contains("write `data-dir`"), "{said}");
+    let said = read(&[], &[], "[listen]\naddress = 1\n").unwrap_err();
+    assert!(said.contains("`listen`"), "{said}");
+}
+
+#[test]
+fn an_unknown_variable_is_refused_and_those_of_kubernetes_are_not() {
+    let said = read(&[], &[("SENDPROMPTLY_LISTN", "127.0.0.1:1")], "").unwrap_err();
+    assert!(said.contains("SENDPROMPTLY_LISTN"), "{said}");
+    let made = [
+        ("SENDPROMPTLY_SERVICE_HOST", "10.0.0.1"),
+        ("SENDPROMPTLY_PORT", "tcp://10.0.0.1:8080"),
+        ("SENDPROMPTLY_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("sendpromptly_listen", "x"),
+        ("PATH", "x"),
+    ];
+    assert!(read(&[], &made, "").is_ok());
+}
+
+#[test]
+fn a_malformed_file_is_told_by_its_line_and_not_repeated() {
+    let said = read(
+        &[],
+        &[],
+        "rate-limit = 1\ndatabase-url = \"postgres://u:hunter2@h/d\n",
+    )
+    .unwrap_err();
+    assert!(said.contains("line 2") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_password_comes_by_variable_or_file_and_never_by_the_command_line() {
+    for url in ["postgres://u:hunter2@h/d", "postgres://u@h/d?password=hunter2"] {
+        let said = read(&[("database-url", url)], &[], "").unwrap_err();
+        assert!(
+            said.contains("SENDPROMPTLY_DATABASE_URL") && !said.contains("hunter2"),
+            "{said}"
+        );
+        let config = read(&[], &[("SENDPROMPTLY_DATABASE_URL", url)], "").unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(read(&[], &[], &format!("database-url = \"{url}\"")).is_ok());
+    }
+    assert!(read(&[("database-url", "postgres://u@h/d")], &[], "").is_ok());
+}
+
+#[test]
+fn an_option_of_many_values_stands_several_times_or_joined_by_commas() {
+    let ranges = |config: Config| config.callbacks.policy.allowed_ranges.len();
+    let given = [
+        ("callback-allow", "10.0.0.0/8"),
+        ("callback-allow", "fd00::/8,192.168.1.0/24"),
+    ];
+    assert_eq!(ranges(read(&given, &[], "").unwrap()), 3);
+    let variable = [("SENDPROMPTLY_CALLBACK_ALLOW", "10.0.0.0/8, fd00::/8")];
+    assert_eq!(ranges(read(&[], &variable, "").unwrap()), 2);
+    let file = "callback-allow = [\"10.0.0.0/8\", \"fd00::/8\"]";
+    assert_eq!(ranges(read(&[], &[], file).unwrap()), 2);
+}
+
+#[test]
+fn an_option_of_one_value_given_twice_is_refused() {
+    let said = read(&[("log", "info"), ("log", "debug")], &[], "").unwrap_err();
+    assert!(
+        said.contains("--log") && said.contains("must be given once"),
+        "{said}"
+    );
+    assert!(read(&[], &[], "log = [\"info\", \"debug\"]").is_err());
+}
+
+#[test]
+fn numbers_and_booleans_of_the_file_need_no_quotes() {
+    let config = read(&[], &[], "rate-limit = 7\nallow-private-callbacks = true\n").unwrap();
+    assert!(config.http.rate_limit == 7 && config.callbacks.policy.allow_private);
+}
+
+#[test]
+fn a_moved_file_is_told_from_one_in_the_data_directory() {
+    let config = read(
+        &[
+            ("audit-key-file", "/run/keys/audit.key"),
+            ("data-dir", "/var/lib/sp"),
+        ],
+        &[],
+        "",
+    )
+    .unwrap();
+    assert!(config.keys.audit.named && !config.keys.master.named);
+    assert_eq!(config.keys.master.path.to_str(), Some("/var/lib/sp/master.key"));
+}
+
+#[test]
+fn the_documentation_tells_of_every_option_what_the_program_knows() {
+    let page = include_str!("../../../docs/configuration.md");
+    for option in ALL {
+        let default = option
+            .default
+            .map_or("–".to_owned(), |default| format!("`{default}`"));
+        let row = format!("| `--{}` | `{}` | {default} |", option.name, option.variable());
+        assert!(
+            page.contains(&row),
+            "docs/configuration.md has no row that begins\n{row}"
+        );
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `--")).count();
+    assert_eq!(
+        rows,
+        ALL.len(),
+        "docs/configuration.md tells of an option that is none"
+    );
+}

@@ -1,0 +1,320 @@
+use std::path::PathBuf;
+
+use sendpromptly_core::audit::{Action, Origin};
+use sendpromptly_core::credential::ApiKey;
+use sendpromptly_core::event::Mode;
+use sendpromptly_core::id::{KeyId, OrganizationId};
+
+use super::*;
+use crate::config::keys::KeyFile;
+use crate::store::api_keys::NewKey;
+use crate::store::organizations::NewOrganization;
+use crate::store::projects::Project;
+use crate::store::signing_secrets::Rotation;
+use crate::store::users::NewUser;
+use crate::store::{DatabaseUrl, StoreRole};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
+const PROJECT: ProjectId = ProjectId::from_bytes([1; 16]);
+const ROW: [u8; 16] = [2; 16];
+
+struct Fixture {
+    store: Store,
+    directory: tempfile::TempDir,
+}
+
+impl Fixture {
+    async fn set_up() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("test.db"));
+        let store = Store::open(&url, StoreRole::Serve, 2).await.unwrap();
+        Self { store, directory }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn config(&self, master: &str, named: bool) -> KeyConfig {
+        let file = |name: &str, named| KeyFile {
+            path: self.path(name),
+            named,
+        };
+        KeyConfig {
+            master: file(master, named),
+            audit: file("audit.key", false),
+            checkpoints: file("audit.checkpoints", false),
+        }
+    }
+
+    async fn open(&self, master: &str, named: bool) -> Result<Vault, VaultError> {
+        Vault::open(&self.store, &self.config(master, named)).await
+    }
+
+    async fn vault(&self) -> Vault {
+        self.open("master.key", false).await.unwrap()
+    }
+
+    async fn refusal(&self, master: &str, named: bool) -> String {
+        self.open(master, named).await.unwrap_err().to_string()
+    }
+
+    async fn create_project(&self, vault: &Vault) -> SigningSecret {
+        let organization = OrganizationId::from_bytes([3; 16]);
+        let owner = NewUser {
+            id: sendpromptly_core::id::UserId::from_bytes([4; 16]),
+            email: "owner@example.com".to_owned(),
+            email_key: "owner@example.com".to_owned(),
+            password_hash: String::new(),
+            created_at: NOW,
+        };
+        let new = NewOrganization {
+            id: organization,
+            name: "acme".to_owned(),
+            owner,
+            created_at: NOW,
+        };
+        let origin = Origin::system("test");
+        self.store.create_organization(&new, &origin).await.unwrap();
+        let project = Project {
+            id: PROJECT,
+            organization,
+            name: "shop".to_owned(),
+            mode: Mode::Test,
+            repair_url: None,
+            timeout_minutes: 30,
+            keep_answers: true,
+            created_at: NOW,
+        };
+        let key = ApiKey::generate([5; ENTROPY]);
+        let key = NewKey {
+            id: KeyId::from_bytes([6; 16]),
+            project: PROJECT,
+            hash: key.hash(),
+            hint: key.hint().to_owned(),
+            created_at: NOW,
+        };
+        let (secret, sealed) = vault.new_secret(PROJECT, NOW).await.unwrap();
+        self.store
+            .create_project(&project, &key, &sealed, &origin)
+            .await
+            .unwrap();
+        secret
+    }
+
+    async fn rotate(&self, vault: &Vault, at: Timestamp, overlap: Duration) -> (SigningSecret, Rotation) {
+        let (secret, sealed) = vault.new_secret(PROJECT, at).await.unwrap();
+        let ends = at.plus(overlap);
+        let rotation = self
+            .store
+            .rotate_secret(&sealed, ends, &Origin::system("test"))
+            .await
+            .unwrap();
+        (secret, rotation)
+    }
+
+    /// The live secrets as a node sees them that remembers nothing.
+    async fn live(&self, now: Timestamp) -> Vec<String> {
+        let secrets = self.vault().await.live_secrets(PROJECT, now).await.unwrap();
+        secrets.iter().map(|secret| secret.expose().to_owned()).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_one_node_seals_every_node_opens_and_at_its_own_place_only() {
+    let fixture = Fixture::set_up().await;
+    let (one, other) = (fixture.vault().await, fixture.vault().await);
+    let sealed = one
+        .seal(&PROJECT, Purpose::Answer, &ROW, b"head", NOW)
+        .await
+        .unwrap();
+    let opened = other
+        .open_sealed(&PROJECT, Purpose::Answer, &ROW, &sealed)
+        .await
+        .unwrap();
+    assert_eq!(opened.as_slice(), b"head");
+    let elsewhere = ProjectId::from_bytes([9; 16]);
+    assert!(
+        other
+            .open_sealed(&elsewhere, Purpose::Answer, &ROW, &sealed)
+            .await
+            .is_err()
+    );
+    assert!(
+        other
+            .open_sealed(&PROJECT, Purpose::SigningSecret, &ROW, &sealed)
+            .await
+            .is_err()
+    );
+    assert!(
+        other
+            .open_sealed(&PROJECT, Purpose::Answer, &[9; 16], &sealed)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn two_nodes_that_need_the_days_key_at_once_both_go_on() {
+    let fixture = Fixture::set_up().await;
+    let (one, other) = (fixture.vault().await, fixture.vault().await);
+    let seal = async |vault: &Vault| {
+        vault
+            .seal(&PROJECT, Purpose::Answer, &ROW, b"head", NOW)
+            .await
+            .unwrap()
+    };
+    let (first, second) = tokio::join!(seal(&one), seal(&other));
+    for sealed in [first, second] {
+        for vault in [&one, &other] {
+            assert!(
+                vault
+                    .open_sealed(&PROJECT, Purpose::Answer, &ROW, &sealed)
+                    .await
+                    .is_ok()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_take_a_data_key_for_each_utc_day_and_secrets_keep_theirs() {
+    let fixture = Fixture::set_up().await;
+    let vault = fixture.vault().await;
+    let key_at = async |purpose, now| {
+        let sealed = vault.seal(&PROJECT, purpose, &ROW, b"x", now).await.unwrap();
+        sendpromptly_core::envelope::data_key_id(&sealed).unwrap()
+    };
+    let today = key_at(Purpose::Answer, NOW).await;
+    assert_eq!(key_at(Purpose::Answer, NOW.plus_millis(1)).await, today);
+    assert_ne!(key_at(Purpose::Answer, NOW.plus(DAY)).await, today);
+    let secrets = key_at(Purpose::SigningSecret, NOW).await;
+    assert_eq!(key_at(Purpose::SigningSecret, NOW.plus(DAY)).await, secrets);
+    assert_ne!(secrets, today);
+}
+
+#[tokio::test]
+async fn a_master_key_that_is_not_the_stores_is_refused_in_words() {
+    let fixture = Fixture::set_up().await;
+    fixture.vault().await;
+    key_ring::KeyRing::create(&fixture.path("other.key")).unwrap();
+    let said = fixture.refusal("other.key", true).await;
+    assert!(
+        said.contains("does not open this store") && said.contains("other.key"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_store_whose_master_key_is_gone_gets_no_new_one() {
+    let fixture = Fixture::set_up().await;
+    fixture.vault().await;
+    let said = fixture.refusal("gone.key", false).await;
+    assert!(said.contains("gone.key is not there: copy the file"), "{said}");
+    assert!(!fixture.path("gone.key").exists());
+}
+
+#[tokio::test]
+async fn a_master_key_that_an_option_names_must_be_there() {
+    let fixture = Fixture::set_up().await;
+    let said = fixture.refusal("named.key", true).await;
+    assert!(said.contains("named.key is not there"), "{said}");
+    assert!(!fixture.path("named.key").exists());
+}
+
+#[tokio::test]
+async fn a_key_ring_opens_what_its_earlier_keys_wrapped() {
+    let fixture = Fixture::set_up().await;
+    let sealed = fixture
+        .vault()
+        .await
+        .seal(&PROJECT, Purpose::Answer, &ROW, b"head", NOW)
+        .await
+        .unwrap();
+    let earlier = std::fs::read_to_string(fixture.path("master.key")).unwrap();
+    key_file::create(
+        &fixture.path("ring.key"),
+        &format!("new:{}\n{earlier}", "ab".repeat(32)),
+    )
+    .unwrap();
+    let vault = fixture.open("ring.key", true).await.unwrap();
+    assert!(
+        vault
+            .open_sealed(&PROJECT, Purpose::Answer, &ROW, &sealed)
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_malformed_key_file_is_refused_without_repeating_it() {
+    let fixture = Fixture::set_up().await;
+    for (number, text) in [
+        "",
+        "# nothing\n",
+        "0123\n",
+        "k:0123\n",
+        &format!("k k:{}\n", "ab".repeat(32)),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("bad{number}.key");
+        key_file::create(&fixture.path(&name), text).unwrap();
+        let said = fixture.refusal(&name, true).await;
+        assert!(
+            said.contains("cannot be used") && !said.contains("0123"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rotated_secret_signs_beside_the_new_one_until_its_time_is_over() {
+    let fixture = Fixture::set_up().await;
+    let vault = fixture.vault().await;
+    let first = fixture.create_project(&vault).await;
+    let (second, rotation) = fixture.rotate(&vault, NOW.plus_millis(1), DAY).await;
+    let ends = NOW.plus_millis(1).plus(DAY);
+    assert_eq!(
+        rotation,
+        Rotation::Done {
+            previous_expires_at: ends
+        }
+    );
+    assert_eq!(
+        fixture.live(NOW.plus_millis(2)).await,
+        [second.expose(), first.expose()]
+    );
+    assert_eq!(fixture.live(ends).await, [second.expose()]);
+}
+
+#[tokio::test]
+async fn a_third_live_secret_is_refused_unless_all_others_end_at_once() {
+    let fixture = Fixture::set_up().await;
+    let vault = fixture.vault().await;
+    fixture.create_project(&vault).await;
+    let at = |millis| NOW.plus_millis(millis);
+    fixture.rotate(&vault, at(1), DAY).await;
+    assert_eq!(fixture.rotate(&vault, at(2), DAY).await.1, Rotation::TwoLive);
+    let (third, rotation) = fixture.rotate(&vault, at(3), Duration::ZERO).await;
+    assert!(matches!(rotation, Rotation::Done { .. }));
+    assert_eq!(fixture.live(at(3)).await, [third.expose()]);
+}
+
+#[tokio::test]
+async fn a_rotation_is_audited() {
+    let fixture = Fixture::set_up().await;
+    let vault = fixture.vault().await;
+    fixture.create_project(&vault).await;
+    fixture.rotate(&vault, NOW.plus_millis(1), DAY).await;
+    let entries = fixture
+        .store
+        .audit_entries(OrganizationId::from_bytes([3; 16]), 0, 10)
+        .await
+        .unwrap();
+    let last = entries.last().unwrap();
+    assert_eq!(last.action, Action::SecretRotated.as_str());
+    assert_eq!(last.target, PROJECT.to_string());
+}
