@@ -11,6 +11,7 @@ mod callbacks;
 mod canary;
 mod commands;
 mod connections;
+mod demo;
 mod duplicates;
 mod durability;
 mod errors;

@@ -1,7 +1,7 @@
 //! `project`: projects and their settings.
 
 use clap::Subcommand;
-use sendpromptly_core::credential::ApiKey;
+use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
 use serde::Serialize;
@@ -96,7 +96,12 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 keep_answers: true,
                 created_at: now,
             };
-            create(context, project).await
+            let (key, secret) = create(context, &project).await?;
+            print_json(&Created {
+                project_id: project.id.to_string(),
+                api_key: key.expose(),
+                signing_secret: secret.expose(),
+            })
         }
         ProjectCommand::Set {
             id,
@@ -120,7 +125,11 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
     }
 }
 
-async fn create(context: &Context, project: Project) -> Result<(), CommandError> {
+/// Makes a project with its first API key and signing secret.
+pub(super) async fn create(
+    context: &Context,
+    project: &Project,
+) -> Result<(ApiKey, SigningSecret), CommandError> {
     if !context.store.has_organization(project.organization).await? {
         return Err(CommandError::not_found("organization", project.organization));
     }
@@ -129,13 +138,9 @@ async fn create(context: &Context, project: Project) -> Result<(), CommandError>
     let (secret, sealed) = context.vault.new_secret(project.id, project.created_at).await?;
     context
         .store
-        .create_project(&project, &new_key, &sealed, &context.origin())
+        .create_project(project, &new_key, &sealed, &context.origin())
         .await?;
-    print_json(&Created {
-        project_id: project.id.to_string(),
-        api_key: key.expose(),
-        signing_secret: secret.expose(),
-    })
+    Ok((key, secret))
 }
 
 async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result<(), CommandError> {

@@ -43,7 +43,8 @@ pub struct Server {
     pub context: Context,
     /// Where it listens.
     pub address: SocketAddr,
-    checkpoints: Arc<Checkpoints>,
+    /// Signs checkpoints of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
@@ -230,13 +231,14 @@ fn raise_file_limit() -> u64 {
 }
 
 /// The signals that ask for a stop.
-struct Signals {
+#[derive(Debug)]
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, CommandError> {
+    pub(super) fn listen() -> Result<Self, CommandError> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -244,7 +246,7 @@ impl Signals {
     }
 
     /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
