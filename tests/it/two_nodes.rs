@@ -247,7 +247,9 @@ async fn a_revoked_key_is_refused_by_every_node_within_five_seconds() {
 #[tokio::test]
 async fn nodes_that_start_at_once_migrate_once() {
     let store = TestStore::new(StoreKind::Postgres).await;
-    let options = Options::quick();
+    let elsewhere = World::start(StoreKind::Sqlite).await; // makes a master key for all
+    let master = elsewhere.store.data_dir().join("master.key");
+    let options = Options::quick().set("--master-key-file", master.to_str().unwrap());
     let directories = ["one", "two", "three"].map(|name| store.directory().join(name));
     let (one, two, three) = tokio::join!(
         Server::start_as(&store, &options, &directories[0]),
