@@ -13,7 +13,7 @@ use crate::command::{
     CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, secret,
 };
 use crate::config::options::{self, ConfigOption, Form};
-use crate::config::{Config, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::{command, logging};
 
 /// Finds paid events whose effect never happened, and has them repaired once.
@@ -95,35 +95,32 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
             command::on_all_cores(command::serve::run(config))
         }
         Command::Openapi => openapi::run(),
-        Command::Migrate => beside(config()?, async |config| command::migrate::run(config).await),
-        Command::Org(command) => in_context(config()?, async |context| org::run(context, command).await),
-        Command::Project(command) => {
-            in_context(config()?, async |context| project::run(context, command).await)
-        }
-        Command::Key(command) => in_context(config()?, async |context| key::run(context, command).await),
+        Command::Migrate => beside(config, async |config| command::migrate::run(config).await),
+        Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
+        Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
+        Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
         Command::Incident(command) => {
-            in_context(config()?, async |context| incident::run(context, command).await)
+            in_context(config, async |context| incident::run(context, command).await)
         }
-        Command::Event(command) => in_context(config()?, async |context| event::run(context, command).await),
-        Command::Secret(command) => {
-            in_context(config()?, async |context| secret::run(context, command).await)
-        }
-        Command::Audit(command) => in_context(config()?, async |context| audit::run(context, command).await),
-        Command::Doctor => beside(config()?, async |config| doctor::run(&config).await),
+        Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
+        Command::Audit(command) => in_context(config, async |context| audit::run(context, command).await),
+        Command::Doctor => beside(config, async |config| doctor::run(&config).await),
+        Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }
 }
 
 /// Runs a command that may run beside a server. It logs only what went wrong.
 fn beside(
-    config: Config,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
     run: impl AsyncFnOnce(Config) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
+    let config = config()?;
     logging::start(&config.log, config.log.level.min(tracing::Level::WARN));
     command::on_one_core(run(config))
 }
 
 fn in_context(
-    config: Config,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
     run: impl AsyncFnOnce(&command::Context) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     beside(config, async |config| {

@@ -37,7 +37,11 @@ pub use repair::{Outcome, Repair};
 /// Each method is one atomic step, also against other processes that use the same store. A store that
 /// outlives the process tells a claim that is running from one whose process died: by a lease (longer than
 /// any effect takes; a claim older than that is in doubt) or by the start of a process that knows itself to be
-/// the only one.
+/// the only one. A holder that comes after its lease may still confirm or release, for it knows what happened,
+/// as long as no person has resolved the doubt.
+///
+/// The methods may block, as a database does. Where its driver is asynchronous, keep the same steps in a type
+/// of your own, between `Endpoint::admit` and the [`Answer`](crate::Answer).
 pub trait ReplayStore {
     /// What the store finds a claim by. A new one for each, so that a claim which was resolved by a person
     /// can't be confirmed or released by its late holder.

@@ -8,7 +8,7 @@ use crate::error::{CallbackHeader, SecretError, VerifyError};
 use crate::headers::{Found, Headers, find};
 use crate::nonce::Nonce;
 use crate::signature::{
-    ATTEMPT_HEADER, NONCE_HEADER, SIGNATURE_HEADER, Signature, SigningKey, TIMESTAMP_HEADER,
+    ATTEMPT_HEADER, NONCE_HEADER, SCHEME, SIGNATURE_HEADER, Signature, SigningKey, TIMESTAMP_HEADER,
 };
 
 /// How far, in seconds, a callback's timestamp may lie from the receiver's clock, to either side.
@@ -18,7 +18,6 @@ pub const MAX_SECRETS: usize = 8;
 /// How many signatures, of any scheme, the header may hold.
 pub const MAX_CANDIDATES: usize = 16;
 
-const SCHEME_PREFIX: &[u8] = b"v1=";
 const SECRET_PREFIX: &str = "spsec_";
 const MIN_SECRET_DIGITS: usize = 32;
 const MAX_TIMESTAMP_DIGITS: usize = 20;
@@ -214,7 +213,7 @@ fn read_candidates<'r>(header: &[u8], room: &'r mut [Signature; MAX_CANDIDATES])
         if index == MAX_CANDIDATES {
             return None;
         }
-        if let Some(signature) = read_candidate(part.trim_ascii().as_bytes())? {
+        if let Some(signature) = read_candidate(part.trim_ascii())? {
             room[count] = signature;
             count += 1;
         }
@@ -230,12 +229,12 @@ fn any_matches(candidates: &[Signature], expected: &Signature) -> Choice {
 }
 
 /// A signature, nothing where its scheme is unknown, or `None` where it is malformed.
-fn read_candidate(part: &[u8]) -> Option<Option<Signature>> {
-    if let Some(digits) = part.strip_prefix(SCHEME_PREFIX) {
-        return Signature::from_hex(digits).map(Some);
+fn read_candidate(part: &str) -> Option<Option<Signature>> {
+    if let Some(digits) = part.strip_prefix(SCHEME).and_then(|rest| rest.strip_prefix('=')) {
+        return Signature::from_hex(digits.as_bytes()).map(Some);
     }
-    match part.iter().position(|byte| *byte == b'=') {
-        None => Signature::from_hex(part).map(Some),
+    match part.find('=') {
+        None => Signature::from_hex(part.as_bytes()).map(Some),
         Some(0) => None,
         Some(_) => Some(None),
     }

@@ -33,7 +33,7 @@ async fn tampering_is_found_and_located(kind: StoreKind) {
         ),
         (
             "an action is changed",
-            &["UPDATE audit_entries SET action = 'incident.opened' WHERE seq = 5"],
+            &["UPDATE audit_entries SET action = 'user.created' WHERE seq = 5"],
             5,
         ),
         (

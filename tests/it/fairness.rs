@@ -7,7 +7,7 @@ use sendpromptly_tests::api::Api;
 use sendpromptly_tests::command::Project;
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
 use sendpromptly_tests::on_both_stores;
-use sendpromptly_tests::server::{Options, Server};
+use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
@@ -45,8 +45,7 @@ async fn at_most_five_callbacks_of_a_project_are_in_flight_over_two_nodes() {
     let busy = Endpoint::start(|_, _| Reply::Held(200)).await;
     let idle = Endpoint::always(200).await;
     let world = World::start_calling(StoreKind::Postgres, &busy).await;
-    let second = world.store.directory().join("second");
-    let _second = Server::start_as(&world.store, &Options::quick(), &second).await;
+    let _second = world.start_second_node(&Options::quick()).await;
     order(&world, &world.project, 12).await;
     busy.after_calls(5).await;
     let other = world

@@ -41,7 +41,7 @@ async fn a_call_cut_off_by_a_kill_goes_again_under_the_next_attempt_number(kind:
     );
     if kind == StoreKind::Postgres {
         // Another node could still be at it, until the lease has run out.
-        world.sql().await.make_attempt_due(&replay).await;
+        world.sql().await.let_lease_run_out(&replay).await;
     }
     world.restart(&options).await;
 

@@ -30,6 +30,7 @@ mod repair_urls;
 mod replays;
 mod results;
 mod routes;
+mod schemathesis;
 mod tidy;
 mod two_nodes;
 mod unavailable;

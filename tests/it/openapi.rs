@@ -1,6 +1,7 @@
 //! The OpenAPI document, as the program gives it.
 
 use sendpromptly_tests::command::Cli;
+use sendpromptly_tests::python::{installed, sources};
 use sendpromptly_tests::store::{StoreKind, TestStore};
 use sendpromptly_tests::world::World;
 
@@ -23,5 +24,20 @@ async fn the_command_prints_the_document_byte_for_byte() {
         (0, DOCUMENT),
         "{}",
         output.stderr
+    );
+}
+
+#[tokio::test]
+async fn the_document_is_valid_openapi() {
+    let document = sources().join("../sendpromptly-server/openapi.json");
+    let output = installed("openapi-spec-validator")
+        .arg(document)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
     );
 }

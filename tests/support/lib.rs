@@ -17,6 +17,7 @@ pub mod http;
 pub mod http2;
 pub mod once;
 pub mod postgres;
+pub mod python;
 pub mod server;
 pub mod signature;
 pub mod sql;

@@ -134,16 +134,16 @@ impl Sql {
         assert_eq!(moved, 1, "{replay_id} waits for no answer");
     }
 
-    /// Makes a queued replay's next attempt due now. Where one is under way, its lease has then run out, as
-    /// though the node that makes it had been gone for as long.
-    pub async fn make_attempt_due(&self, replay_id: &str) {
+    /// Lets the lease of a replay's call under way run out: as though the node that makes it had been gone for
+    /// as long.
+    pub async fn let_lease_run_out(&self, replay_id: &str) {
         let id = self.id(replay_id);
         let moved = self
             .run(&format!(
-                "UPDATE replays SET next_attempt_at = 1000 WHERE id = {id} AND next_attempt_at IS NOT NULL"
+                "UPDATE attempts SET started_at = 1000 WHERE replay_id = {id} AND ended_at IS NULL"
             ))
             .await;
-        assert_eq!(moved, 1, "{replay_id} waits for no attempt");
+        assert_eq!(moved, 1, "no call of {replay_id} is under way");
     }
 
     /// Makes every remembered answer a day older.

@@ -62,6 +62,16 @@ impl World {
         self.server = Server::start(&self.store, options).await;
     }
 
+    /// Starts a second server on the same store, with a data directory of its own and the first one's master
+    /// key.
+    pub async fn start_second_node(&self, options: &Options) -> Server {
+        let directory = self.store.directory().join("second");
+        std::fs::create_dir(&directory).unwrap();
+        let master = self.store.data_dir().join("master.key");
+        let options = options.clone().set("--master-key-file", master.to_str().unwrap());
+        Server::start_as(&self.store, &options, &directory).await
+    }
+
     /// The ingest API with the project's key.
     #[must_use]
     pub fn api(&self) -> Api {

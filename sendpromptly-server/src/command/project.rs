@@ -7,7 +7,7 @@ use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
 use serde::Serialize;
 
 use super::{CommandError, Context, print_json};
-use crate::callback::{RepairUrl, SystemResolver};
+use crate::callback::{RepairUrl, SystemResolver, TargetError};
 use crate::platform::{clock, entropy};
 use crate::store::api_keys::NewKey;
 use crate::store::projects::{Project, ProjectChange};
@@ -36,7 +36,7 @@ pub enum ProjectCommand {
         #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=43_200))]
         timeout_minutes: u32,
     },
-    /// Change a project's settings
+    /// Change a project's settings, one or more of them
     Set {
         /// Its id
         id: ProjectId,
@@ -109,6 +109,11 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             repair_url,
             timeout_minutes,
         } => {
+            if name.is_none() && repair_url.is_none() && timeout_minutes.is_none() {
+                return Err(CommandError::Usage(
+                    "nothing to change: give --name, --repair-url or --timeout-minutes".to_owned(),
+                ));
+            }
             let url = checked_url(context, repair_url.as_deref()).await?;
             let change = ProjectChange {
                 name: name.as_deref().map(self::name).transpose()?,
@@ -179,13 +184,22 @@ pub(super) fn name(text: &str) -> Result<String, CommandError> {
     }
 }
 
+/// An ill-formed URL is wrong usage, a forbidden one is refused by a rule.
+fn refusal(error: TargetError) -> CommandError {
+    if error.is_ill_formed() {
+        CommandError::Usage(format!("--repair-url: {error}"))
+    } else {
+        CommandError::refused(error)
+    }
+}
+
 /// Refuses a repair URL that could never be called, and warns of one that cannot be called now.
 async fn checked_url(context: &Context, text: Option<&str>) -> Result<Option<RepairUrl>, CommandError> {
     let Some(text) = text else { return Ok(None) };
     let policy = &context.config.callbacks.policy;
-    let url = RepairUrl::parse(text, policy).map_err(CommandError::refused)?;
+    let url = RepairUrl::parse(text, policy).map_err(refusal)?;
     let check = url.check_before_saving(policy, &SystemResolver).await;
-    if let Some(warning) = check.map_err(CommandError::refused)?.warning() {
+    if let Some(warning) = check.map_err(refusal)?.warning() {
         eprintln!("warning: {warning}");
     }
     Ok(Some(url))

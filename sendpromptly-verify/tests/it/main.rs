@@ -5,6 +5,7 @@
 
 mod allocations;
 mod callback;
+mod crash;
 #[cfg(feature = "serde")]
 mod endpoint;
 mod nonces;

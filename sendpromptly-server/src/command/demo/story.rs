@@ -16,7 +16,7 @@ use super::stripe_event::Payment;
 use super::telling::Peer::{Demo, Operator, Server, Shop, Stripe};
 use super::telling::{calls, does, step};
 use super::wire;
-use crate::command::CommandError;
+use crate::command::{CommandError, audit};
 use crate::operate::{Desk, Reprocess};
 use crate::platform::{clock, entropy};
 use crate::store::incidents::IncidentRecord;
@@ -40,7 +40,8 @@ pub(super) async fn tell(stage: &Stage) -> Result<(), CommandError> {
     let payment = goes_wrong(stage).await?;
     let incident = is_found(stage, &payment).await?;
     let callback = is_repaired(stage, &payment, &incident).await?;
-    is_repaired_once(stage, &payment, &callback).await
+    is_repaired_once(stage, &payment, &callback).await?;
+    is_proven(stage).await
 }
 
 async fn goes_well(stage: &Stage) -> Result<(), CommandError> {
@@ -169,6 +170,18 @@ async fn is_repaired_once(stage: &Stage, payment: &Payment, callback: &Answered)
     let times = stage.shop.times_applied(&payment.event_id);
     must(times == 1, "the effect was applied twice")?;
     does(Shop, format!("has given {} once", payment.effect.in_words()))
+}
+
+async fn is_proven(stage: &Stage) -> Result<(), CommandError> {
+    step(6, "The proof")?;
+    let context = &stage.server.context;
+    let checkpoints = &stage.server.checkpoints;
+    checkpoints.append_due(&context.store, clock::now()).await?;
+    let entries = audit::prove(context, stage.organization).await?;
+    does(
+        Server,
+        format!("audit log: {entries} entries, their chain holds to its signed checkpoint"),
+    )
 }
 
 /// Stripe delivers an event to the shop, and the shop tells the server before it answers.

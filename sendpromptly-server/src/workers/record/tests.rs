@@ -177,6 +177,19 @@ async fn a_late_success_in_an_answer_resolves_also_when_the_replay_has_ended() {
 }
 
 #[tokio::test]
+async fn a_result_that_came_before_the_calls_own_2xx_leaves_its_status() {
+    let (world, claim) = calling().await;
+    let (event, replay) = (claim.attempt.event, claim.attempt.replay);
+    world.report(event, Effect::Success, Some(replay), NOW).await;
+    record(&world, &[end(&claim, answered(202, None), NOW)]).await;
+    let replay = world.case(claim.attempt.event).await.case.replays.pop().unwrap();
+    assert_eq!(
+        (replay.state, replay.last_status),
+        (ReplayState::Succeeded, Some(202))
+    );
+}
+
+#[tokio::test]
 async fn a_cut_off_that_another_node_has_noted_does_not_undo_what_was_recorded() {
     let (world, claim) = calling().await;
     record(&world, &[end(&claim, answered(204, None), NOW)]).await;
