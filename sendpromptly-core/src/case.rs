@@ -54,7 +54,7 @@ pub struct Case {
     pub event: EventStatus,
     /// Its incident, if it ever had one.
     pub incident: Option<Incident>,
-    /// The incident's replays, oldest first; only the last can be under way.
+    /// The incident's replays, oldest first; at most one is under way.
     pub replays: Vec<Replay>,
 }
 
@@ -96,7 +96,7 @@ impl Case {
     /// The replay under way, if there is one.
     #[must_use]
     pub fn replay_under_way(&self) -> Option<&Replay> {
-        self.replays.last().filter(|replay| replay.state.is_under_way())
+        self.replays.iter().find(|replay| replay.state.is_under_way())
     }
 
     /// A result came.
@@ -177,11 +177,8 @@ impl Case {
     /// Gives `None` unless the replay is queued: one that has ended, or was delivered, is not called.
     #[must_use]
     pub fn begin_attempt(mut self, replay_id: ReplayId) -> Option<Self> {
-        let latest = self.replays.last_mut()?;
-        if latest.id != replay_id || latest.state != ReplayState::Queued {
-            return None;
-        }
-        latest.attempts += 1;
+        let queued = |replay: &&mut Replay| replay.id == replay_id && replay.state == ReplayState::Queued;
+        self.replays.iter_mut().find(queued)?.attempts += 1;
         Some(self)
     }
 
@@ -214,12 +211,7 @@ impl Case {
     /// The time is over in which a delivered replay should have brought its result.
     pub fn miss_answer(self, origin: &Origin, now: Timestamp) -> Decision {
         let mut change = Change::to(self, origin, now);
-        if let Some(replay) = change.case.replays.last_mut()
-            && replay.answer_due_at.is_some_and(|due| due <= now)
-        {
-            replay.end(ReplayState::Unanswered);
-            change.settle_replay();
-        }
+        change.miss_answer();
         change.decide()
     }
 

@@ -128,6 +128,7 @@ pub fn differs(first: &ReceiptFacts<'_>, again: &ReceiptFacts<'_>) -> Vec<&'stat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const AT: Timestamp = Timestamp::from_millis(1_000);
 
@@ -170,5 +171,45 @@ mod tests {
         };
         assert_eq!(differs(&first, &first), Vec::<&str>::new());
         assert_eq!(differs(&first, &again), ["effect_type", "internal_reference"]);
+    }
+
+    proptest! {
+        /// Against a memory that forgets nothing: of what was accepted under a key in the last 24 hours, there
+        /// is one request, and it alone is repeated.
+        #[test]
+        fn a_key_stands_for_one_request_for_24_hours(
+            asked in proptest::collection::vec((0..2_usize, 0..3_u8, 0..30_u32, any::<bool>()), 0..60),
+        ) {
+            let mut now = AT;
+            let mut accepted: Vec<(usize, Fingerprint, Timestamp)> = Vec::new();
+            let mut stored = [None; 2];
+            for (key, body, hours, is_refused) in asked {
+                now = now.plus_minutes(hours * 60);
+                let print = Fingerprint::of(Endpoint::Receipt, &[body]);
+                let mut recent = accepted
+                    .iter()
+                    .filter(|(name, _, at)| *name == key && now < at.plus_minutes(24 * 60));
+                let expected = match recent.next() {
+                    None => KeyVerdict::Fresh,
+                    Some((_, first, _)) if *first == print => KeyVerdict::Repeat,
+                    Some(_) => KeyVerdict::Conflict,
+                };
+                prop_assert!(recent.next().is_none());
+                let remembered = stored[key].as_ref().map(|(first, at)| (first, *at));
+                prop_assert_eq!(key_verdict(remembered, &print, now), expected);
+                // What is refused leaves the key free.
+                if expected == KeyVerdict::Fresh && !is_refused {
+                    accepted.push((key, print, now));
+                    stored[key] = Some((print, now));
+                }
+            }
+        }
+
+        #[test]
+        fn only_the_same_endpoint_and_bytes_are_one_request(one: Vec<u8>, other: Vec<u8>) {
+            let receipt = Fingerprint::of(Endpoint::Receipt, &one);
+            prop_assert_eq!(receipt == Fingerprint::of(Endpoint::Receipt, &other), one == other);
+            prop_assert_ne!(receipt, Fingerprint::of(Endpoint::Result, &other));
+        }
     }
 }

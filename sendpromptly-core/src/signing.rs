@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use sendpromptly_verify::signature::SCHEME;
+use sendpromptly_verify::signature::{
+    ATTEMPT_HEADER, NONCE_HEADER, SCHEME, SIGNATURE_HEADER, TIMESTAMP_HEADER,
+};
 use serde::Serialize;
 
 use crate::credential::SigningSecret;
@@ -97,6 +99,24 @@ impl fmt::Display for Nonce {
     }
 }
 
+/// The headers that prove a callback, by name: its timestamp, nonce, signatures and the attempt's number.
+#[must_use]
+pub fn callback_headers(
+    secrets: &[SigningSecret],
+    now: Timestamp,
+    nonce: &Nonce,
+    attempt: u32,
+    body: &[u8],
+) -> [(&'static str, String); 4] {
+    let signature = signature_header(secrets, now.as_secs(), nonce, body);
+    [
+        (TIMESTAMP_HEADER, now.as_secs().to_string()),
+        (NONCE_HEADER, nonce.to_string()),
+        (SIGNATURE_HEADER, signature),
+        (ATTEMPT_HEADER, attempt.to_string()),
+    ]
+}
+
 /// The value of the signature header: one `v1=…` for each live secret, joined by commas.
 #[must_use]
 pub fn signature_header(
@@ -144,6 +164,24 @@ mod tests {
                 hex("03"),
                 hex("04")
             )
+        );
+    }
+
+    #[test]
+    fn the_headers_are_in_seconds_and_sign_what_they_say() {
+        let secrets = [SigningSecret::generate([1; ENTROPY])];
+        let nonce = Nonce::from_entropy([0xab; 16]);
+        let now = Timestamp::from_millis(1_769_851_800_999);
+        let headers = callback_headers(&secrets, now, &nonce, 3, b"{}");
+        let signature = signature_header(&secrets, 1_769_851_800, &nonce, b"{}");
+        assert_eq!(
+            headers.map(|(name, value)| format!("{name}: {value}")),
+            [
+                "x-sendpromptly-timestamp: 1769851800".to_owned(),
+                format!("x-sendpromptly-nonce: {}", "ab".repeat(16)),
+                format!("x-sendpromptly-signature: {signature}"),
+                "x-sendpromptly-attempt: 3".to_owned(),
+            ]
         );
     }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::audit::Origin;
 use sendpromptly_core::case::{
-    Case, Decision, DismissalReason, DismissalReasonError, Refusal, ReprocessOrder,
+    Case, Decision, DismissalReason, DismissalReasonError, OrderKey, OrderKeyError, PlacedOrder, Refusal,
+    ReprocessOrder,
 };
-use sendpromptly_core::dedupe;
 use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::signing::CallbackBody;
@@ -15,7 +15,7 @@ use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
 use crate::store::cases::{CaseChanges, StoredCase};
-use crate::store::orders::{self, GivenOrder, IncidentFacts};
+use crate::store::orders::{self, IncidentFacts};
 use crate::store::{Store, StoreError};
 
 #[cfg(test)]
@@ -40,15 +40,12 @@ pub enum OperateError {
     /// The event's receipt never came, so nobody knows what should be repaired.
     #[error("no receipt has come for this event, so what should be repaired is not known")]
     EffectUnknown,
-    /// The key was used for an order about something else.
-    #[error("this order key was used for another incident, {0}")]
-    KeyTaken(IncidentId),
     /// The reason for a dismissal is none.
     #[error(transparent)]
     Reason(#[from] DismissalReasonError),
     /// An order key is malformed.
-    #[error("an order key must have 1 to 255 characters, and no control characters")]
-    Key,
+    #[error(transparent)]
+    Key(#[from] OrderKeyError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,7 +83,11 @@ impl Desk<'_> {
     /// # Errors
     /// [`OperateError`] where it is refused, or not known to be carried out.
     pub async fn reprocess(&self, order: &Reprocess<'_>) -> Result<ReplayId, OperateError> {
-        let key = order.key.map(key_digest).transpose()?;
+        let key = order
+            .key
+            .map(str::parse::<OrderKey>)
+            .transpose()?
+            .map(|key| key.digest());
         let replay = ReplayId::new(self.now, entropy::bytes());
         let mut tries = 1;
         loop {
@@ -111,11 +112,7 @@ impl Desk<'_> {
         if let Some(key) = key
             && let Some(given) = self.store.given_order(&tx, self.project, key).await?
         {
-            return if given.incident == self.incident {
-                Ok(given.replay)
-            } else {
-                Err(OperateError::KeyTaken(given.incident))
-            };
+            return Ok(given.repeated_for(self.incident)?);
         }
         let asked = ReprocessOrder {
             replay_id: replay,
@@ -127,9 +124,9 @@ impl Desk<'_> {
         let mut changes = CaseChanges::default();
         changes.take(&stored, facts.organization, decision, self.now);
         changes.set_replay_body(&stored, body);
-        let given = GivenOrder {
-            incident: self.incident,
-            replay,
+        let given = PlacedOrder {
+            incident_id: self.incident,
+            replay_id: replay,
         };
         let kept = key.map(|key| orders::insert(self.project, key, given, self.now));
         self.store
@@ -226,12 +223,4 @@ const fn may_go_again(error: &StoreError) -> bool {
         error,
         StoreError::Again(_) | StoreError::Taken(_) | StoreError::Broken(_)
     )
-}
-
-fn key_digest(key: &str) -> Result<[u8; 16], OperateError> {
-    let fits = (1..=255).contains(&key.chars().count());
-    if !fits || key.chars().any(char::is_control) {
-        return Err(OperateError::Key);
-    }
-    Ok(dedupe::digest(key))
 }

@@ -13,6 +13,8 @@ use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, Repl
 use sendpromptly_core::replay::{Effect, RetrySchedule};
 use sendpromptly_core::time::Timestamp;
 
+use crate::config::KeyConfig;
+use crate::config::keys::KeyFile;
 use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::entropy;
 use crate::store::cases::{CaseChanges, StoredCase};
@@ -73,6 +75,19 @@ impl World {
             .bind(self.organization.as_bytes())
             .bind(NOW);
         self.write(project).await;
+    }
+
+    /// Where its keys lie.
+    pub(crate) fn keys(&self) -> KeyConfig {
+        let file = |name| KeyFile {
+            path: self.directory.path().join(name),
+            named: false,
+        };
+        KeyConfig {
+            master: file("master.key"),
+            audit: file("audit.key"),
+            checkpoints: file("audit.checkpoints"),
+        }
     }
 
     /// A second node on the same database; on SQLite, the same one.

@@ -139,6 +139,15 @@ impl Vault {
         Ok(key.open(place(project, purpose, row), sealed)?)
     }
 
+    /// Destroys the data keys that sealed answers' heads on the UTC days before this time.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn forget_answers_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+        let day = data_keys::day_of(time);
+        self.store.forget_data_keys(Purpose::Answer.as_str(), day).await
+    }
+
     /// Makes a signing secret for a project: the secret, to be shown once, and what is stored of it.
     ///
     /// # Errors

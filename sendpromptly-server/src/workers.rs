@@ -21,6 +21,7 @@ mod beat;
 mod checkpoint;
 mod clock;
 mod deliver;
+mod overdue;
 mod record;
 mod retain;
 mod rounds;
@@ -120,7 +121,7 @@ impl Workers {
         };
         let calls = Arc::new(Calls {
             store: store.clone(),
-            vault: context.vault,
+            vault: context.vault.clone(),
             client: context.client,
             policy: context.policy,
             schedule,
@@ -142,7 +143,10 @@ impl Workers {
             store: store.clone(),
             interval,
         });
-        supervisor.start_rounds(Retain { store: store.clone() });
+        supervisor.start_rounds(Retain {
+            store: store.clone(),
+            vault: context.vault,
+        });
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),

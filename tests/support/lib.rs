@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod api;
+pub mod audit_chain;
 pub mod binary;
 pub mod bodies;
 pub mod command;

@@ -5,7 +5,7 @@ use crate::audit::{Action, Draft, Origin};
 use crate::event::EventState;
 use crate::id::{IncidentId, ReplayId};
 use crate::incident::{Incident, IncidentReason, IncidentState};
-use crate::replay::{AttemptOutcome, ReplayState, RetryContext};
+use crate::replay::{AttemptOutcome, Replay, ReplayState, RetryContext};
 use crate::time::Timestamp;
 
 /// A case while it changes, with the entries that the change needs: the one place where an incident's state
@@ -37,9 +37,7 @@ impl<'a> Change<'a> {
     pub(super) fn succeed(&mut self) {
         self.case.event.state = EventState::Succeeded;
         self.case.event.sweep_at = None;
-        if let Some(replay) = self.case.replays.last_mut()
-            && replay.state.is_under_way()
-        {
+        if let Some(replay) = self.replay_under_way() {
             replay.end(ReplayState::Succeeded);
         }
         self.turn(IncidentState::Resolved, Action::IncidentResolved, &[]);
@@ -52,28 +50,37 @@ impl<'a> Change<'a> {
         }
         self.case.event.state = EventState::Failed;
         self.case.event.sweep_at = None;
-        if let Some(replay) = self.case.replays.last_mut()
+        if let Some(replay) = self.replay_under_way()
             && named == Some(replay.id)
-            && replay.state.is_under_way()
         {
             replay.end(ReplayState::Failed);
-            self.settle_replay();
+            let id = replay.id;
+            self.settle(id);
         }
         true
     }
 
-    pub(super) fn take_outcome(
-        &mut self,
-        replay_id: ReplayId,
-        outcome: AttemptOutcome,
-        retry: &RetryContext<'_>,
-    ) {
-        if let Some(replay) = self.case.replays.last_mut()
-            && replay.id == replay_id
-        {
+    pub(super) fn take_outcome(&mut self, id: ReplayId, outcome: AttemptOutcome, retry: &RetryContext<'_>) {
+        if let Some(replay) = self.case.replays.iter_mut().find(|replay| replay.id == id) {
             replay.take_outcome(outcome, retry);
-            self.settle_replay();
+            self.settle(id);
         }
+    }
+
+    pub(super) fn miss_answer(&mut self) {
+        let now = self.now;
+        if let Some(replay) = self.replay_under_way()
+            && replay.answer_due_at.is_some_and(|due| due <= now)
+        {
+            replay.end(ReplayState::Unanswered);
+            let id = replay.id;
+            self.settle(id);
+        }
+    }
+
+    fn replay_under_way(&mut self) -> Option<&mut Replay> {
+        let mut replays = self.case.replays.iter_mut();
+        replays.find(|replay| replay.state.is_under_way())
     }
 
     /// Opens the incident unless there is one.
@@ -84,21 +91,20 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Brings the incident back to open where its replay has ended without success.
-    pub(super) fn settle_replay(&mut self) {
-        let Some(replay) = self.case.replays.last() else {
-            return;
-        };
+    /// Brings the incident back to open where this replay has ended without success.
+    fn settle(&mut self, id: ReplayId) {
         let incident = self.case.incident.as_ref();
         let reprocessing = incident.is_some_and(|incident| incident.state == IncidentState::Reprocessing);
-        if reprocessing && !replay.state.is_under_way() {
-            let (id, state) = (replay.id.to_string(), replay.state.as_str());
-            self.turn(
-                IncidentState::Open,
-                Action::IncidentReopened,
-                &[("replay_id", &id), ("replay_state", state)],
-            );
+        if !reprocessing || self.case.replay_under_way().is_some() {
+            return;
         }
+        let ended = self.case.replays.iter().find(|replay| replay.id == id);
+        let state = ended.map_or("", |replay| replay.state.as_str());
+        self.turn(
+            IncidentState::Open,
+            Action::IncidentReopened,
+            &[("replay_id", &id.to_string()), ("replay_state", state)],
+        );
     }
 
     pub(super) fn turn(&mut self, state: IncidentState, action: Action, more: &[(&str, &str)]) {

@@ -18,7 +18,7 @@ pub struct ReprocessOrder<'a> {
 }
 
 /// What names one order, however often it is sent: 1 to 255 visible ASCII characters, unique in a project.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderKey(String);
 
 /// Why a text is no order key.

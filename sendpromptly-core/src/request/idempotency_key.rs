@@ -5,7 +5,7 @@ use crate::dedupe::{self, MAX_KEY};
 /// What a sender calls one request, however often it is sent: 1 to 255 visible ASCII characters. A key in
 /// double quotes, the form of the IETF's draft `draft-ietf-httpapi-idempotency-key-header`, is what stands
 /// between them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey(String);
 
 /// Why a header is no key.

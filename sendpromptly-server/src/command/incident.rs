@@ -191,8 +191,8 @@ async fn at_desk<T>(
 /// Puts a refusal into the words of the command line.
 fn in_words(error: OperateError) -> CommandError {
     match error {
-        OperateError::Reason(error) => CommandError::Usage(format!("--reason: {error}")),
-        OperateError::Key => CommandError::Usage(format!("--order-key: {error}")),
+        OperateError::Reason(_) => CommandError::Usage(format!("--reason: {error}")),
+        OperateError::Key(_) => CommandError::Usage(format!("--order-key: {error}")),
         OperateError::Refused(Refusal::MayHaveBeenApplied(replay)) => CommandError::Refused(format!(
             "replay {replay} ended without a result, and its effect may have been applied; look at the customer's \
              account first, then order it again with --again"

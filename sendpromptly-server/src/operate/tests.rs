@@ -1,3 +1,5 @@
+//! An operator's orders: what is stored, what is audited, and what is refused.
+
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::Effect;
 
@@ -85,8 +87,8 @@ async fn an_order_key_that_was_used_for_another_incident_is_refused() {
     let (_, one) = world.failed_event("evt_1").await;
     let (_, two) = world.failed_event("evt_2").await;
     world.reprocess(one, Some("click-1")).await.unwrap();
-    let refused = world.reprocess(two, Some("click-1")).await;
-    assert!(matches!(refused, Err(OperateError::KeyTaken(first)) if first == one));
+    let refused = refusal(world.reprocess(two, Some("click-1")).await);
+    assert_eq!(refused, Refusal::OrderKeyTaken(one));
     assert!(world.incident(two).await.replays.is_empty());
 }
 

@@ -167,7 +167,7 @@ const fn may_have_incident(event: &EventStatus) -> bool {
     !matches!((event.state, event.sweep_at), (EventState::Pending, Some(_)))
 }
 
-pub(super) fn stored_event(row: &QueryResult) -> Result<StoredCase, StoreError> {
+fn stored_event(row: &QueryResult) -> Result<StoredCase, StoreError> {
     let event = EventStatus {
         id: EventId::from_bytes(rows::id(row, "id")?),
         state: rows::word(row, "state")?,

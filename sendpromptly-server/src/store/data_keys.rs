@@ -77,6 +77,19 @@ impl Store {
         .bind(key.wrapped.clone());
         self.commit_together(vec![insert]).await
     }
+
+    /// Drops the data keys of a purpose, of the days before this one; gives how many. Those that do not go by
+    /// days stay.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn forget_data_keys(&self, purpose: &'static str, before_day: i64) -> Result<u64, StoreError> {
+        let delete = Sql::new("DELETE FROM data_keys WHERE purpose = {} AND day > 0 AND day < {}");
+        let tx = self.begin().await?;
+        let dropped = delete.bind(purpose).bind(before_day).run(&tx).await?;
+        tx.commit().await?;
+        Ok(dropped)
+    }
 }
 
 fn key_of(row: &QueryResult) -> Result<WrappedKey, StoreError> {

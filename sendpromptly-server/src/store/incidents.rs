@@ -12,6 +12,9 @@ use super::cases::{incident, replay};
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// An incident with what is shown of it.
 #[derive(Debug, Clone)]
 pub struct IncidentRecord {

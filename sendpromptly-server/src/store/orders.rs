@@ -1,6 +1,7 @@
 //! Orders to reprocess: what they need to know, and the key that makes one order out of two.
 
 use sea_orm::DatabaseTransaction;
+use sendpromptly_core::case::PlacedOrder;
 use sendpromptly_core::event::{EffectType, Mode, Provider};
 use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId};
 use sendpromptly_core::time::Timestamp;
@@ -29,15 +30,6 @@ pub struct IncidentFacts {
     pub effect: Option<(EffectType, String)>,
     /// When the event happened.
     pub occurred_at: Timestamp,
-}
-
-/// An order that was given under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GivenOrder {
-    /// What it was about.
-    pub incident: IncidentId,
-    /// The replay that it made.
-    pub replay: ReplayId,
 }
 
 impl Store {
@@ -86,23 +78,23 @@ impl Store {
         tx: &DatabaseTransaction,
         project: ProjectId,
         key_digest: [u8; 16],
-    ) -> Result<Option<GivenOrder>, StoreError> {
+    ) -> Result<Option<PlacedOrder>, StoreError> {
         let query =
             Sql::new("SELECT incident_id, replay_id FROM orders WHERE project_id = {} AND key_digest = {}");
         let query = query.bind(project.as_bytes()).bind(key_digest);
         let Some(row) = query.one(tx).await? else {
             return Ok(None);
         };
-        Ok(Some(GivenOrder {
-            incident: IncidentId::from_bytes(rows::id(&row, "incident_id")?),
-            replay: ReplayId::from_bytes(rows::id(&row, "replay_id")?),
+        Ok(Some(PlacedOrder {
+            incident_id: IncidentId::from_bytes(rows::id(&row, "incident_id")?),
+            replay_id: ReplayId::from_bytes(rows::id(&row, "replay_id")?),
         }))
     }
 }
 
 /// Keeps an order under its key. A key that is taken fails the statement.
 #[must_use]
-pub fn insert(project: ProjectId, key_digest: [u8; 16], order: GivenOrder, now: Timestamp) -> Sql {
+pub fn insert(project: ProjectId, key_digest: [u8; 16], order: PlacedOrder, now: Timestamp) -> Sql {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
         Column::new("key_digest", Kind::Id),
@@ -114,8 +106,8 @@ pub fn insert(project: ProjectId, key_digest: [u8; 16], order: GivenOrder, now: 
     rows.push([
         project.as_bytes().into(),
         key_digest.into(),
-        order.incident.as_bytes().into(),
-        order.replay.as_bytes().into(),
+        order.incident_id.as_bytes().into(),
+        order.replay_id.as_bytes().into(),
         now.into(),
     ]);
     Sql::over(

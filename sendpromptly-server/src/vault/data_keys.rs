@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use moka::future::Cache;
 use sendpromptly_core::envelope::{DataKey, OpenError, data_key_id};
@@ -29,6 +30,8 @@ const BINDING_USE: KeyUse = KeyUse {
 
 const DAY_MS: i64 = 86_400_000;
 
+/// How long a data key that was destroyed may still open what was sealed under it, on a node that has used it.
+const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// Data keys remembered for each of the two ways to use them.
 const REMEMBERED_KEYS: u64 = 10_000;
 
@@ -65,7 +68,10 @@ impl DataKeys {
         Ok(Self {
             store: store.clone(),
             ring,
-            opening: Cache::new(REMEMBERED_KEYS),
+            opening: Cache::builder()
+                .max_capacity(REMEMBERED_KEYS)
+                .time_to_live(REMEMBERED)
+                .build(),
             sealing: Cache::new(REMEMBERED_KEYS),
         })
     }
@@ -147,12 +153,13 @@ fn wrap(ring: &KeyRing, key: &DataKey) -> WrappedKey {
     }
 }
 
+/// The UTC day of this time, counted from 1970-01-01.
+pub(super) const fn day_of(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(DAY_MS)
+}
+
 const fn key_use(project: &ProjectId, purpose: Purpose, now: Timestamp) -> KeyUse {
-    let day = if purpose.goes_by_days() {
-        now.as_millis().div_euclid(DAY_MS)
-    } else {
-        0
-    };
+    let day = if purpose.goes_by_days() { day_of(now) } else { 0 };
     KeyUse {
         scope: "project",
         scope_id: *project.as_bytes(),

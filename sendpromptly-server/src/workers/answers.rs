@@ -5,12 +5,9 @@ use std::time::Duration;
 use sendpromptly_core::audit::Origin;
 use sendpromptly_core::time::Timestamp;
 
+use super::overdue;
 use super::rounds::{Left, Rounds};
-use crate::store::cases::CaseChanges;
 use crate::store::{Store, StoreError};
-
-/// Replays in one transaction.
-const BATCH: u32 = 256;
 
 /// The worker.
 #[derive(Debug, Clone)]
@@ -33,18 +30,7 @@ impl Rounds for Answers {
 
 /// Ends one batch of the replays that are overdue.
 pub(super) async fn end_unanswered(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
-    if !store.has_overdue_answers(now).await? {
-        return Ok(Left::Nothing);
-    }
     let origin = Origin::system(Answers::NAME);
-    let tx = store.begin().await?;
-    let overdue = store.lock_overdue_answers(&tx, now, BATCH).await?;
-    let mut changes = CaseChanges::default();
-    for (stored, organization) in &overdue {
-        let decision = stored.case.clone().miss_answer(&origin, now);
-        changes.take(stored, *organization, decision, now);
-    }
-    store.write_cases(&tx, &changes.into_vec(), Vec::new()).await?;
-    tx.commit().await?;
-    Ok(Left::after(overdue.len(), BATCH))
+    let due = store.overdue_answers(now, overdue::BATCH).await?;
+    overdue::settle(store, due, now, |case| case.miss_answer(&origin, now)).await
 }

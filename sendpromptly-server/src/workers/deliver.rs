@@ -164,7 +164,7 @@ impl Deliver {
         let calls = &self.calls;
         let alone = calls.store.dialect() == Dialect::Sqlite;
         let begun_by = if alone && !calls.took_over.load(Ordering::Relaxed) {
-            now
+            Timestamp::from_millis(i64::MAX) // whatever the clock was then
         } else {
             now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
         };

@@ -8,6 +8,10 @@ use sendpromptly_core::time::Timestamp;
 use super::rounds::{Left, Rounds};
 use crate::store::attempts::ANSWERS_KEPT;
 use crate::store::{Store, StoreError};
+use crate::vault::Vault;
+
+#[cfg(test)]
+mod tests;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -18,6 +22,7 @@ const BATCH: u32 = 1_000;
 #[derive(Debug, Clone)]
 pub(super) struct Retain {
     pub(super) store: Store,
+    pub(super) vault: Vault,
 }
 
 impl Rounds for Retain {
@@ -28,18 +33,21 @@ impl Rounds for Retain {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        drop_old(&self.store, now).await
+        self.drop_old(now).await
     }
 }
 
-/// Drops one batch of each kind.
-pub(super) async fn drop_old(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
-    let kept = i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX);
-    let keys = store.forget_answers(now, BATCH).await?;
-    let heads = store.forget_answer_heads(now.plus_millis(-kept), BATCH).await?;
-    Ok(if keys.max(heads) < u64::from(BATCH) {
-        Left::Nothing
-    } else {
-        Left::More
-    })
+impl Retain {
+    /// Drops one batch of each kind.
+    async fn drop_old(&self, now: Timestamp) -> Result<Left, StoreError> {
+        let kept_since = now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX));
+        let keys = self.store.forget_answers(now, BATCH).await?;
+        let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
+        if keys.max(heads) >= u64::from(BATCH) {
+            return Ok(Left::More);
+        }
+        // No head is left that these keys could open.
+        self.vault.forget_answers_before(kept_since).await?;
+        Ok(Left::Nothing)
+    }
 }

@@ -22,17 +22,6 @@ pub(super) enum Left {
     Nothing,
 }
 
-impl Left {
-    /// A batch that was full may have left more.
-    pub(super) fn after(done: usize, batch: u32) -> Self {
-        if u32::try_from(done).is_ok_and(|done| done < batch) {
-            Self::Nothing
-        } else {
-            Self::More
-        }
-    }
-}
-
 /// A worker that goes in rounds. One that is started again begins as a copy of what it was at first.
 pub(super) trait Rounds: Clone + Send + Sync + 'static {
     /// Names it in logs and in the answer of `/readyz`.

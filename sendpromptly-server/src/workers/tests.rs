@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::callback::ClientConfig;
 use crate::config::KeyConfig;
-use crate::config::keys::KeyFile;
 use crate::platform;
 use crate::store::attempts::LEASE;
 use crate::store::cases::StoredCase;
@@ -31,15 +30,7 @@ struct Scene {
 impl Scene {
     async fn set_up() -> Self {
         let world = World::set_up().await;
-        let file = |name| KeyFile {
-            path: world.directory.path().join(name),
-            named: false,
-        };
-        let keys = KeyConfig {
-            master: file("master.key"),
-            audit: file("audit.key"),
-            checkpoints: file("audit.checkpoints"),
-        };
+        let keys = world.keys();
         let vault = Vault::open(&world.store, &keys).await.unwrap();
         let (secret, stored) = vault
             .new_secret(world.project, platform::clock::now())

@@ -154,14 +154,13 @@ impl Model {
     }
 
     pub(super) fn end(&mut self, id: ReplayId, outcome: AttemptOutcome, now: Timestamp) {
-        let latest = self.replays.last().map(|replay| replay.id);
         let Some(replay) = self.replays.iter_mut().find(|replay| replay.id == id) else {
             return;
         };
         let by_result = matches!(replay.ended, Some(ReplayState::Succeeded | ReplayState::Failed));
         if replay.state() == ReplayState::Queued {
             replay.outcomes.push((now, outcome));
-        } else if by_result && latest == Some(id) {
+        } else if by_result {
             replay.late_status = Some(outcome.status());
         }
         if let AttemptOutcome::Answered {

@@ -142,3 +142,22 @@ fn after_a_clear_refusal_or_its_own_failure_it_does_not() {
     });
     assert!(exhausted.order(2).is_ok());
 }
+
+/// Stores sort replays by ids that bear the time; two nodes' clocks may differ.
+#[test]
+fn a_replay_under_way_counts_wherever_it_stands() {
+    let mut story = Story::reprocessing();
+    story.attempt(status(404)).order(2).unwrap();
+    story.case.replays.reverse();
+    assert_eq!(story.order(3).err(), Some(Refusal::UnderWay(replay_id(2))));
+    story.end(replay_id(2), status(404));
+    assert_eq!(story.incident(), IncidentState::Open);
+    assert!(
+        story
+            .entries
+            .last()
+            .unwrap()
+            .details
+            .contains(&replay_id(2).to_string())
+    );
+}

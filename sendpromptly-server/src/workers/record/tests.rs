@@ -1,3 +1,5 @@
+//! How the end of a call moves its replay on, or does not.
+
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::{AttemptOutcome, Effect, MAX_RETRY_AFTER, ReplayState};
 use sendpromptly_core::time::Timestamp;
@@ -171,6 +173,19 @@ async fn a_late_success_in_an_answer_resolves_also_when_the_replay_has_ended() {
     assert_eq!(
         states(&world, &late).await,
         (ReplayState::Halted, IncidentState::Resolved)
+    );
+}
+
+#[tokio::test]
+async fn a_result_that_came_before_the_calls_own_2xx_leaves_its_status() {
+    let (world, claim) = calling().await;
+    let (event, replay) = (claim.attempt.event, claim.attempt.replay);
+    world.report(event, Effect::Success, Some(replay), NOW).await;
+    record(&world, &[end(&claim, answered(202, None), NOW)]).await;
+    let replay = world.case(claim.attempt.event).await.case.replays.pop().unwrap();
+    assert_eq!(
+        (replay.state, replay.last_status),
+        (ReplayState::Succeeded, Some(202))
     );
 }
 

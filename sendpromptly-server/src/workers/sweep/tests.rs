@@ -1,6 +1,10 @@
+//! What a sweep finds, and what it passes over.
+
+use sendpromptly_core::id::{OrganizationId, ProjectId};
 use sendpromptly_core::incident::{IncidentReason, IncidentState};
 use sendpromptly_core::replay::Effect;
 
+use super::overdue::BATCH;
 use super::*;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, TIMEOUT, World};
@@ -37,7 +41,7 @@ async fn a_result_in_time_leaves_nothing_to_find() {
 }
 
 #[tokio::test]
-async fn a_full_batch_asks_for_another_round_and_two_nodes_open_one_incident_an_event() {
+async fn two_nodes_that_sweep_at_once_open_one_incident_an_event() {
     let world = World::set_up().await;
     let many = BATCH + 44;
     for number in 0..many {
@@ -45,8 +49,11 @@ async fn a_full_batch_asks_for_another_round_and_two_nodes_open_one_incident_an_
     }
     let (other, due) = (world.second_node().await, NOW.plus(TIMEOUT));
     let (one, two) = tokio::join!(sweep(&world.store, due), sweep(&other, due));
-    assert!([one.unwrap(), two.unwrap()].contains(&Left::More));
-    while sweep(&world.store, due).await.unwrap() == Left::More {}
+    one.unwrap();
+    two.unwrap();
+    while world.store.overdue_events(due, 1).await.unwrap().len() == 1 {
+        sweep(&world.store, due).await.unwrap();
+    }
     for table in ["incidents", "audit_entries"] {
         let rows = Sql::new(format!("SELECT count(*) AS n FROM {table}"));
         assert_eq!(world.number(rows).await, i64::from(many), "{table}");
@@ -70,4 +77,40 @@ async fn a_sweep_passes_over_an_event_whose_result_is_being_taken() {
     tx.rollback().await.unwrap();
     sweep(&world.store, NOW.plus(TIMEOUT)).await.unwrap();
     assert!(world.case(event).await.case.incident.is_some());
+}
+
+#[tokio::test]
+async fn a_case_that_the_store_refuses_does_not_hold_up_the_others() {
+    let world = World::set_up().await;
+    let good = world.receive("evt_1").await;
+    let stranger = OrganizationId::new(NOW, entropy::bytes());
+    let project = ProjectId::new(NOW, entropy::bytes());
+    world.add_project(project).await;
+    let moved = Sql::new("UPDATE projects SET organization_id = {} WHERE id = {}");
+    let broken = Sql::new(
+        "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq) VALUES ({}, 1, {}, 0, 0)",
+    );
+    let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, 'b', 0)");
+    world.write(organization.bind(stranger.as_bytes())).await;
+    world
+        .write(broken.bind(stranger.as_bytes()).bind(vec![7; 3]))
+        .await;
+    world
+        .write(moved.bind(stranger.as_bytes()).bind(project.as_bytes()))
+        .await;
+    world.receive_for(project, "evt_2").await;
+
+    sweep(&world.store, NOW.plus(TIMEOUT)).await.unwrap();
+    assert!(world.case(good).await.case.incident.is_some());
+}
+
+#[tokio::test]
+async fn a_full_batch_asks_for_another_round_at_once() {
+    let world = World::set_up().await;
+    for number in 0..=BATCH {
+        world.receive(&format!("evt_{number}")).await;
+    }
+    let due = NOW.plus(TIMEOUT);
+    assert_eq!(sweep(&world.store, due).await.unwrap(), Left::More);
+    assert_eq!(sweep(&world.store, due).await.unwrap(), Left::Nothing);
 }

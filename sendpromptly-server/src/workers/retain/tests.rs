@@ -1,0 +1,46 @@
+use sendpromptly_core::replay::AttemptOutcome;
+
+use super::*;
+use crate::store::attempts::AttemptEnd;
+use crate::store::rows::Sql;
+use crate::testing::{NOW, World};
+use crate::vault::Purpose;
+
+const DAYS: i64 = 24 * 60 * 60 * 1_000;
+
+#[tokio::test]
+async fn the_head_of_an_answer_is_gone_after_30_days_and_so_is_the_key_that_sealed_it() {
+    let world = World::set_up().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    world.queue(world.project, 1).await;
+    let claim = world.claim(NOW).await.pop().unwrap();
+    let row = claim.attempt.lease.as_bytes();
+    let sealed = vault
+        .seal(&world.project, Purpose::Answer, row, b"thanks", NOW)
+        .await;
+    let end = AttemptEnd {
+        outcome: AttemptOutcome::NetworkError,
+        answer_head: Some(sealed.unwrap()),
+        ..AttemptEnd::cut_off(claim.attempt, NOW)
+    };
+    crate::workers::record_ends(&world.store, &[end]).await;
+    let retain = Retain {
+        store: world.store.clone(),
+        vault,
+    };
+    let heads = async || {
+        let kept = Sql::new("SELECT count(*) AS n FROM attempts WHERE answer_head IS NOT NULL");
+        world.number(kept).await
+    };
+    let keys = async || {
+        let kept = Sql::new("SELECT count(*) AS n FROM data_keys WHERE purpose = 'answer'");
+        world.number(kept).await
+    };
+
+    retain.drop_old(NOW.plus_millis(30 * DAYS - 1)).await.unwrap();
+    assert_eq!((heads().await, keys().await), (1, 1));
+    retain.drop_old(NOW.plus_millis(30 * DAYS)).await.unwrap();
+    assert_eq!(heads().await, 0);
+    retain.drop_old(NOW.plus_millis(31 * DAYS)).await.unwrap();
+    assert_eq!(keys().await, 0);
+}

@@ -1,0 +1,58 @@
+//! The body of a callback.
+
+use serde::Deserialize;
+
+use crate::replay::ReplayId;
+use crate::verifier::Verified;
+
+/// What a callback asks to repair. Fields that a later version adds are passed over, and words of a later
+/// version, such as a new `effect_type`, are given as they come.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Callback {
+    /// The order to repair: what is applied once.
+    pub replay_id: ReplayId,
+    /// The incident (`inc_…`).
+    pub incident_id: String,
+    /// The event (`evt_…`).
+    pub event_id: String,
+    /// The project (`prj_…`).
+    pub project_id: String,
+    /// `test` or `live`.
+    pub mode: String,
+    /// Whose event it is: `stripe` or `shopify`.
+    pub provider: String,
+    /// The provider's id of the event.
+    pub provider_event_id: String,
+    /// The provider's type of the event.
+    pub event_type: String,
+    /// The business effect to apply: `access_unlock`, `credit_grant`, ….
+    pub effect_type: String,
+    /// The app's own reference, as its receipt gave it.
+    pub internal_reference: String,
+    /// When the event happened: RFC 3339, in UTC.
+    pub occurred_at: String,
+}
+
+/// The body of a genuine callback can't be read. It repeats nothing of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the body is not a callback in JSON: see line {line}, column {column}")]
+pub struct CallbackError {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1; 0 is the end of the line before.
+    pub column: usize,
+}
+
+impl Verified<'_> {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// [`CallbackError`] where it is not JSON or lacks a field.
+    pub fn callback(&self) -> Result<Callback, CallbackError> {
+        serde_json::from_slice(self.body()).map_err(|error| CallbackError {
+            line: error.line(),
+            column: error.column(),
+        })
+    }
+}
