@@ -245,7 +245,7 @@ async fn incidents_are_listed_newest_first_and_by_state() {
     };
     let newest_first: Vec<_> = opened.iter().rev().map(|(_, id)| id.clone()).collect();
     assert_eq!(listed(&[]).await, newest_first);
-    assert_eq!(listed(&["--state", "resolved"]).await, [resolved.clone()]);
+    assert_eq!(listed(&["--state", "resolved"]).await, [resolved.as_str()]);
     let open: Vec<_> = newest_first.into_iter().filter(|id| id != resolved).collect();
     assert_eq!(listed(&["--state", "open"]).await, open);
     assert_eq!(listed(&["--state", "dismissed"]).await, Vec::<String>::new());

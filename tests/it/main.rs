@@ -31,6 +31,7 @@ mod replays;
 mod results;
 mod routes;
 mod schemathesis;
+mod tidy;
 mod two_nodes;
 mod unavailable;
 mod vectors;

@@ -12,8 +12,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let secrets = env::var("SENDPROMPTLY_SIGNING_SECRETS")
-        .map_err(|_| "SENDPROMPTLY_SIGNING_SECRETS must be set: see the README")?;
+    let secrets = env::var("SIGNING_SECRETS").map_err(|_| "SIGNING_SECRETS must be set: see the README")?;
     let verifier = Verifier::new(secrets.split(','))?;
     let listen: SocketAddr = optional("LISTEN", "127.0.0.1:4243").parse()?;
     let file = PathBuf::from(optional("DATABASE", "axum-repair-endpoint.db"));

@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let secret = StripeSecret::new(&required("STRIPE_WEBHOOK_SECRET")?);
-    let api_key = required("SENDPROMPTLY_API_KEY")?;
-    let server = optional("SENDPROMPTLY_URL", "http://127.0.0.1:8080").parse()?;
+    let api_key = required("API_KEY")?;
+    let server = optional("API_URL", "http://127.0.0.1:8080").parse()?;
     let listen: SocketAddr = optional("LISTEN", "127.0.0.1:4242").parse()?;
     let file = PathBuf::from(optional("DATABASE", "stripe-webhook-app.db"));
 

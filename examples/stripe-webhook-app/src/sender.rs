@@ -1,5 +1,6 @@
 //! The sender: takes messages out of the outbox and brings them to SendPromptly, until each has been accepted.
 
+use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
@@ -98,7 +99,7 @@ impl Sender {
                 let status = response.status();
                 (verdict(status, response.headers()), status.to_string())
             }
-            Err(error) => (Verdict::Again(None), error.without_url().to_string()),
+            Err(error) => (Verdict::Again(None), root_cause(&error)),
         };
         let key = &message.idempotency_key;
         match verdict {
@@ -133,6 +134,14 @@ impl Sender {
             .send()
             .await
     }
+}
+
+/// What lies at the bottom of an error, such as a refused connection.
+fn root_cause(mut error: &dyn Error) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 impl fmt::Debug for Sender {

@@ -1,8 +1,6 @@
 //! `demo`: the main job in one command. A real server, a sample customer and Stripe-shaped events show how a
 //! payment without its effect is found, repaired once, and proven.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use tempfile::TempDir;
 
@@ -10,6 +8,7 @@ use self::stage::Stage;
 use super::serve::Signals;
 use super::{CommandError, on_all_cores, print_line};
 use crate::config::Config;
+use crate::config::sources::Given;
 use crate::logging;
 
 mod settings;
@@ -36,7 +35,7 @@ pub struct DemoCommand {
 /// # Errors
 /// [`CommandError::Refused`] where something did not happen as it should, [`CommandError::Usage`] where an option
 /// was given that the demo does not take.
-pub fn run(command: &DemoCommand, given: &BTreeMap<&'static str, Vec<String>>) -> Result<(), CommandError> {
+pub fn run(command: &DemoCommand, given: &Given) -> Result<(), CommandError> {
     let directory = tempfile::Builder::new().prefix("sendpromptly-demo-").tempdir()?;
     let config = settings::read(given, directory.path())?;
     logging::start(&config.log, config.log.level);

@@ -1,3 +1,5 @@
+//! Which values options take, and which source wins.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

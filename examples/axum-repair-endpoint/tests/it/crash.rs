@@ -33,7 +33,7 @@ struct Process {
 impl Process {
     async fn start(database: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_axum-repair-endpoint"))
-            .env("SENDPROMPTLY_SIGNING_SECRETS", SECRET)
+            .env("SIGNING_SECRETS", SECRET)
             .env("DATABASE", database)
             .env("LISTEN", "127.0.0.1:0")
             .env("NO_COLOR", "1")

@@ -19,8 +19,8 @@ impl App {
     async fn start(database: &Path, server: std::net::SocketAddr) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_stripe-webhook-app"))
             .env("STRIPE_WEBHOOK_SECRET", SECRET)
-            .env("SENDPROMPTLY_API_KEY", "sk_test")
-            .env("SENDPROMPTLY_URL", format!("http://{server}"))
+            .env("API_KEY", "sk_test")
+            .env("API_URL", format!("http://{server}"))
             .env("DATABASE", database)
             .env("LISTEN", "127.0.0.1:0")
             .env("NO_COLOR", "1")

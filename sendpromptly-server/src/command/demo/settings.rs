@@ -1,11 +1,11 @@
 //! The demo's configuration. It is the demo's own: neither the environment nor a file can lead it to a store that
 //! somebody uses.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::command::CommandError;
 use crate::config::options::{self, ConfigOption};
+use crate::config::sources::Given;
 use crate::config::{Config, Sources};
 
 /// The options that may be given, with the demo's defaults: any free port, and no log but errors.
@@ -15,10 +15,7 @@ const TAKEN: [(&ConfigOption, &str); 2] = [(&options::LISTEN, "127.0.0.1:0"), (&
 ///
 /// # Errors
 /// [`CommandError::Usage`] where an option was given that the demo does not take, or with a wrong value.
-pub(super) fn read(
-    given: &BTreeMap<&'static str, Vec<String>>,
-    directory: &Path,
-) -> Result<Config, CommandError> {
+pub(super) fn read(given: &Given, directory: &Path) -> Result<Config, CommandError> {
     let taken = |name: &str| TAKEN.iter().any(|(option, _)| option.name == name);
     if let Some(name) = given.keys().find(|name| !taken(name)) {
         return Err(CommandError::Usage(format!(
