@@ -1,5 +1,7 @@
 //! The audit log: every action leaves its entry, and no entry can be changed.
 
+use std::path::Path;
+
 use sendpromptly_tests::audit_chain::assert_chain;
 use sendpromptly_tests::bodies::{millis, now_millis};
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
@@ -253,4 +255,35 @@ async fn key_ids(world: &World) -> Vec<String> {
 
 fn words(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_export_verifies_outside_the_program() {
+    let mut world = World::start(StoreKind::Sqlite).await;
+    world.api().new_incident().await;
+    world.server.stop().await;
+    let export = ["audit", "export", "--org", &world.organization];
+    let exported = world.cli.run(&export).await.stdout;
+    let verify = async |text: &str| {
+        let file = world.store.directory().join("export.jsonl");
+        std::fs::write(&file, text).unwrap();
+        let verifier = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors/verify_audit.py");
+        let ended = tokio::process::Command::new("python3")
+            .arg(verifier)
+            .arg("--public-key")
+            .arg(world.store.data_dir().join("audit.pub"))
+            .args([file, world.store.data_dir().join("audit.checkpoints")])
+            .output()
+            .await
+            .unwrap();
+        (
+            ended.status.code(),
+            String::from_utf8([ended.stdout, ended.stderr].concat()).unwrap(),
+        )
+    };
+    let (code, said) = verify(&exported).await;
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = verify(&exported.replacen("user.created", "user.altered", 1)).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("entry 2"), "{said}");
 }

@@ -189,3 +189,57 @@ fn assert_found(attack: &str, verified: &Output, entry: i64) {
         .any(|pair| pair[0] == "entry" && pair[1] == entry.to_string());
     assert!(named, "{attack} is located at entry {entry}: {verified:?}");
 }
+
+#[tokio::test]
+async fn a_copy_of_the_checkpoints_that_is_kept_elsewhere_tells_too() {
+    let (world, sql, last) = start(StoreKind::Sqlite).await;
+    let file = world.store.data_dir().join("audit.checkpoints");
+    let copy = world.store.directory().join("elsewhere");
+    std::fs::rename(&file, &copy).unwrap();
+    rewrite_from(&sql, &world.organization, 3).await;
+    let verify = ["audit", "verify", "--checkpoints", copy.to_str().unwrap()];
+    assert_found(
+        "the chain is rewritten whole",
+        &world.cli.run(&verify).await,
+        last,
+    );
+
+    let missing = world
+        .cli
+        .run(&["audit", "verify", "--checkpoints", "nowhere"])
+        .await;
+    assert_ne!(missing.code, 0, "{missing:?}");
+    assert!(missing.stderr.contains("nowhere"), "{missing:?}");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_another_key_has_signed_counts_for_nothing() {
+    let (world, sql, last) = start(StoreKind::Sqlite).await;
+    let file = world.store.data_dir().join("audit.checkpoints");
+    let checkpoints = std::fs::read_to_string(&file).unwrap();
+    let sound = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!(sound.code, 0, "{sound:?}");
+
+    // Who rewrites the chain writes a checkpoint to match, but cannot sign it.
+    rewrite_from(&sql, &world.organization, 3).await;
+    let head = sql
+        .texts(&format!(
+            "SELECT {} AS t FROM audit_heads",
+            sql.hex_of_bytes("hash")
+        ))
+        .await;
+    let mut forged: serde_json::Value = serde_json::from_str(checkpoints.lines().last().unwrap()).unwrap();
+    forged["head"] = head[0].as_str().into();
+    std::fs::write(&file, format!("{forged}\n")).unwrap();
+    let verified = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(format!("{verified:?}").contains("sign"), "{verified:?}");
+
+    // Beside the true ones it changes nothing either.
+    std::fs::write(&file, format!("{checkpoints}{forged}\n")).unwrap();
+    assert_found(
+        "a forged checkpoint",
+        &world.cli.run(&["audit", "verify"]).await,
+        last,
+    );
+}

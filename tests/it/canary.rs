@@ -49,7 +49,7 @@ async fn no_secret_leaks(kind: StoreKind) {
     let running = database(&world).await;
     world.server.stop().await;
     let logs = [world.server.log(), world.server.output()].join("\n");
-    assert!(logs.len() > 10_000, "the log is at trace");
+    assert!(logs.contains("listening"), "{logs}");
 
     let places = [
         ("the log", logs),

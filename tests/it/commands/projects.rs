@@ -66,8 +66,9 @@ async fn a_projects_settings_are_changed_one_by_one() {
         assert_usage(&set(&[&minutes]).await, &["timeout-minutes"]);
     }
     assert_usage(&set(&["--name", ""]).await, &["name"]);
+    assert_usage(&set(&[]).await, &["--name", "--repair-url", "--timeout-minutes"]);
     assert_eq!(
-        set(&[]).await.json(),
+        set(&["--name", "the shop"]).await.json(),
         slow,
         "nothing of what was refused was kept"
     );
