@@ -115,6 +115,11 @@ impl App {
         }
     }
 
+    /// Forgets what is remembered of projects that have sent nothing lately.
+    pub fn tidy(&self) {
+        self.rate.tidy();
+    }
+
     /// Answers a request. A panic in a handler ends that request only.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let id = RequestId::new(clock::now(), entropy::bytes());

@@ -9,9 +9,11 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{CommandError, audit, doctor, event, incident, key, openapi, org, project, secret};
+use crate::command::{
+    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, secret,
+};
 use crate::config::options::{self, ConfigOption, Form};
-use crate::config::{Config, Sources};
+use crate::config::{Config, ConfigError, Sources};
 use crate::{command, logging};
 
 /// Finds paid events whose effect never happened, and has them repaired once.
@@ -32,6 +34,8 @@ struct Cli {
 enum Command {
     /// Run the API and its workers (also with no command)
     Serve,
+    /// Show the main job: a paid event without its effect is found, repaired once, and proven
+    Demo(demo::DemoCommand),
     /// Make organizations
     #[command(subcommand)]
     Org(org::OrgCommand),
@@ -82,12 +86,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> {
-    if matches!(command, Command::Openapi) {
-        return openapi::run();
-    }
-    let config = Config::read(&Sources::of_process(given(matches))?)?;
+    let config = || Config::read(&Sources::of_process(given(matches))?);
     match command {
+        Command::Demo(command) => demo::run(&command, &given(matches)),
         Command::Serve => {
+            let config = config()?;
             logging::start(&config.log, config.log.level);
             command::on_all_cores(command::serve::run(config))
         }
@@ -108,15 +111,16 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
 
 /// Runs a command that may run beside a server. It logs only what went wrong.
 fn beside(
-    config: Config,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
     run: impl AsyncFnOnce(Config) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
+    let config = config()?;
     logging::start(&config.log, config.log.level.min(tracing::Level::WARN));
     command::on_one_core(run(config))
 }
 
 fn in_context(
-    config: Config,
+    config: impl FnOnce() -> Result<Config, ConfigError>,
     run: impl AsyncFnOnce(&command::Context) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     beside(config, async |config| {

@@ -16,6 +16,7 @@ use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
 
 pub mod audit;
+pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod incident;

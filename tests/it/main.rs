@@ -3,6 +3,35 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod audit;
+mod audit_tampering;
 mod audit_vectors;
+mod bodies;
+mod callbacks;
+mod canary;
+mod commands;
+mod connections;
+mod demo;
+mod duplicates;
+mod durability;
+mod errors;
+mod fairness;
+mod idempotency;
+mod incidents;
+mod keys;
+mod kill_and_stop;
+mod negotiation;
+mod openapi;
+mod outages;
+mod protocol;
+mod rates;
 mod receipts;
+mod repair_urls;
+mod replays;
+mod results;
+mod routes;
+mod schemathesis;
+mod tidy;
+mod two_nodes;
+mod unavailable;
 mod vectors;

@@ -2,13 +2,18 @@
 
 use std::ffi::OsString;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::binary::binary;
 use crate::store::TestStore;
+
+/// No command takes longer than this, on a busy machine either.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A command that has ended.
 #[derive(Debug)]
@@ -97,7 +102,10 @@ impl Cli {
             .unwrap();
         // A command that does not read its input may be gone before it is written.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
-        let output = child.wait_with_output().await.unwrap();
+        let ended = timeout(PATIENCE, child.wait_with_output()).await;
+        let output = ended
+            .unwrap_or_else(|_| panic!("{arguments:?} has not ended"))
+            .unwrap();
         Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),

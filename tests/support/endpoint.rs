@@ -42,6 +42,12 @@ impl Call {
         serde_json::from_slice(&self.body).unwrap()
     }
 
+    /// The `internal_reference` of the event to repair.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        self.json()["internal_reference"].as_str().unwrap().to_owned()
+    }
+
     /// Whether its signature header is made with exactly these secrets, one `v1=` for each, in any order.
     #[must_use]
     pub fn is_signed_with(&self, secrets: &[&str]) -> bool {
@@ -145,6 +151,14 @@ impl Endpoint {
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.shared.calls.lock().unwrap().clone()
+    }
+
+    /// The calls for events with this `internal_reference`.
+    #[must_use]
+    pub fn calls_for(&self, reference: &str) -> Vec<Call> {
+        let mut calls = self.calls();
+        calls.retain(|call| call.reference() == reference);
+        calls
     }
 
     /// Waits until so many calls have come, and gives them.

@@ -211,6 +211,11 @@ impl Connection {
         self.0.write_all(bytes).await.is_ok()
     }
 
+    /// Says that nothing more will be sent.
+    pub async fn finish(&mut self) {
+        let _ = self.0.shutdown().await;
+    }
+
     /// Reads an answer; `None` where the server hung up instead.
     pub async fn answer(&mut self) -> Option<Answer> {
         self.answer_to("POST").await
@@ -221,6 +226,14 @@ impl Connection {
         timeout(PATIENCE, self.read_answer(method == "HEAD"))
             .await
             .expect("an answer in time")
+    }
+
+    /// Reads the head of an interim answer, such as `100 Continue`; gives its status.
+    pub async fn interim(&mut self) -> u16 {
+        let head = timeout(PATIENCE, self.read_head()).await;
+        let status = head.expect("an answer in time").expect("an answer").status;
+        assert!(status < 200, "{status} is final");
+        status
     }
 
     /// Whether the server closes the connection, sending nothing more, within so long.

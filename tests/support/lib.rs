@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod api;
+pub mod audit_chain;
 pub mod binary;
 pub mod bodies;
 pub mod command;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod http2;
 pub mod once;
 pub mod postgres;
+pub mod python;
 pub mod server;
 pub mod signature;
 pub mod sql;

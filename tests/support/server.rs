@@ -150,8 +150,13 @@ impl Server {
     pub async fn stop(&mut self) -> (ExitStatus, Duration) {
         let start = Instant::now();
         self.signal("TERM").await;
+        (self.ended().await, start.elapsed())
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
         let ended = timeout(START, self.child.wait()).await;
-        (ended.expect("the server stops").unwrap(), start.elapsed())
+        ended.expect("the server ends").unwrap()
     }
 
     /// Sends it a signal.

@@ -1,7 +1,7 @@
 //! Checks a callback's signature, written from the documented format alone.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// HMAC-SHA256 over `timestamp.nonce.body` with the bytes of the whole secret, in lower-case hex.
 #[must_use]
@@ -17,4 +17,10 @@ pub fn signature(secret: &str, timestamp: &str, nonce: &str, body: &[u8]) -> Str
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 of a text, in lower-case hex.
+#[must_use]
+pub fn sha256(text: &str) -> String {
+    hex(&Sha256::digest(text))
 }

@@ -38,9 +38,21 @@ impl Sql {
 
     /// The number that a `SELECT count(*) AS n …` gives.
     pub async fn count(&self, sql: &str) -> i64 {
+        self.find(sql).await.expect("a number")
+    }
+
+    /// The number that a `SELECT … AS n …` gives; `None` where there is no row, or nothing in it.
+    pub async fn find(&self, sql: &str) -> Option<i64> {
         let statement = Statement::from_string(self.backend(), sql);
-        let row = self.0.query_one_raw(statement).await.unwrap().unwrap();
+        let row = self.0.query_one_raw(statement).await.unwrap()?;
         row.try_get("", "n").unwrap()
+    }
+
+    /// The texts that a `SELECT … AS t …` gives, one a row.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let statement = Statement::from_string(self.backend(), sql);
+        let rows = self.0.query_all_raw(statement).await.unwrap();
+        rows.iter().map(|row| row.try_get("", "t").unwrap()).collect()
     }
 
     /// How many rows a table holds.
@@ -55,6 +67,48 @@ impl Sql {
         match self.backend() {
             DbBackend::Sqlite => format!("x'{hex}'"),
             _ => format!("'{hex}'::uuid"),
+        }
+    }
+
+    /// An id column as the hex digits of the wire.
+    #[must_use]
+    pub fn hex(&self, column: &str) -> String {
+        match self.backend() {
+            DbBackend::Sqlite => format!("lower(hex({column}))"),
+            _ => format!("replace({column}::text, '-', '')"),
+        }
+    }
+
+    /// A column of bytes as hex digits.
+    #[must_use]
+    pub fn hex_of_bytes(&self, column: &str) -> String {
+        match self.backend() {
+            DbBackend::Sqlite => format!("lower(hex({column}))"),
+            _ => format!("encode({column}, 'hex')"),
+        }
+    }
+
+    /// Bytes, given as hex digits, as SQL writes them.
+    #[must_use]
+    pub fn bytes(&self, hex: &str) -> String {
+        match self.backend() {
+            DbBackend::Sqlite => format!("x'{hex}'"),
+            _ => format!("'\\x{hex}'::bytea"),
+        }
+    }
+
+    /// Takes away what guards the audit log, as whoever owns the database can.
+    pub async fn drop_audit_guards(&self) {
+        let drops: &[&str] = match self.backend() {
+            DbBackend::Sqlite => &[
+                "DROP TRIGGER audit_entries_no_update",
+                "DROP TRIGGER audit_entries_no_delete",
+                "DROP TRIGGER audit_entries_no_replace",
+            ],
+            _ => &["DROP FUNCTION audit_entries_guard CASCADE"],
+        };
+        for drop in drops {
+            self.run(drop).await;
         }
     }
 
@@ -78,6 +132,18 @@ impl Sql {
             ))
             .await;
         assert_eq!(moved, 1, "{replay_id} waits for no answer");
+    }
+
+    /// Lets the lease of a replay's call under way run out: as though the node that makes it had been gone for
+    /// as long.
+    pub async fn let_lease_run_out(&self, replay_id: &str) {
+        let id = self.id(replay_id);
+        let moved = self
+            .run(&format!(
+                "UPDATE attempts SET started_at = 1000 WHERE replay_id = {id} AND ended_at IS NULL"
+            ))
+            .await;
+        assert_eq!(moved, 1, "no call of {replay_id} is under way");
     }
 
     /// Makes every remembered answer a day older.

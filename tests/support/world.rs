@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::api::Api;
+use crate::bodies::{receipt, unique, with};
 use crate::command::{Cli, Project};
 use crate::endpoint::Endpoint;
 use crate::server::{Options, Server};
@@ -56,6 +57,21 @@ impl World {
         }
     }
 
+    /// Starts a server in place of the one that has ended.
+    pub async fn restart(&mut self, options: &Options) {
+        self.server = Server::start(&self.store, options).await;
+    }
+
+    /// Starts a second server on the same store, with a data directory of its own and the first one's master
+    /// key.
+    pub async fn start_second_node(&self, options: &Options) -> Server {
+        let directory = self.store.directory().join("second");
+        std::fs::create_dir(&directory).unwrap();
+        let master = self.store.data_dir().join("master.key");
+        let options = options.clone().set("--master-key-file", master.to_str().unwrap());
+        Server::start_as(&self.store, &options, &directory).await
+    }
+
     /// The ingest API with the project's key.
     #[must_use]
     pub fn api(&self) -> Api {
@@ -63,6 +79,17 @@ impl World {
             server: self.server.address,
             key: self.project.api_key.clone(),
         }
+    }
+
+    /// Sends a receipt with this `internal_reference`, by which an endpoint can tell the callback, and reports
+    /// its failure; gives the ids of event and incident.
+    pub async fn incident_for(&self, reference: &str) -> (String, String) {
+        let body = with(receipt(&unique("evt")), "internal_reference", reference.into());
+        let answer = self.api().receipt(&unique("key"), &body).await;
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        let event = answer.json()["event_id"].as_str().unwrap().to_owned();
+        let answer = self.api().report(&event, "failed").await;
+        (event, answer["incident_id"].as_str().unwrap().to_owned())
     }
 
     /// A connection into the database.

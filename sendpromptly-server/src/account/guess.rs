@@ -22,10 +22,15 @@ const ROWS: [&str; 7] = [
 const PIECES: usize = 6;
 /// Fewer different characters than this, too.
 const DISTINCT: usize = 5;
+/// Longer ones are on no list, whatever they are made of.
+const LONG: usize = 32;
 
 /// Whether a password is guessed early by somebody who knows common words and these, the user's own.
 pub(super) fn is_guessable(password: &str, own: &[&str]) -> bool {
     let text: Vec<char> = password.chars().flat_map(char::to_lowercase).collect();
+    if text.len() > LONG {
+        return false;
+    }
     let mut distinct = text.clone();
     distinct.sort_unstable();
     distinct.dedup();
@@ -154,6 +159,7 @@ mod tests {
             "nine purple otters skate",
             "mein Fahrrad quietscht",
             "雨が降る日は本を読むのが好き",
+            &"é".repeat(64),
         ] {
             assert!(!is_guessable(good, &OWN), "{good}");
         }

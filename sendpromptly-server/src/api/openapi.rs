@@ -2,3 +2,6 @@
 
 /// The document, as JSON.
 pub const DOCUMENT: &str = include_str!("../../openapi.json");
+
+#[cfg(test)]
+mod tests;

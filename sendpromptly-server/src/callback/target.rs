@@ -54,6 +54,11 @@ impl RepairUrl {
         url.set_fragment(None);
         let url = Self(url);
         url.check(policy)?;
+        // The parser takes any number of slashes, either way round, and the path's first part for the host.
+        let after_slashes = text.split_once("://").map_or("", |(_, rest)| rest);
+        if after_slashes.starts_with(['/', '\\']) {
+            return Err(TargetError::Malformed(url::ParseError::EmptyHost));
+        }
         url.check_form()?;
         Ok(url)
     }
@@ -180,6 +185,24 @@ impl NameCheck {
             Self::Unresolvable { host } => Some(format!(
                 "the repair URL's host {host} does not resolve now; it is saved, and looked up again at each callback"
             )),
+        }
+    }
+}
+
+impl TargetError {
+    /// Whether the URL itself is wrong, wherever it leads.
+    #[must_use]
+    pub const fn is_ill_formed(&self) -> bool {
+        match self {
+            Self::ForbiddenAddress { .. } | Self::ForbiddenName { .. } => false,
+            Self::TooLong
+            | Self::Blank
+            | Self::Malformed(_)
+            | Self::NotHttps
+            | Self::Credentials
+            | Self::HostName
+            | Self::PortZero
+            | Self::Unsendable => true,
         }
     }
 }

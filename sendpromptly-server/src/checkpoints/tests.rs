@@ -1,3 +1,5 @@
+//! What the checkpoint file holds, and what a crash may leave of it.
+
 use sendpromptly_core::audit::{Action, Draft, INSTANCE, Origin};
 
 use super::*;

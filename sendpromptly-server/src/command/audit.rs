@@ -10,6 +10,8 @@ use super::{CommandError, Context};
 mod export;
 mod verify;
 
+pub(super) use verify::prove;
+
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::{CommandError, print_line};
 use crate::checkpoints::Checkpoints;
-use crate::config::options::{self, VARIABLE_PREFIX};
 use crate::config::{Config, KeyConfig};
 use crate::platform::clock;
 use crate::store::{DatabaseUrl, Store, StoreRole};
@@ -88,11 +87,6 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
 
 fn check_configuration(config: &Config, findings: &mut Findings) {
     findings.ok("configuration: every option can be used");
-    for variable in unknown_variables(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
-        findings.advise(format!(
-            "configuration: the environment variable {variable} is none of this program's options and has no effect"
-        ));
-    }
     if config.callbacks.policy.allow_private {
         findings.advise(
             "callbacks: --allow-private-callbacks lets them go to any address without https; never use it in production",
@@ -102,16 +96,6 @@ fn check_configuration(config: &Config, findings: &mut Findings) {
         Ok(_) => findings.ok("callbacks: the client for repair endpoints can be made"),
         Err(error) => findings.wrong(format!("callbacks: {error}")),
     }
-}
-
-/// Variables that were meant for this program and do not reach it.
-fn unknown_variables(names: impl Iterator<Item = String>) -> Vec<String> {
-    let known: Vec<_> = options::ALL.iter().map(options::ConfigOption::variable).collect();
-    let mut unknown: Vec<_> = names
-        .filter(|name| name.starts_with(VARIABLE_PREFIX) && !known.contains(name))
-        .collect();
-    unknown.sort_unstable();
-    unknown
 }
 
 async fn check_store(config: &Config, findings: &mut Findings) -> Option<Store> {
@@ -213,21 +197,4 @@ fn advice_to_move(keys: &KeyConfig, data_dir: &Path) -> Option<String> {
          only the server writes, name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
         here.join(" and ")
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mistyped_variable_is_told_and_others_programs_are_left_alone() {
-        let names = [
-            "SENDPROMPTLY_LISTEN",
-            "SENDPROMPTLY_LISTN",
-            "PATH",
-            "sendpromptly_listen",
-        ];
-        let unknown = unknown_variables(names.into_iter().map(str::to_owned));
-        assert_eq!(unknown, ["SENDPROMPTLY_LISTN"]);
-    }
 }

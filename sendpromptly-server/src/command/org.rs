@@ -46,6 +46,20 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
         Email::parse(&owner_email).map_err(|error| CommandError::Usage(format!("--owner-email {error}")))?;
     let password =
         Password::new(read_password()?, &[&name, email.as_str()]).map_err(CommandError::refused)?;
+    let (organization, owner) = create(context, &name, &email, password).await?;
+    print_json(&Created {
+        organization_id: organization.to_string(),
+        user_id: owner.to_string(),
+    })
+}
+
+/// Makes an organization and its owner.
+pub(super) async fn create(
+    context: &Context,
+    name: &str,
+    email: &Email,
+    password: Password,
+) -> Result<(OrganizationId, UserId), CommandError> {
     let hashed = tokio::task::spawn_blocking(move || password.hash()).await;
     let password_hash = hashed
         .map_err(CommandError::refused)?
@@ -53,7 +67,7 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
     let now = clock::now();
     let new = NewOrganization {
         id: OrganizationId::new(now, entropy::bytes()),
-        name,
+        name: name.to_owned(),
         owner: NewUser {
             id: UserId::new(now, entropy::bytes()),
             email: email.as_str().to_owned(),
@@ -67,13 +81,7 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
         Err(StoreError::Taken(_)) => Err(CommandError::refused(
             "a user with this e-mail address exists already; name another owner",
         )),
-        outcome => {
-            outcome?;
-            print_json(&Created {
-                organization_id: new.id.to_string(),
-                user_id: new.owner.id.to_string(),
-            })
-        }
+        outcome => Ok(outcome.map(|()| (new.id, new.owner.id))?),
     }
 }
 

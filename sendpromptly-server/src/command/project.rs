@@ -1,13 +1,13 @@
 //! `project`: projects and their settings.
 
 use clap::Subcommand;
-use sendpromptly_core::credential::ApiKey;
+use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
 use serde::Serialize;
 
 use super::{CommandError, Context, print_json};
-use crate::callback::{RepairUrl, SystemResolver};
+use crate::callback::{RepairUrl, SystemResolver, TargetError};
 use crate::platform::{clock, entropy};
 use crate::store::api_keys::NewKey;
 use crate::store::projects::{Project, ProjectChange};
@@ -36,7 +36,7 @@ pub enum ProjectCommand {
         #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=43_200))]
         timeout_minutes: u32,
     },
-    /// Change a project's settings
+    /// Change a project's settings, one or more of them
     Set {
         /// Its id
         id: ProjectId,
@@ -96,7 +96,12 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 keep_answers: true,
                 created_at: now,
             };
-            create(context, project).await
+            let (key, secret) = create(context, &project).await?;
+            print_json(&Created {
+                project_id: project.id.to_string(),
+                api_key: key.expose(),
+                signing_secret: secret.expose(),
+            })
         }
         ProjectCommand::Set {
             id,
@@ -104,6 +109,11 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             repair_url,
             timeout_minutes,
         } => {
+            if name.is_none() && repair_url.is_none() && timeout_minutes.is_none() {
+                return Err(CommandError::Usage(
+                    "nothing to change: give --name, --repair-url or --timeout-minutes".to_owned(),
+                ));
+            }
             let url = checked_url(context, repair_url.as_deref()).await?;
             let change = ProjectChange {
                 name: name.as_deref().map(self::name).transpose()?,
@@ -115,7 +125,11 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
     }
 }
 
-async fn create(context: &Context, project: Project) -> Result<(), CommandError> {
+/// Makes a project with its first API key and signing secret.
+pub(super) async fn create(
+    context: &Context,
+    project: &Project,
+) -> Result<(ApiKey, SigningSecret), CommandError> {
     if !context.store.has_organization(project.organization).await? {
         return Err(CommandError::not_found("organization", project.organization));
     }
@@ -124,13 +138,9 @@ async fn create(context: &Context, project: Project) -> Result<(), CommandError>
     let (secret, sealed) = context.vault.new_secret(project.id, project.created_at).await?;
     context
         .store
-        .create_project(&project, &new_key, &sealed, &context.origin())
+        .create_project(project, &new_key, &sealed, &context.origin())
         .await?;
-    print_json(&Created {
-        project_id: project.id.to_string(),
-        api_key: key.expose(),
-        signing_secret: secret.expose(),
-    })
+    Ok((key, secret))
 }
 
 async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result<(), CommandError> {
@@ -174,13 +184,22 @@ pub(super) fn name(text: &str) -> Result<String, CommandError> {
     }
 }
 
+/// An ill-formed URL is wrong usage, a forbidden one is refused by a rule.
+fn refusal(error: TargetError) -> CommandError {
+    if error.is_ill_formed() {
+        CommandError::Usage(format!("--repair-url: {error}"))
+    } else {
+        CommandError::refused(error)
+    }
+}
+
 /// Refuses a repair URL that could never be called, and warns of one that cannot be called now.
 async fn checked_url(context: &Context, text: Option<&str>) -> Result<Option<RepairUrl>, CommandError> {
     let Some(text) = text else { return Ok(None) };
     let policy = &context.config.callbacks.policy;
-    let url = RepairUrl::parse(text, policy).map_err(CommandError::refused)?;
+    let url = RepairUrl::parse(text, policy).map_err(refusal)?;
     let check = url.check_before_saving(policy, &SystemResolver).await;
-    if let Some(warning) = check.map_err(CommandError::refused)?.warning() {
+    if let Some(warning) = check.map_err(refusal)?.warning() {
         eprintln!("warning: {warning}");
     }
     Ok(Some(url))

@@ -1,7 +1,7 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -43,7 +43,8 @@ pub struct Server {
     pub context: Context,
     /// Where it listens.
     pub address: SocketAddr,
-    checkpoints: Arc<Checkpoints>,
+    /// Signs checkpoints of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
@@ -116,6 +117,7 @@ impl Server {
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let app = Arc::new(app);
+        tokio::spawn(tidy(Arc::downgrade(&app)));
         let connections = tokio::spawn(listener::serve(
             listener,
             move |request, peer| app.clone().answer(request, peer),
@@ -163,6 +165,16 @@ impl Server {
         self.context.close().await?;
         checkpointed?;
         Ok(())
+    }
+}
+
+/// Keeps the API's memory small for as long as there is an API.
+async fn tidy(app: Weak<App>) {
+    let mut hours = tokio::time::interval(Duration::from_secs(3_600));
+    loop {
+        hours.tick().await;
+        let Some(app) = app.upgrade() else { break };
+        app.tidy();
     }
 }
 
@@ -219,13 +231,14 @@ fn raise_file_limit() -> u64 {
 }
 
 /// The signals that ask for a stop.
-struct Signals {
+#[derive(Debug)]
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, CommandError> {
+    pub(super) fn listen() -> Result<Self, CommandError> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -233,7 +246,7 @@ impl Signals {
     }
 
     /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -10,12 +10,15 @@ use super::options::{self, ConfigOption, Form};
 /// The configuration file, in the working directory.
 pub const FILE: &str = "sendpromptly.toml";
 
-/// What was given, by option name, in each place.
+/// The values that one place holds, by option name.
+pub type Given = BTreeMap<&'static str, Vec<String>>;
+
+/// What was given, in each place.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    options: BTreeMap<&'static str, Vec<String>>,
-    environment: BTreeMap<&'static str, Vec<String>>,
-    file: BTreeMap<&'static str, Vec<String>>,
+    options: Given,
+    environment: Given,
+    file: Given,
 }
 
 /// Where a value came from.
@@ -31,23 +34,23 @@ impl Sources {
     ///
     /// # Errors
     /// [`ConfigError`] where a variable is not text, or the file is malformed or holds an unknown key.
-    pub fn of_process(options: BTreeMap<&'static str, Vec<String>>) -> Result<Self, ConfigError> {
+    pub fn of_process(options: Given) -> Result<Self, ConfigError> {
         let file = match std::fs::read_to_string(FILE) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(ConfigError::one(format!("{FILE} cannot be read: {error}"))),
         };
-        Self::of(options, |variable| std::env::var_os(variable), &file)
+        Self::of(options, std::env::vars_os(), &file)
     }
 
     pub(super) fn of(
-        options: BTreeMap<&'static str, Vec<String>>,
-        variable: impl Fn(&str) -> Option<OsString>,
+        options: Given,
+        variables: impl IntoIterator<Item = (OsString, OsString)>,
         file: &str,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             options,
-            environment: read_environment(variable)?,
+            environment: read_environment(variables)?,
             file: parse_file(file)?,
         })
     }
@@ -74,30 +77,37 @@ impl Sources {
     }
 }
 
-fn read_environment(
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<BTreeMap<&'static str, Vec<String>>, ConfigError> {
-    let mut found = BTreeMap::new();
-    for option in options::ALL {
-        let Some(value) = variable(&option.variable()) else {
+fn read_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Given, ConfigError> {
+    let mut found = Given::new();
+    for (variable, value) in variables {
+        let Some(variable) = variable.to_str().filter(|name| is_ours(name)) else {
             continue;
         };
-        let text = value.into_string().map_err(|_| {
-            ConfigError::one(format!(
-                "the environment variable {} is not UTF-8",
-                option.variable()
-            ))
+        let option = options::ALL.iter().find(|option| option.variable() == variable);
+        let option = option.ok_or_else(|| {
+            let why = "is none of this program's; `sendpromptly --help` names them";
+            ConfigError::one(format!("the environment variable {variable} {why}"))
         })?;
+        let text = value
+            .into_string()
+            .map_err(|_| ConfigError::one(format!("the environment variable {variable} is not UTF-8")))?;
         found.insert(option.name, vec![text]);
     }
     Ok(found)
 }
 
-fn parse_file(text: &str) -> Result<BTreeMap<&'static str, Vec<String>>, ConfigError> {
+/// Whether a variable was meant for this program. Kubernetes makes variables of its own for a service of the
+/// name `sendpromptly`: `SENDPROMPTLY_SERVICE_HOST`, `SENDPROMPTLY_PORT_8080_TCP` and others.
+fn is_ours(variable: &str) -> bool {
+    let name = variable.strip_prefix(options::VARIABLE_PREFIX);
+    name.is_some_and(|name| name != "PORT" && !name.starts_with("PORT_") && !name.starts_with("SERVICE_"))
+}
+
+fn parse_file(text: &str) -> Result<Given, ConfigError> {
     let table: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| ConfigError::one(malformed_file(text, &error)))?;
-    let mut found = BTreeMap::new();
+    let mut found = Given::new();
     for (key, value) in table {
         let option = options::ALL.iter().find(|option| option.name == key);
         let option = option.ok_or_else(|| ConfigError::one(unknown_key(&key)))?;
@@ -221,14 +231,12 @@ impl<'a> Reader<'a> {
     /// Remembers that a value cannot be used. The value itself may be a secret and is not repeated.
     pub(super) fn refuse(&mut self, option: &ConfigOption, source: Source, allowed: impl Display) {
         let name = option.name;
-        let fault = match source {
-            Source::Option => format!("--{name} must be {allowed} (given on the command line)"),
-            Source::Environment => {
-                let variable = option.variable();
-                format!("--{name} must be {allowed} (given by the environment variable {variable})")
-            }
-            Source::File => format!("--{name} must be {allowed} (given by `{name}` in {FILE})"),
+        let given = match source {
+            Source::Option => format!("--{name}, given on the command line,"),
+            Source::Environment => format!("the environment variable {}", option.variable()),
+            Source::File => format!("`{name}` in {FILE}"),
         };
+        let fault = format!("{given} must be {allowed}");
         self.faults.push(fault);
     }
 }

@@ -1,3 +1,5 @@
+//! Which values options take, and which source wins.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,11 +15,8 @@ fn read(given: &[(&'static str, &str)], variables: &[(&str, &str)], file: &str) 
     for (name, value) in given {
         options.entry(*name).or_default().push((*value).to_owned());
     }
-    let variable = |name: &str| {
-        let found = variables.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| (*value).into())
-    };
-    let sources = Sources::of(options, variable, file).map_err(|error| error.to_string())?;
+    let variables = variables.iter().map(|(name, value)| (name.into(), value.into()));
+    let sources = Sources::of(options, variables, file).map_err(|error| error.to_string())?;
     Config::read(&sources).map_err(|error| error.to_string())
 }
 
@@ -135,12 +134,18 @@ fn a_bad_value_is_refused_with_its_name_its_source_and_what_is_allowed() {
         for value in *values {
             let in_file = format!("{} = \"{value}\"", option.name);
             let by = [
-                (read(&[(option.name, value)], &[], ""), "on the command line"),
-                (read(&[], &[(&variable, value)], ""), variable.as_str()),
-                (read(&[], &[], &in_file), "in sendpromptly.toml"),
+                (
+                    read(&[(option.name, value)], &[], ""),
+                    format!("--{}", option.name),
+                ),
+                (read(&[], &[(&variable, value)], ""), variable.clone()),
+                (
+                    read(&[], &[], &in_file),
+                    format!("`{}` in sendpromptly.toml", option.name),
+                ),
             ];
             for (outcome, source) in by {
-                refused(option, value, source, outcome);
+                refused(option, value, &source, outcome);
             }
         }
     }
@@ -148,7 +153,7 @@ fn a_bad_value_is_refused_with_its_name_its_source_and_what_is_allowed() {
 
 fn refused(option: &ConfigOption, value: &str, source: &str, outcome: Result<Config, String>) {
     let said = outcome.expect_err(&format!("--{} {value:?}", option.name));
-    for part in [&format!("--{}", option.name), option.allowed, source] {
+    for part in [option.allowed, source] {
         assert!(said.contains(part), "{part:?} is not in {said:?}");
     }
     assert_eq!(said.lines().count(), 1, "{said}");
@@ -176,6 +181,20 @@ fn an_unknown_key_of_the_file_is_refused_with_its_name() {
     assert!(said.contains("write `data-dir`"), "{said}");
     let said = read(&[], &[], "[listen]\naddress = 1\n").unwrap_err();
     assert!(said.contains("`listen`"), "{said}");
+}
+
+#[test]
+fn an_unknown_variable_is_refused_and_those_of_kubernetes_are_not() {
+    let said = read(&[], &[("SENDPROMPTLY_LISTN", "127.0.0.1:1")], "").unwrap_err();
+    assert!(said.contains("SENDPROMPTLY_LISTN"), "{said}");
+    let made = [
+        ("SENDPROMPTLY_SERVICE_HOST", "10.0.0.1"),
+        ("SENDPROMPTLY_PORT", "tcp://10.0.0.1:8080"),
+        ("SENDPROMPTLY_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("sendpromptly_listen", "x"),
+        ("PATH", "x"),
+    ];
+    assert!(read(&[], &made, "").is_ok());
 }
 
 #[test]
@@ -221,7 +240,10 @@ fn an_option_of_many_values_stands_several_times_or_joined_by_commas() {
 #[test]
 fn an_option_of_one_value_given_twice_is_refused() {
     let said = read(&[("log", "info"), ("log", "debug")], &[], "").unwrap_err();
-    assert!(said.contains("--log must be given once"), "{said}");
+    assert!(
+        said.contains("--log") && said.contains("must be given once"),
+        "{said}"
+    );
     assert!(read(&[], &[], "log = [\"info\", \"debug\"]").is_err());
 }
 

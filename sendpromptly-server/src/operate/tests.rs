@@ -1,3 +1,5 @@
+//! An operator's orders: what is stored, what is audited, and what is refused.
+
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::Effect;
 

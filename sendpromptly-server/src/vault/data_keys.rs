@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use moka::future::Cache;
 use sendpromptly_core::envelope::{DataKey, OpenError, data_key_id};
@@ -29,6 +30,8 @@ const BINDING_USE: KeyUse = KeyUse {
 
 const DAY_MS: i64 = 86_400_000;
 
+/// How long a data key that was destroyed may still open what was sealed under it, on a node that has used it.
+const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// Data keys remembered for each of the two ways to use them.
 const REMEMBERED_KEYS: u64 = 10_000;
 
@@ -65,7 +68,10 @@ impl DataKeys {
         Ok(Self {
             store: store.clone(),
             ring,
-            opening: Cache::new(REMEMBERED_KEYS),
+            opening: Cache::builder()
+                .max_capacity(REMEMBERED_KEYS)
+                .time_to_live(REMEMBERED)
+                .build(),
             sealing: Cache::new(REMEMBERED_KEYS),
         })
     }

@@ -1,3 +1,5 @@
+//! What is sealed, under which key, and where it opens.
+
 use std::path::PathBuf;
 
 use sendpromptly_core::audit::{Action, Origin};

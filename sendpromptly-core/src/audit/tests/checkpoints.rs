@@ -164,3 +164,19 @@ fn a_backup_from_before_the_pruning_begins_earlier_and_verifies() {
         "no pruning ended there"
     );
 }
+
+#[test]
+fn a_checkpoint_at_the_last_place_there_can_be_is_walked_to() {
+    let entries = chain_of(1);
+    let mut last = entries[0].clone();
+    last.seq = u64::MAX;
+    for kind in [PERIODIC, RESTORE, PRUNE] {
+        assert_eq!(
+            walk(&entries, &[checkpoint(kind, &last)]),
+            Err(Fault::CutShort {
+                end: 1,
+                seen: u64::MAX
+            })
+        );
+    }
+}

@@ -161,6 +161,8 @@ fn refuses_credentials() {
 #[test]
 fn refuses_urls_without_a_host() {
     for text in [
+        "https:///repair",
+        "https://\\shop.example",
         "",
         "shop.example/repair",
         "/repair",

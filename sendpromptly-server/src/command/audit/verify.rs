@@ -95,6 +95,23 @@ pub(super) async fn run(
     }
 }
 
+/// Walks an organization's chain and holds it against this server's checkpoints; gives how many entries it has.
+pub(in crate::command) async fn prove(
+    context: &Context,
+    organization: OrganizationId,
+) -> Result<u64, CommandError> {
+    let store = &context.store;
+    let (checkpoints, bad_lines) = read_checkpoints(store, &context.config.keys, &[], None).await?;
+    let seen = checkpoints.get(&organization).map_or(&[][..], Vec::as_slice);
+    match walk(store, organization, seen).await? {
+        Report::Broken { fault, .. } => Err(CommandError::Refused(fault)),
+        Report::Sound { .. } if bad_lines > 0 || seen.is_empty() => Err(CommandError::refused(
+            "no signed checkpoint vouches for the audit chain",
+        )),
+        Report::Sound { entries, .. } => Ok(entries),
+    }
+}
+
 /// The checkpoints whose signatures hold, and how many lines are none.
 async fn read_checkpoints(
     store: &Store,

@@ -1,3 +1,5 @@
+//! How connections are bounded, and how they end.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::StatusCode;

@@ -1,3 +1,5 @@
+//! Which calls are claimed, how many at once, and by whom.
+
 use sendpromptly_core::replay::AttemptOutcome;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How the end of a call moves its replay on, or does not.
+
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::{AttemptOutcome, Effect, MAX_RETRY_AFTER, ReplayState};
 use sendpromptly_core::time::Timestamp;

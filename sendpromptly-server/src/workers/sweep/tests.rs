@@ -1,3 +1,5 @@
+//! What a sweep finds, and what it passes over.
+
 use sendpromptly_core::id::{OrganizationId, ProjectId};
 use sendpromptly_core::incident::{IncidentReason, IncidentState};
 use sendpromptly_core::replay::Effect;

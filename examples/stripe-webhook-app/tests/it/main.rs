@@ -1,0 +1,11 @@
+//! The app against a stand-in for SendPromptly's ingest API.
+
+// A test fails where it unwraps.
+#![allow(clippy::unwrap_used)]
+
+mod delivery;
+mod event;
+mod ingest;
+mod kill;
+mod webhook;
+mod world;

@@ -1,0 +1,4 @@
+//! Feeds `callback_body` with what libFuzzer makes up.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sendpromptly_fuzz::callback_body(data));

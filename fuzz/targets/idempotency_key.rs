@@ -1,0 +1,4 @@
+//! Feeds `idempotency_key` with what libFuzzer makes up.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sendpromptly_fuzz::idempotency_key(data));

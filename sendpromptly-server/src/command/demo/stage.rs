@@ -1,0 +1,112 @@
+//! The demo's stage: a server on a store of its own, and a shop that is its customer.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use sendpromptly_core::credential::{ApiKey, SigningSecret};
+use sendpromptly_core::event::Mode;
+use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_verify::replay::MemoryReplays;
+use sendpromptly_verify::{Endpoint, Verifier};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use zeroize::Zeroizing;
+
+use super::shop::{Books, Business, REPAIR, Shop};
+use super::stripe_signature::StripeSecret;
+use crate::account::email::Email;
+use crate::account::password::Password;
+use crate::command::serve::Server;
+use crate::command::{CommandError, org, project};
+use crate::config::Config;
+use crate::platform::{clock, entropy};
+use crate::store::projects::Project;
+
+/// Everything that plays a part.
+#[derive(Debug)]
+pub(super) struct Stage {
+    /// The server.
+    pub(super) server: Server,
+    /// The shop.
+    pub(super) shop: Shop,
+    /// Where the shop is.
+    pub(super) shop_address: SocketAddr,
+    /// What Stripe signs the shop's webhooks with.
+    pub(super) stripe: StripeSecret,
+    /// Who owns the project.
+    pub(super) organization: OrganizationId,
+    /// The shop's project.
+    pub(super) project: Project,
+    /// Its key.
+    pub(super) api_key: ApiKey,
+    /// What its callbacks are signed with.
+    pub(super) signing_secret: SigningSecret,
+    directory: TempDir,
+}
+
+impl Stage {
+    /// Sets everything up. The shop verifies callbacks with what `shop_secret` makes of the project's secret.
+    pub(super) async fn set(
+        config: Config,
+        directory: TempDir,
+        shop_secret: impl FnOnce(&SigningSecret) -> SigningSecret,
+    ) -> Result<Self, CommandError> {
+        let server = Server::start(config).await?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let shop_address = listener.local_addr()?;
+        let organization = create_organization(&server).await?;
+        let now = clock::now();
+        let project = Project {
+            id: ProjectId::new(now, entropy::bytes()),
+            organization,
+            name: "Sample shop".to_owned(),
+            mode: Mode::Test,
+            repair_url: Some(format!("http://{shop_address}{REPAIR}")),
+            timeout_minutes: 30,
+            keep_answers: true,
+            created_at: now,
+        };
+        let (api_key, signing_secret) = project::create(&server.context, &project).await?;
+        let stripe = StripeSecret::new("whsec_demo");
+        let verifier = Verifier::new([shop_secret(&signing_secret).expose()]);
+        let business = Business {
+            stripe: stripe.clone(),
+            server: server.address,
+            api_key: api_key.clone(),
+            endpoint: Endpoint::new(verifier.map_err(CommandError::refused)?),
+            replays: MemoryReplays::default(),
+            books: Books::default(),
+        };
+        Ok(Self {
+            server,
+            shop: Shop::open(listener, business),
+            shop_address,
+            stripe,
+            organization,
+            project,
+            api_key,
+            signing_secret,
+            directory,
+        })
+    }
+
+    /// Where the store is.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Stops the server and removes the store.
+    pub(super) async fn clear(self) -> Result<(), CommandError> {
+        self.server.stop().await?;
+        Ok(self.directory.close()?)
+    }
+}
+
+/// An organization whose owner has a password that nobody knows.
+async fn create_organization(server: &Server) -> Result<OrganizationId, CommandError> {
+    let email = Email::parse("owner@shop.example").map_err(CommandError::refused)?;
+    let password = ApiKey::generate(entropy::bytes()).expose().to_owned();
+    let password = Password::new(Zeroizing::new(password), &[]).map_err(CommandError::refused)?;
+    let (organization, _) = org::create(&server.context, "Shop", &email, password).await?;
+    Ok(organization)
+}

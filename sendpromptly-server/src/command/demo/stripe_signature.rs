@@ -1,0 +1,1 @@
+../../../../examples/stripe-webhook-app/src/stripe_signature.rs

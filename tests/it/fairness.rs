@@ -1,0 +1,116 @@
+//! How many callbacks go at once: a project's endpoint is not overrun, and no project waits for another's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sendpromptly_tests::api::Api;
+use sendpromptly_tests::command::Project;
+use sendpromptly_tests::endpoint::{Endpoint, Reply};
+use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::server::Options;
+use sendpromptly_tests::store::StoreKind;
+use sendpromptly_tests::wait::eventually;
+use sendpromptly_tests::world::World;
+
+on_both_stores!(
+    at_most_five_callbacks_of_a_project_are_in_flight,
+    after_five_failures_in_a_row_one_goes_as_a_probe,
+);
+
+async fn at_most_five_callbacks_of_a_project_are_in_flight(kind: StoreKind) {
+    let (busy, idle) = (
+        Endpoint::start(|_, _| Reply::Held(200)).await,
+        Endpoint::always(200).await,
+    );
+    let world = World::start_calling(kind, &busy).await;
+    order(&world, &world.project, 8).await;
+    busy.after_calls(5).await;
+
+    // Another project's callback goes at once, and shows that the busy one's were looked at again.
+    let other = world
+        .cli
+        .create_project(&world.organization, &["--repair-url", &idle.url()])
+        .await;
+    order(&world, &other, 1).await;
+    idle.after_calls(1).await;
+    assert_eq!((busy.calls().len(), busy.in_flight()), (5, 5));
+
+    busy.release();
+    busy.after_calls(8).await;
+    assert_eq!(busy.most_in_flight(), 5);
+}
+
+#[tokio::test]
+async fn at_most_five_callbacks_of_a_project_are_in_flight_over_two_nodes() {
+    let busy = Endpoint::start(|_, _| Reply::Held(200)).await;
+    let idle = Endpoint::always(200).await;
+    let world = World::start_calling(StoreKind::Postgres, &busy).await;
+    let _second = world.start_second_node(&Options::quick()).await;
+    order(&world, &world.project, 12).await;
+    busy.after_calls(5).await;
+    let other = world
+        .cli
+        .create_project(&world.organization, &["--repair-url", &idle.url()])
+        .await;
+    order(&world, &other, 2).await;
+    idle.after_calls(2).await;
+    assert_eq!((busy.calls().len(), busy.in_flight()), (5, 5));
+    busy.release();
+    busy.after_calls(12).await;
+    assert_eq!(busy.most_in_flight(), 5);
+}
+
+async fn after_five_failures_in_a_row_one_goes_as_a_probe(kind: StoreKind) {
+    let works_again = Arc::new(AtomicBool::new(false));
+    let works = works_again.clone();
+    let broken = Endpoint::start(move |_, _| {
+        if works.load(Ordering::SeqCst) {
+            Reply::Held(200)
+        } else {
+            Reply::status(500)
+        }
+    })
+    .await;
+    let idle = Endpoint::always(200).await;
+    let options = Options::quick().set("--retry-schedule", "0s,1h");
+    let world = World::start_with(kind, &options, &["--repair-url", &broken.url()]).await;
+    order(&world, &world.project, 5).await;
+    let sql = world.sql().await;
+    eventually("five attempts have failed", async || {
+        let failed = sql
+            .count("SELECT count(*) AS n FROM replays WHERE last_status = 500")
+            .await;
+        (failed == 5).then_some(())
+    })
+    .await;
+
+    works_again.store(true, Ordering::SeqCst);
+    order(&world, &world.project, 4).await;
+    broken.after_calls(6).await;
+    let other = world
+        .cli
+        .create_project(&world.organization, &["--repair-url", &idle.url()])
+        .await;
+    order(&world, &other, 1).await;
+    idle.after_calls(1).await;
+    assert_eq!(
+        (broken.calls().len(), broken.in_flight()),
+        (6, 1),
+        "one probe, before the rest"
+    );
+
+    broken.release();
+    broken.after_calls(9).await;
+}
+
+/// Orders a reprocess for so many new incidents of this project.
+async fn order(world: &World, project: &Project, count: usize) {
+    let api = Api {
+        server: world.server.address,
+        key: project.api_key.clone(),
+    };
+    for _ in 0..count {
+        let (_, incident) = api.new_incident().await;
+        world.cli.reprocess(&incident).await;
+    }
+}
