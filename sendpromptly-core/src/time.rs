@@ -5,8 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 /// A point in time, in whole milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +56,11 @@ impl Timestamp {
             return Err(TimestampError);
         }
         let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError)?;
+        // An offset may lead beyond the years that can be written.
+        let in_utc = time.checked_to_offset(UtcOffset::UTC).ok_or(TimestampError)?;
+        if in_utc.year() < 0 {
+            return Err(TimestampError);
+        }
         let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
         i64::try_from(millis).map(Self).map_err(|_| TimestampError)
     }
@@ -128,6 +133,16 @@ mod tests {
             "",
         ] {
             assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_no_four_digit_year_in_utc_is_refused() {
+        for text in ["0000-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01"] {
+            assert_eq!(Timestamp::parse(text), Err(TimestampError), "{text}");
+        }
+        for text in ["0000-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
     }
 
