@@ -1,7 +1,6 @@
 //! Who sends a request: its API key, looked up at most every few seconds.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
@@ -10,8 +9,8 @@ use sendpromptly_core::credential::{ApiKey, KeyHash};
 
 use super::failures::Failures;
 use crate::http::ApiError;
+use crate::store::Store;
 use crate::store::api_keys::KeyHolder;
-use crate::store::{Store, StoreError};
 
 /// How long a look-up counts. A revoked key is refused everywhere within five seconds, look-up included.
 const REMEMBERED: Duration = Duration::from_secs(4);
@@ -67,22 +66,50 @@ impl Authenticator {
             }
             None => {}
         }
-        if self.familiar.contains_key(&hash) {
-            return self.look_up(hash).await?.ok_or(ApiError::Unauthorized);
+        // Requests that come at once with one key make one look-up, and wait for whoever began it.
+        loop {
+            let mut began = false;
+            let found = self
+                .holders
+                .try_get_with(hash, self.look_up(&hash, client, &mut began))
+                .await;
+            match found {
+                Ok(Some(holder)) => return Ok(holder),
+                Ok(None) if began => return Err(ApiError::Unauthorized),
+                Ok(None) => {
+                    self.failures.count(client)?;
+                    return Err(ApiError::Unauthorized);
+                }
+                // That is about the other's address.
+                Err(error) if !began && matches!(*error, ApiError::RateLimited(_)) => {}
+                Err(error) => return Err((*error).clone()),
+            }
+        }
+    }
+
+    async fn look_up(
+        &self,
+        hash: &KeyHash,
+        client: IpAddr,
+        began: &mut bool,
+    ) -> Result<Option<KeyHolder>, ApiError> {
+        *began = true;
+        if self.familiar.contains_key(hash) {
+            return self.find(hash).await;
         }
         // A failure until it turns out good, so that a thousand guesses at once make no more look-ups than
         // one after another.
         let failure = self.failures.count(client)?;
-        let holder = self.look_up(hash).await?.ok_or(ApiError::Unauthorized)?;
-        failure.take_back();
-        self.familiar.insert(hash, ()).await;
+        let holder = self.find(hash).await?;
+        if holder.is_some() {
+            failure.take_back();
+            self.familiar.insert(*hash, ()).await;
+        }
         Ok(holder)
     }
 
-    /// Requests that come at once with one key make one look-up.
-    async fn look_up(&self, hash: KeyHash) -> Result<Option<KeyHolder>, ApiError> {
-        let found = self.holders.try_get_with(hash, self.store.find_key(&hash)).await;
-        found.map_err(|error: Arc<StoreError>| {
+    async fn find(&self, hash: &KeyHash) -> Result<Option<KeyHolder>, ApiError> {
+        self.store.find_key(hash).await.map_err(|error| {
             tracing::warn!(%error, "an API key could not be looked up");
             ApiError::Unavailable
         })
