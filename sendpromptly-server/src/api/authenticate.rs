@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use moka::future::Cache;
 use sendpromptly_core::credential::{ApiKey, KeyHash};
+use tokio::sync::Semaphore;
 
 use super::failures::Failures;
 use crate::http::ApiError;
@@ -18,6 +19,10 @@ const REMEMBERED: Duration = Duration::from_secs(4);
 const REMEMBERED_KEYS: u64 = 10_000;
 /// How long a key that was good may be looked up again whatever others do from the same address.
 const FAMILIAR: Duration = Duration::from_secs(60 * 60);
+/// Look-ups at once of keys that were not good lately.
+const STRANGERS: usize = 8;
+/// How long one more waits for its turn, where the store is slow.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Finds out whose API key a request bears.
 #[derive(Debug)]
@@ -28,6 +33,9 @@ pub struct Authenticator {
     /// failures must not lock out those who have a key.
     familiar: Cache<KeyHash, ()>,
     failures: Failures,
+    /// Look-ups of keys that were not good lately. They are few at once, for each counts as a failure while it
+    /// lasts, and many good keys may come anew from one address.
+    strangers: Semaphore,
 }
 
 impl Authenticator {
@@ -43,6 +51,7 @@ impl Authenticator {
                 .time_to_live(FAMILIAR)
                 .build(),
             failures: Failures::default(),
+            strangers: Semaphore::new(STRANGERS),
         }
     }
 
@@ -58,58 +67,56 @@ impl Authenticator {
             return Err(ApiError::Unauthorized);
         };
         let hash = key.hash();
-        match self.holders.get(&hash).await {
-            Some(Some(holder)) => return Ok(holder),
-            Some(None) => {
-                self.failures.count(client)?;
-                return Err(ApiError::Unauthorized);
-            }
-            None => {}
+        let (holder, counted) = match self.holders.get(&hash).await {
+            Some(holder) => (holder, false),
+            None => self.look_up_once(hash, client).await?,
+        };
+        if holder.is_none() && !counted {
+            self.failures.count(client)?;
         }
-        // Requests that come at once with one key make one look-up, and wait for whoever began it.
-        loop {
-            let mut began = false;
-            let found = self
-                .holders
-                .try_get_with(hash, self.look_up(&hash, client, &mut began))
-                .await;
-            match found {
-                Ok(Some(holder)) => return Ok(holder),
-                Ok(None) if began => return Err(ApiError::Unauthorized),
-                Ok(None) => {
-                    self.failures.count(client)?;
-                    return Err(ApiError::Unauthorized);
-                }
-                // That is about the other's address.
-                Err(error) if !began && matches!(*error, ApiError::RateLimited(_)) => {}
-                Err(error) => return Err((*error).clone()),
+        holder.ok_or(ApiError::Unauthorized)
+    }
+
+    /// Requests that come at once with one key make one look-up. Tells too whether this one has made it, and
+    /// so has been counted.
+    async fn look_up_once(
+        &self,
+        hash: KeyHash,
+        client: IpAddr,
+    ) -> Result<(Option<KeyHolder>, bool), ApiError> {
+        let entry = self.holders.entry(hash);
+        match entry.or_try_insert_with(self.look_up(hash, client)).await {
+            Ok(entry) => {
+                let counted = entry.is_fresh();
+                Ok((entry.into_value(), counted))
             }
+            Err(error) => Err((*error).clone()),
         }
     }
 
-    async fn look_up(
-        &self,
-        hash: &KeyHash,
-        client: IpAddr,
-        began: &mut bool,
-    ) -> Result<Option<KeyHolder>, ApiError> {
-        *began = true;
-        if self.familiar.contains_key(hash) {
+    async fn look_up(&self, hash: KeyHash, client: IpAddr) -> Result<Option<KeyHolder>, ApiError> {
+        if self.familiar.contains_key(&hash) {
             return self.find(hash).await;
         }
-        // A failure until it turns out good, so that a thousand guesses at once make no more look-ups than
+        let place = tokio::time::timeout(PATIENCE, self.strangers.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            return Err(ApiError::Unavailable);
+        };
+        // A failure until it turns out to be none, so that guesses at once make no more look-ups than guesses
         // one after another.
         let failure = self.failures.count(client)?;
-        let holder = self.find(hash).await?;
-        if holder.is_some() {
+        let found = self.find(hash).await;
+        if !matches!(found, Ok(None)) {
             failure.take_back();
-            self.familiar.insert(*hash, ()).await;
         }
-        Ok(holder)
+        if let Ok(Some(_)) = found {
+            self.familiar.insert(hash, ()).await;
+        }
+        found
     }
 
-    async fn find(&self, hash: &KeyHash) -> Result<Option<KeyHolder>, ApiError> {
-        self.store.find_key(hash).await.map_err(|error| {
+    async fn find(&self, hash: KeyHash) -> Result<Option<KeyHolder>, ApiError> {
+        self.store.find_key(&hash).await.map_err(|error| {
             tracing::warn!(%error, "an API key could not be looked up");
             ApiError::Unavailable
         })
@@ -130,29 +137,4 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn token(values: &[&str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(AUTHORIZATION, value.parse().unwrap());
-        }
-        bearer(&headers).map(str::to_owned)
-    }
-
-    #[test]
-    fn one_bearer_header_holds_the_key() {
-        assert_eq!(token(&["Bearer sk_a"]).as_deref(), Some("sk_a"));
-        assert_eq!(token(&["bearer  sk_a"]).as_deref(), Some("sk_a"));
-        for wrong in [
-            &[][..],
-            &["sk_a"],
-            &["Basic sk_a"],
-            &["Bearer"],
-            &["Bearer sk_a", "Bearer sk_a"],
-        ] {
-            assert_eq!(token(wrong), None, "{wrong:?}");
-        }
-    }
-}
+mod tests;

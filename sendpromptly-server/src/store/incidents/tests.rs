@@ -1,3 +1,5 @@
+//! How incidents are listed, page by page.
+
 use sendpromptly_core::replay::ReplayState;
 
 use super::*;

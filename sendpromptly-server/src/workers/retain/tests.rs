@@ -1,3 +1,5 @@
+//! What is dropped when its time is over, and what stays.
+
 use sendpromptly_core::replay::AttemptOutcome;
 
 use super::*;
