@@ -1,7 +1,7 @@
 //! The command line: what can be asked of the program, and how it ends.
 //!
 //! Options may stand before or after the command. They are the same for every command and are listed in
-//! [`options`](crate::config::options).
+//! [`options`].
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

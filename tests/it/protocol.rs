@@ -306,3 +306,21 @@ async fn a_header_that_stands_twice_is_no_header() {
         assert_eq!(twice.send(api.server).await.verdict(), verdict);
     }
 }
+
+#[tokio::test]
+async fn a_request_has_one_host() {
+    let world = World::start(StoreKind::Sqlite).await;
+    let api = world.api();
+    let line = "POST /api/v1/receipt HTTP/1";
+    for (start, verdict) in [
+        (format!("{line}.1"), "400 bad_request"),
+        (format!("{line}.1\r\nhost: a\r\nhost: b"), "400 bad_request"),
+        (format!("{line}.1\r\nhost: a"), "202"),
+        (format!("{line}.0"), "202"),
+    ] {
+        let mut connection = Connection::open(api.server).await;
+        connection.send(&raw(&api, &start, LENGTH)).await;
+        let answer = connection.answer().await.unwrap();
+        assert_eq!(answer.verdict(), verdict, "{start:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Receipts of one batch: look, decide, and write all or nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sendpromptly_core::dedupe::{self, ReceiptFacts};
 use sendpromptly_core::id::EventId;
@@ -9,6 +9,7 @@ use sendpromptly_core::request::Receipt;
 use super::answer;
 use super::request::IngestRequest;
 use crate::platform::entropy;
+use crate::store::cases::CaseKey;
 use crate::store::idempotency::{self, NewAnswer};
 use crate::store::receipts::{self, KnownEvent, NewEvent, ProviderEventName};
 use crate::store::rows::Sql;
@@ -33,7 +34,7 @@ pub(super) fn plan(
 ) -> ReceiptPlan {
     let mut new: Vec<NewEvent<'_>> = Vec::with_capacity(requests.len());
     let mut made_here: HashMap<ProviderEventName, usize> = HashMap::with_capacity(requests.len());
-    let mut differences: HashMap<EventId, (&IngestRequest, String)> = HashMap::new();
+    let mut differences: BTreeMap<CaseKey, String> = BTreeMap::new();
     let mut answers = Vec::with_capacity(requests.len());
 
     for &(request, receipt) in requests {
@@ -41,7 +42,7 @@ pub(super) fn plan(
         if let Some(first) = known.get(&name) {
             let differs = differs(first, receipt);
             if !differs.is_empty() {
-                differences.insert(first.id, (request, differs.join(",")));
+                differences.insert((request.project.project, first.id), differs.join(","));
             }
             answers.push(answer::receipt(first.id, first.timeout_at, Some(&differs)));
         } else if let Some(&index) = made_here.get(&name) {
@@ -62,12 +63,13 @@ pub(super) fn plan(
             new.push(event);
         }
     }
-    // In the order of their unique keys, so that two batches wait for each other in one direction only.
+    // In the order of their keys, so that two batches wait for each other in one direction only; so are the
+    // differences.
     new.sort_unstable_by_key(|event| event.name);
 
     let differences = differences
         .iter()
-        .map(|(event, (request, differs))| (request.project.project, *event, differs.as_str()));
+        .map(|((project, event), differs)| (*project, *event, differs.as_str()));
     let writes = vec![
         receipts::insert(&new),
         remember(requests.iter().map(|(request, _)| *request), &answers),

@@ -14,7 +14,7 @@ pub fn bytes<const N: usize>() -> [u8; N] {
 /// Fills the buffer with random bytes.
 ///
 /// # Panics
-/// As [`bytes`].
+/// As [`bytes()`].
 pub fn fill(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
 }

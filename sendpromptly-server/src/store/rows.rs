@@ -12,6 +12,10 @@ use uuid::Uuid;
 
 use super::{Dialect, StoreError};
 
+mod read;
+
+pub use read::{count, get, id, optional_id, optional_time, optional_word, time, word};
+
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -401,83 +405,4 @@ fn dialect_of(on: &impl ConnectionTrait) -> Dialect {
         sea_orm::DbBackend::Sqlite => Dialect::Sqlite,
         _ => Dialect::Postgres,
     }
-}
-
-/// Reads a column that holds an id or a digest.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds something else.
-pub fn id(row: &QueryResult, column: &str) -> Result<[u8; 16], StoreError> {
-    let id: Uuid = get(row, column)?;
-    Ok(id.into_bytes())
-}
-
-/// Reads a column that may hold an id or a digest.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds something else.
-pub fn optional_id(row: &QueryResult, column: &str) -> Result<Option<[u8; 16]>, StoreError> {
-    let id: Option<Uuid> = get(row, column)?;
-    Ok(id.map(Uuid::into_bytes))
-}
-
-/// Reads a column that holds a time.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds something else.
-pub fn time(row: &QueryResult, column: &str) -> Result<sendpromptly_core::time::Timestamp, StoreError> {
-    get(row, column).map(sendpromptly_core::time::Timestamp::from_millis)
-}
-
-/// Reads a column that may hold a time.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds something else.
-pub fn optional_time(
-    row: &QueryResult,
-    column: &str,
-) -> Result<Option<sendpromptly_core::time::Timestamp>, StoreError> {
-    let millis: Option<i64> = get(row, column)?;
-    Ok(millis.map(sendpromptly_core::time::Timestamp::from_millis))
-}
-
-/// Reads a column that holds one of a set of words.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds another word.
-pub fn word<T: std::str::FromStr>(row: &QueryResult, column: &str) -> Result<T, StoreError> {
-    let text: String = get(row, column)?;
-    text.parse()
-        .map_err(|_| StoreError::Corrupt(format!("{column}: an unknown word")))
-}
-
-/// Reads a column that may hold one of a set of words.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds another word.
-pub fn optional_word<T: std::str::FromStr>(row: &QueryResult, column: &str) -> Result<Option<T>, StoreError> {
-    let text: Option<String> = get(row, column)?;
-    text.map(|text| {
-        text.parse()
-            .map_err(|_| StoreError::Corrupt(format!("{column}: an unknown word")))
-    })
-    .transpose()
-}
-
-/// Reads a column that holds a count.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds something else.
-pub fn count(row: &QueryResult, column: &str) -> Result<u32, StoreError> {
-    let number: i64 = get(row, column)?;
-    u32::try_from(number).map_err(|_| StoreError::Corrupt(format!("{column}: {number} is no count")))
-}
-
-/// Reads a column of any type.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] where the column holds something else.
-pub fn get<T: sea_orm::TryGetable>(row: &QueryResult, column: &str) -> Result<T, StoreError> {
-    row.try_get("", column)
-        .map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
 }
