@@ -146,25 +146,23 @@ impl Committer {
         Err(last.unwrap_or_else(|| StoreError::Unavailable("no try was made".to_owned())))
     }
 
+    /// Both questions are asked at once: one round trip is dearer than an answer that is not needed.
     async fn look(&self, kind: Kind, jobs: &[Job], places: &[Place]) -> Result<Look, StoreError> {
-        let keys = places.iter().map(|place| jobs[*place].request.key_name());
-        let remembered = self.store.remembered(keys).await?;
-        let events = match kind {
-            Kind::Results => HashMap::new(),
+        let requests = || places.iter().map(|place| &jobs[*place].request);
+        let remembered = self.store.remembered(requests().map(IngestRequest::key_name));
+        match kind {
+            Kind::Results => Ok(Look {
+                remembered: remembered.await?,
+                events: HashMap::new(),
+            }),
             Kind::Receipts => {
-                let unknown = places.iter().map(|place| &jobs[*place].request);
-                let unknown = unknown.filter(|request| !remembered.contains_key(&request.key_name()));
-                let names: Vec<_> = unknown
-                    .filter_map(|request| Some(receipts::event_name(request, as_receipt(request)?)))
-                    .collect();
-                if names.is_empty() {
-                    HashMap::new()
-                } else {
-                    self.store.known_events(names).await?
-                }
+                let names = requests()
+                    .filter_map(|request| Some(receipts::event_name(request, as_receipt(request)?)));
+                let events = self.store.known_events(names);
+                let (remembered, events) = tokio::try_join!(remembered, events)?;
+                Ok(Look { remembered, events })
             }
-        };
-        Ok(Look { remembered, events })
+        }
     }
 
     async fn write(
