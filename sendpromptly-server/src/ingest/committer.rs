@@ -5,7 +5,7 @@
 //! that met something known, the next one looks first. A write whose outcome is unknown, for the connection
 //! broke, is settled by the same look-up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,12 +78,9 @@ impl Committer {
             let places: Vec<Place> = (0..jobs.len())
                 .filter(|place| kind.is_of(&jobs[*place]))
                 .collect();
-            let mut groups = if places.is_empty() {
-                Vec::new()
-            } else {
-                vec![places]
-            };
-            while let Some(group) = groups.pop() {
+            // One after another from the front: results of one event must keep their order of arrival.
+            let mut groups: VecDeque<_> = (!places.is_empty()).then_some(places).into_iter().collect();
+            while let Some(group) = groups.pop_front() {
                 match self.settle_group(kind, jobs, &group, &mut outcomes).await {
                     Ok(()) => {}
                     Err(error) if error.is_passing() => {

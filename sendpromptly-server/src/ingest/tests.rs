@@ -13,7 +13,8 @@ use sendpromptly_core::time::Timestamp;
 use super::*;
 use crate::platform::entropy;
 use crate::store::api_keys::KeyHolder;
-use crate::store::{DatabaseUrl, StoreRole};
+use crate::store::rows::Sql;
+use crate::store::{DatabaseUrl, Dialect, StoreRole};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -224,6 +225,37 @@ async fn a_success_is_final_and_a_failure_opens_one_incident() {
     );
     let late = fixture.send("k4", result("evt_1", Effect::Failed)).await.unwrap();
     assert_eq!(late.body, succeeded.body);
+}
+
+/// A result that no database stores: PostgreSQL refuses its NUL, and SQLite what the trigger forbids.
+async fn poison(store: &Store, provider_event_id: &str) -> Signal {
+    if store.dialect() == Dialect::Sqlite {
+        let trigger = "CREATE TRIGGER no_poison BEFORE INSERT ON results WHEN NEW.error_code = 'poison'
+             BEGIN SELECT RAISE(ABORT, 'poison'); END";
+        let tx = store.begin().await.unwrap();
+        Sql::new(trigger).run(&tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let Signal::Result(mut report) = result(provider_event_id, Effect::Failed) else {
+        unreachable!("a result is a result");
+    };
+    report.error_code = Some("poison".to_owned());
+    report.error_message = Some("\0".to_owned());
+    Signal::Result(report)
+}
+
+#[tokio::test]
+async fn a_bad_row_refuses_no_neighbour_and_leaves_them_in_order_of_arrival() {
+    let fixture = Fixture::set_up().await;
+    fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let poison = poison(&fixture.store, "evt_1").await;
+    let failed = fixture.send("k2", result("evt_1", Effect::Failed));
+    let succeeded = fixture.send("k3", result("evt_1", Effect::Success));
+    // All three are in the queue before a committer runs, so they are one batch.
+    let (failed, succeeded, poisoned) = tokio::join!(failed, succeeded, fixture.send("k4", poison));
+    assert!(text(&failed.unwrap()).contains("\"status\":\"failed\",\"incident_id\":\"inc_"));
+    assert!(text(&succeeded.unwrap()).contains("\"status\":\"succeeded\",\"incident_id\":\"inc_"));
+    assert_eq!(poisoned, Err(IngestError::Internal));
 }
 
 #[tokio::test]
