@@ -24,6 +24,9 @@ use crate::workers::{Health, WorkerContext, Workers};
 /// Connections to PostgreSQL beside those of the committers.
 const CONNECTIONS: u32 = 8;
 
+/// Connections that a committer uses at once: it asks two questions when it looks at what is stored.
+const OF_A_COMMITTER: u32 = 2;
+
 /// File descriptors for what is no client's connection.
 const OWN_FILES: u64 = 256;
 
@@ -90,7 +93,8 @@ impl Server {
                  It is for development only"
             );
         }
-        let context = Context::open_with(config, StoreRole::Serve, CONNECTIONS).await?;
+        let connections = CONNECTIONS + OF_A_COMMITTER * config.work.committers;
+        let context = Context::open_with(config, StoreRole::Serve, connections).await?;
         let checkpoints = Arc::new(Checkpoints::open(&context.config.keys)?);
         let config = &context.config;
         let client = callback_client(&config.callbacks)?;

@@ -24,8 +24,9 @@ pub(super) type FreshResult<'a> = (&'a IngestRequest, &'a ResultReport);
 
 /// Commits results whose keys are free.
 pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Result<Fates, StoreError> {
+    let named = Named::by(store, requests).await?;
     let tx = store.begin().await?;
-    let cases = lock(store, &tx, requests).await?;
+    let cases = named.lock(store, &tx).await?;
 
     let mut desk = Desk {
         cases: &cases,
@@ -52,26 +53,42 @@ pub(super) async fn commit(store: &Store, requests: &[FreshResult<'_>]) -> Resul
     Ok(fates)
 }
 
-/// Locks every event that a result may mean. Where some name it by our id and some by the provider's, the
-/// latter are looked up first, so that all locks are taken in one order.
-async fn lock(
-    store: &Store,
-    tx: &DatabaseTransaction,
-    requests: &[FreshResult<'_>],
-) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
-    let mut keys = BTreeSet::new();
-    let mut digests = BTreeSet::new();
-    for (request, report) in requests {
-        let project = request.project.project;
-        keys.extend(report.event_id.map(|event| (project, event)));
-        let ids = [&report.provider_event_id, &report.stripe_event_id];
-        digests.extend(ids.into_iter().flatten().map(|id| (project, dedupe::digest(id))));
+/// The events that results may mean, named in one way, so that all locks are taken in one order.
+enum Named {
+    ByDigest(BTreeSet<(ProjectId, [u8; 16])>),
+    ById(BTreeSet<CaseKey>),
+}
+
+impl Named {
+    /// Where some are named by our id and some by the provider's, the latter are looked up. This is done before
+    /// there is a transaction, for nobody may wait for a second connection while holding one. Nothing is decided
+    /// on what is found: an event keeps its ids, and its case is read under its lock.
+    async fn by(store: &Store, requests: &[FreshResult<'_>]) -> Result<Self, StoreError> {
+        let mut keys = BTreeSet::new();
+        let mut digests = BTreeSet::new();
+        for (request, report) in requests {
+            let project = request.project.project;
+            keys.extend(report.event_id.map(|event| (project, event)));
+            let ids = [&report.provider_event_id, &report.stripe_event_id];
+            digests.extend(ids.into_iter().flatten().map(|id| (project, dedupe::digest(id))));
+        }
+        if keys.is_empty() {
+            return Ok(Self::ByDigest(digests));
+        }
+        keys.extend(store.events_by_digest(digests).await?);
+        Ok(Self::ById(keys))
     }
-    if keys.is_empty() {
-        return store.lock_cases_by_digest(tx, &digests).await;
+
+    async fn lock(
+        self,
+        store: &Store,
+        tx: &DatabaseTransaction,
+    ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
+        match self {
+            Self::ByDigest(digests) => store.lock_cases_by_digest(tx, &digests).await,
+            Self::ById(keys) => store.lock_cases(tx, &keys).await,
+        }
     }
-    keys.extend(store.events_by_digest(digests).await?);
-    store.lock_cases(tx, &keys).await
 }
 
 /// Where results are decided one after another, each on the case as the one before has left it.

@@ -27,12 +27,16 @@ struct Fixture {
 
 impl Fixture {
     async fn set_up() -> Self {
+        Self::with_connections(8).await
+    }
+
+    async fn with_connections(connections: u32) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = match std::env::var("SENDPROMPTLY_TEST_POSTGRES") {
             Ok(url) => url.parse().unwrap(),
             Err(_) => DatabaseUrl::Sqlite(directory.path().join("test.db")),
         };
-        let store = Store::open(&url, StoreRole::Serve, 8).await.unwrap();
+        let store = Store::open(&url, StoreRole::Serve, connections).await.unwrap();
         let (ingest, _) = Ingest::start(&store, 2);
         let project = KeyHolder {
             key_id: KeyId::new(NOW, entropy::bytes()),
@@ -87,7 +91,11 @@ fn receipt(provider_event_id: &str) -> Signal {
 }
 
 fn result(provider_event_id: &str, effect: Effect) -> Signal {
-    Signal::Result(ResultReport {
+    Signal::Result(report(provider_event_id, effect))
+}
+
+fn report(provider_event_id: &str, effect: Effect) -> ResultReport {
+    ResultReport {
         event_id: None,
         provider_event_id: Some(provider_event_id.to_owned()),
         stripe_event_id: None,
@@ -96,7 +104,7 @@ fn result(provider_event_id: &str, effect: Effect) -> Signal {
         error_code: None,
         error_message: None,
         replay_id: None,
-    })
+    }
 }
 
 fn text(accepted: &Accepted) -> &str {
@@ -236,9 +244,7 @@ async fn poison(store: &Store, provider_event_id: &str) -> Signal {
         Sql::new(trigger).run(&tx).await.unwrap();
         tx.commit().await.unwrap();
     }
-    let Signal::Result(mut report) = result(provider_event_id, Effect::Failed) else {
-        unreachable!("a result is a result");
-    };
+    let mut report = report(provider_event_id, Effect::Failed);
     report.error_code = Some("poison".to_owned());
     report.error_message = Some("\0".to_owned());
     Signal::Result(report)
@@ -296,6 +302,21 @@ async fn answers_are_forgotten_after_24_hours_in_bounded_batches() {
         0
     );
     assert!(fixture.store.forget_answers(over, 2).await.unwrap() == 2);
+}
+
+#[tokio::test]
+async fn results_by_our_id_and_by_the_providers_wait_for_no_second_connection() {
+    let fixture = Fixture::with_connections(1).await;
+    let first = fixture.send("k1", receipt("evt_1")).await.unwrap();
+    fixture.send("k2", receipt("evt_2")).await.unwrap();
+    let mut by_our_id = report("evt_1", Effect::Success);
+    by_our_id.event_id = Some(event_id(&first).parse().unwrap());
+    let by_our_id = fixture.send("k3", Signal::Result(by_our_id));
+    let by_providers = fixture.send("k4", result("evt_2", Effect::Success));
+    let (by_our_id, by_providers) = tokio::join!(by_our_id, by_providers);
+    for answer in [by_our_id, by_providers] {
+        assert!(text(&answer.unwrap()).contains("\"status\":\"succeeded\""));
+    }
 }
 
 /// Runs all at once and gives their outcomes in order.
