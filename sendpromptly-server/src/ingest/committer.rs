@@ -87,7 +87,11 @@ impl Committer {
                         tracing::warn!(%error, requests = group.len(), "a batch was not committed");
                     }
                     // One bad row must not refuse its neighbours.
-                    Err(_) if group.len() > 1 => groups.extend(group.into_iter().map(|place| vec![place])),
+                    Err(_) if group.len() > 1 => {
+                        let unsettled = |place: &Place| outcomes[*place] == Err(IngestError::Unavailable);
+                        let open = group.into_iter().filter(unsettled);
+                        groups.extend(open.map(|place| vec![place]));
+                    }
                     Err(error) => {
                         tracing::error!(%error, "a request was not committed");
                         outcomes[group[0]] = Err(IngestError::Internal);
@@ -226,6 +230,7 @@ fn settle_written(places: Vec<Place>, fates: Fates, looked: bool, outcomes: &mut
     for (place, fate) in places.into_iter().zip(fates) {
         if fate.is_err() && !looked {
             refused.push(place);
+            continue;
         }
         outcomes[place] = fate.map(|answer| Accepted {
             body: Bytes::from(answer),

@@ -185,6 +185,17 @@ async fn a_refused_request_leaves_its_key_free() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_could_not_be_confirmed_is_not_given() {
+    let fixture = Fixture::set_up().await;
+    // What is written finds no event; whether the key is remembered can then not be read.
+    fixture.store.reader().clone().close().await.unwrap();
+    assert_eq!(
+        fixture.send("k1", result("evt_1", Effect::Failed)).await,
+        Err(IngestError::Unavailable)
+    );
+}
+
+#[tokio::test]
 async fn a_thousand_requests_at_once_under_one_key_store_one_event() {
     let fixture = Fixture::set_up().await;
     let answers = futures_all((0..1_000).map(|_| fixture.send("k1", receipt("evt_1")))).await;
