@@ -123,13 +123,11 @@ impl Committer {
             if open.is_empty() {
                 return Ok(());
             }
-            if !expired.is_empty() {
-                let now = jobs[open[0]].request.received_at;
-                self.store
-                    .commit_together(vec![idempotency::drop_expired(expired, now)])
-                    .await?;
-            }
-            match self.write(kind, jobs, &open, &look).await {
+            let written = async {
+                self.make_room(expired, jobs, &open).await?;
+                self.write(kind, jobs, &open, &look).await
+            };
+            match written.await {
                 Ok(fates) => {
                     open = settle_written(open, fates, look_first, outcomes);
                     if open.is_empty() {
@@ -163,6 +161,18 @@ impl Committer {
                 let (remembered, events) = tokio::try_join!(remembered, events)?;
                 Ok(Look { remembered, events })
             }
+        }
+    }
+
+    /// Drops the answers under these keys, which are too old to count.
+    async fn make_room(&self, expired: Vec<KeyName>, jobs: &[Job], open: &[Place]) -> Result<(), StoreError> {
+        let last = open.iter().map(|place| jobs[*place].request.received_at).max();
+        match last {
+            Some(now) if !expired.is_empty() => {
+                let drop = idempotency::drop_expired(expired, now);
+                self.store.commit_together(vec![drop]).await
+            }
+            _ => Ok(()),
         }
     }
 
@@ -220,6 +230,7 @@ fn settle_remembered(
         }
         false
     });
+    expired.sort_unstable(); // whoever drops some of the same goes the same way
     expired
 }
 

@@ -107,6 +107,12 @@ fn report(provider_event_id: &str, effect: Effect) -> ResultReport {
     }
 }
 
+async fn write(store: &Store, statement: &str) {
+    let tx = store.begin().await.unwrap();
+    Sql::new(statement).run(&tx).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
 fn text(accepted: &Accepted) -> &str {
     std::str::from_utf8(&accepted.body).unwrap()
 }
@@ -172,6 +178,37 @@ async fn a_key_is_free_again_after_24_hours() {
         fixture.send_at("k1", receipt("evt_1"), over).await,
         Err(IngestError::Conflict)
     );
+}
+
+#[tokio::test]
+async fn an_expired_key_is_free_though_a_deadlock_undoes_its_clean_up() {
+    let fixture = Fixture::set_up().await;
+    if fixture.store.dialect() == Dialect::Sqlite {
+        return; // it knows no deadlock
+    }
+    let project = format!(
+        "{:032x}",
+        u128::from_be_bytes(*fixture.project.project.as_bytes())
+    );
+    // A sequence goes on where a transaction is undone, so only the first clean-up meets a deadlock.
+    for statement in [
+        format!("CREATE SEQUENCE undone_{project}"),
+        format!(
+            "CREATE FUNCTION undo_{project}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF nextval('undone_{project}') = 1 THEN RAISE 'undone' USING ERRCODE = 'deadlock_detected'; END IF;
+                RETURN OLD; END $$"
+        ),
+        format!(
+            "CREATE TRIGGER undo_{project} BEFORE DELETE ON idempotency FOR EACH ROW
+             WHEN (OLD.project_id = '{project}') EXECUTE FUNCTION undo_{project}()"
+        ),
+    ] {
+        write(&fixture.store, &statement).await;
+    }
+    fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let over = NOW.plus(Duration::from_secs(24 * 3_600));
+    let again = fixture.send_at("k1", receipt("evt_1"), over).await;
+    assert!(!again.unwrap().replayed);
 }
 
 #[tokio::test]
@@ -251,9 +288,7 @@ async fn poison(store: &Store, provider_event_id: &str) -> Signal {
     if store.dialect() == Dialect::Sqlite {
         let trigger = "CREATE TRIGGER no_poison BEFORE INSERT ON results WHEN NEW.error_code = 'poison'
              BEGIN SELECT RAISE(ABORT, 'poison'); END";
-        let tx = store.begin().await.unwrap();
-        Sql::new(trigger).run(&tx).await.unwrap();
-        tx.commit().await.unwrap();
+        write(store, trigger).await;
     }
     let mut report = report(provider_event_id, Effect::Failed);
     report.error_code = Some("poison".to_owned());
