@@ -9,6 +9,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use sendpromptly_core::dedupe::{Endpoint, Fingerprint};
 use sendpromptly_core::request::{IdempotencyKey, Receipt, ResultReport};
+use sendpromptly_core::time::Timestamp;
 
 use super::App;
 use crate::http::negotiation::{accepts_json, is_json_body};
@@ -34,11 +35,7 @@ impl App {
         says_it_fits(headers)?;
         let body = body.await?;
         let received_at = clock::now();
-        let signal = match endpoint {
-            Endpoint::Receipt => Signal::Receipt(Receipt::parse(&body, received_at)?),
-            Endpoint::Result => Signal::Result(ResultReport::parse(&body)?),
-        };
-        let fingerprint = Fingerprint::of(endpoint, &body);
+        let (signal, fingerprint) = read(endpoint, body, received_at)?;
         let request = IngestRequest {
             project,
             origin_address: Some(client),
@@ -57,6 +54,15 @@ impl App {
         }
         Ok(response)
     }
+}
+
+/// Takes the body, so that none waits in memory for the store.
+fn read(endpoint: Endpoint, body: Bytes, received_at: Timestamp) -> Result<(Signal, Fingerprint), ApiError> {
+    let signal = match endpoint {
+        Endpoint::Receipt => Signal::Receipt(Receipt::parse(&body, received_at)?),
+        Endpoint::Result => Signal::Result(ResultReport::parse(&body)?),
+    };
+    Ok((signal, Fingerprint::of(endpoint, &body)))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
