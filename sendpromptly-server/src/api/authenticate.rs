@@ -17,7 +17,7 @@ use crate::store::api_keys::KeyHolder;
 const REMEMBERED: Duration = Duration::from_secs(4);
 /// Look-ups remembered, of keys that exist and of ones that do not.
 const REMEMBERED_KEYS: u64 = 10_000;
-/// How long a key that was good may be looked up again whatever others do from the same address.
+/// How long after it was good a key may be looked up again whatever others do from the same address.
 const FAMILIAR: Duration = Duration::from_secs(60 * 60);
 /// Look-ups at once of keys that were not good lately.
 const STRANGERS: usize = 8;
@@ -95,9 +95,19 @@ impl Authenticator {
     }
 
     async fn look_up(&self, hash: KeyHash, client: IpAddr) -> Result<Option<KeyHolder>, ApiError> {
-        if self.familiar.contains_key(&hash) {
-            return self.find(hash).await;
+        let found = if self.familiar.contains_key(&hash) {
+            self.find(hash).await
+        } else {
+            self.look_up_stranger(hash, client).await
+        };
+        // Each time anew, for a key in use must never turn into a stranger's.
+        if let Ok(Some(_)) = found {
+            self.familiar.insert(hash, ()).await;
         }
+        found
+    }
+
+    async fn look_up_stranger(&self, hash: KeyHash, client: IpAddr) -> Result<Option<KeyHolder>, ApiError> {
         let place = tokio::time::timeout(PATIENCE, self.strangers.acquire()).await;
         let Ok(Ok(_place)) = place else {
             return Err(ApiError::Unavailable);
@@ -108,9 +118,6 @@ impl Authenticator {
         let found = self.find(hash).await;
         if !matches!(found, Ok(None)) {
             failure.take_back();
-        }
-        if let Ok(Some(_)) = found {
-            self.familiar.insert(hash, ()).await;
         }
         found
     }
