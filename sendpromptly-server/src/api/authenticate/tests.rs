@@ -1,15 +1,18 @@
 //! Whose key is taken, and what guessing costs.
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use hyper::header::HeaderValue;
-use sendpromptly_core::audit::{Actor, Origin};
+use sendpromptly_core::dedupe::Endpoint;
 use sendpromptly_core::id::KeyId;
 
 use super::*;
+use crate::api::{App, Readiness};
+use crate::ingest::Ingest;
 use crate::platform::entropy;
 use crate::store::api_keys::NewKey;
 use crate::store::rows::Sql;
-use crate::testing::{NOW, World};
+use crate::testing::{NOW, World, operator};
 
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
@@ -27,6 +30,10 @@ impl Fixture {
     }
 
     async fn key(&self) -> ApiKey {
+        self.key_and_id().await.0
+    }
+
+    async fn key_and_id(&self) -> (ApiKey, KeyId) {
         let key = ApiKey::generate(entropy::bytes());
         let new = NewKey {
             id: KeyId::new(NOW, entropy::bytes()),
@@ -35,12 +42,8 @@ impl Fixture {
             hint: key.hint().to_owned(),
             created_at: NOW,
         };
-        let origin = Origin {
-            actor: Actor::Key(new.id),
-            address: None,
-        };
-        assert!(self.world.store.create_key(&new, &origin).await.unwrap());
-        key
+        assert!(self.world.store.create_key(&new, &operator()).await.unwrap());
+        (key, new.id)
     }
 
     /// Asks with all of these at once; gives what becomes of each.
@@ -149,4 +152,33 @@ async fn a_look_up_that_failed_is_no_failure_of_the_key() {
     assert_eq!(count(&outcomes, "unavailable"), 151);
     fixture.world.write(rename("gone", "api_keys")).await;
     assert_eq!(fixture.ask(&[key]).await, ["good"]);
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_while_the_body_comes_slowly_is_refused() {
+    let fixture = Fixture::set_up().await;
+    let store = &fixture.world.store;
+    let (key, id) = fixture.key_and_id().await;
+    let (ingest, _committers) = Ingest::start(store, 1);
+    let readiness = Readiness::new(|| async { Vec::new() }.boxed());
+    let app = App::new(store.clone(), ingest, 0, readiness, Vec::new(), None);
+    let mut headers = bearing(&[&format!("Bearer {}", key.expose())]);
+    for (name, value) in [
+        ("accept", "*/*"),
+        ("content-type", "application/json"),
+        ("idempotency-key", "k1"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    let slow_body = async {
+        let revoked = store.revoke_key(id, &operator(), NOW).await.unwrap();
+        assert!(revoked.is_some());
+        app.authenticator.holders.invalidate_all(); // as four seconds do
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(4)).await;
+        tokio::time::resume();
+        Ok("{}".into())
+    };
+    let answer = app.ingest(Endpoint::Result, &headers, CLIENT, slow_body).await;
+    assert_eq!(answer.unwrap_err(), ApiError::Unauthorized);
 }
