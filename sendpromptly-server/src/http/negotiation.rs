@@ -58,12 +58,17 @@ impl Range {
     }
 }
 
-/// A client that takes some `application/…+json` reads JSON.
+/// A client that takes some `…/…+json` reads JSON, whatever the type before the suffix (RFC 6839, section 3.1).
 fn is_json_suffix(media: &str) -> bool {
+    // The characters of a registered name (RFC 6838, section 4.2).
+    let is_name = |name: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+        !name.is_empty() && name.bytes().all(allowed)
+    };
     media
-        .strip_prefix("application/")
-        .and_then(|rest| rest.strip_suffix("+json"))
-        .is_some_and(|name| !name.is_empty())
+        .strip_suffix("+json")
+        .and_then(|media| media.split_once('/'))
+        .is_some_and(|(kind, name)| is_name(kind) && is_name(name))
 }
 
 /// Whether the body is plain JSON.
@@ -111,6 +116,9 @@ mod tests {
             &["application/*"],
             &["*/*"],
             &["application/problem+json"],
+            &["text/x+json"],
+            &["Model/glTF+json; q=0.5"],
+            &["application/json;q=0, text/x+json", "application/json"],
             &["text/html", "*/*;q=0.1"],
             &["*/*;q=0, application/json"],
             &["application/json;q=0.001"],
@@ -127,6 +135,12 @@ mod tests {
             &["application/json;q=x"],
             &["application/jsonp"],
             &["application/+json"],
+            &["/x+json"],
+            &["*/x+json"],
+            &["text/x/y+json"],
+            &["x+json"],
+            &["text/x+json;q=0"],
+            &["text/x+json, application/json;q=0"],
             &["json"],
         ] {
             assert_eq!(accepts(wrong), Err(ApiError::NotAcceptable), "{wrong:?}");
