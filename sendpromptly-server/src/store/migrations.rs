@@ -118,9 +118,12 @@ impl Turn {
             Dialect::Postgres => {
                 let transaction = store.begin().await?;
                 let lock = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
-                transaction
-                    .execute_raw(Statement::from_string(store.dialect.backend(), lock))
-                    .await?;
+                // Another node's migration may last longer than a lock may otherwise be waited for.
+                for statement in ["SET LOCAL lock_timeout = 0".to_owned(), lock] {
+                    transaction
+                        .execute_raw(Statement::from_string(store.dialect.backend(), statement))
+                        .await?;
+                }
                 Ok(Self::Transaction(Box::new(transaction)))
             }
         }
@@ -161,5 +164,22 @@ async fn lock_file(store: &Store) -> Result<File, StoreError> {
             "cannot lock for migration: {error}"
         ))),
         Err(error) => Err(StoreError::Internal(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn a_turn_is_waited_for_however_long_another_node_migrates() {
+        let world = World::set_up().await;
+        let Turn::Transaction(turn) = Turn::take(&world.store).await.unwrap() else {
+            return; // SQLite's is a file, whose lock has no time limit
+        };
+        let show = Statement::from_string(world.store.dialect.backend(), "SHOW lock_timeout");
+        let row = turn.query_one_raw(show).await.unwrap().unwrap();
+        assert_eq!(row.try_get::<String>("", "lock_timeout").unwrap(), "0");
     }
 }
