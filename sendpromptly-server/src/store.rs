@@ -76,6 +76,21 @@ impl Store {
         Ok(self.writer.begin_with_options(options).await?)
     }
 
+    /// Runs these statements in a transaction of their own.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause; nothing is written then, unless it is [`StoreError::Broken`], which
+    /// leaves open whether the commit took place.
+    pub async fn commit_together(&self, writes: Vec<Sql>) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Postgres {
+            // One statement is a transaction.
+            return rows::write_together(&self.writer, writes).await;
+        }
+        let tx = self.begin().await?;
+        rows::write_together(&tx, writes).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Whether the database answers and its tables are those of this program.
     ///
     /// # Errors

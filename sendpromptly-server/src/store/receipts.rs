@@ -7,7 +7,7 @@ use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::{Dialect, Store, StoreError};
+use super::{Store, StoreError};
 
 /// Names an event as its provider does: the project, the digest of the provider's id, and the provider.
 pub type ProviderEventName = (ProjectId, [u8; 16], Provider);
@@ -94,21 +94,6 @@ impl Store {
             found.insert(name, known);
         }
         Ok(found)
-    }
-
-    /// Runs these statements in a transaction of their own.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause; nothing is written then, unless it is [`StoreError::Broken`], which
-    /// leaves open whether the commit took place.
-    pub async fn commit_together(&self, writes: Vec<Sql>) -> Result<(), StoreError> {
-        if self.dialect == Dialect::Postgres {
-            // One statement is a transaction.
-            return rows::write_together(&self.writer, writes).await;
-        }
-        let tx = self.begin().await?;
-        rows::write_together(&tx, writes).await?;
-        Ok(tx.commit().await?)
     }
 }
 
