@@ -22,6 +22,7 @@ use crate::store::Store;
 
 pub mod authenticate;
 mod failures;
+mod faults;
 mod health;
 mod ingest;
 pub mod openapi;
@@ -30,6 +31,7 @@ pub mod rate;
 pub use health::Readiness;
 
 use authenticate::Authenticator;
+use faults::Faults;
 use rate::ProjectRate;
 
 /// What answers at a path.
@@ -87,6 +89,7 @@ pub static ROUTES: [Route; 8] = [
 pub struct App {
     ingest: Ingest,
     authenticator: Authenticator,
+    faults: Faults,
     rate: ProjectRate,
     readiness: Readiness,
     trusted_proxies: Vec<IpNet>,
@@ -108,6 +111,7 @@ impl App {
         Self {
             ingest,
             authenticator: Authenticator::new(store),
+            faults: Faults::default(),
             rate: ProjectRate::new(requests_per_second),
             readiness,
             trusted_proxies,
@@ -130,7 +134,10 @@ impl App {
         let handled = AssertUnwindSafe(self.handle(route, request, peer)).catch_unwind();
         let mut response = match handled.instrument(span).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => error.into_response(id),
+            Ok(Err(error)) => {
+                self.faults.tell(id, path, &error);
+                error.into_response(id)
+            }
             Err(_) => {
                 tracing::error!(%id, path, "a handler panicked");
                 ApiError::Internal.into_response(id)

@@ -20,6 +20,13 @@ async fn what_was_not_accepted_is_accepted_once_under_the_same_key() {
     assert_eq!(answer.verdict(), "503 unavailable");
     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
     assert!(!answer.text().contains("postgres"), "{}", answer.text());
+    let id = answer.header("x-request-id").unwrap();
+    let log = world.server.log();
+    assert!(
+        log.lines()
+            .any(|line| line.contains(id) && line.contains("unavailable")),
+        "{log}"
+    );
 
     let ready = Request::new("GET", "/readyz");
     let not_ready = eventually("it is not ready", async || {
