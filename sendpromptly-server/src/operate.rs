@@ -88,7 +88,7 @@ impl Desk<'_> {
             .map(str::parse::<OrderKey>)
             .transpose()?
             .map(|key| key.digest());
-        let replay = ReplayId::new(self.now, entropy::bytes());
+        let replay = ReplayId::new(self.now, entropy::for_id());
         let mut tries = 1;
         loop {
             match self.try_reprocess(order, key, replay).await {
