@@ -144,3 +144,16 @@ async fn a_dismissal_needs_a_reason() {
     }
     assert_eq!(world.incident(incident).await.incident.state, IncidentState::Open);
 }
+
+#[tokio::test]
+async fn a_replay_ordered_by_a_clock_that_is_behind_comes_after_the_one_before() {
+    let world = World::set_up().await;
+    let (event, incident) = world.failed_event("evt_1").await;
+    let first = world.reprocess(incident, None).await.unwrap();
+    world.report(event, Effect::Failed, Some(first), NOW).await;
+    let behind = NOW.plus_millis(-10_000);
+    let second = world.reprocess_of(world.project, incident, None, false, behind);
+    let second = second.await.unwrap();
+    assert!(first < second);
+    assert_eq!(world.case(event).await.case.replays.last().unwrap().id, second);
+}
