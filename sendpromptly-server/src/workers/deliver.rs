@@ -18,7 +18,6 @@ use super::beat::Stage;
 use super::record::{self, Ended};
 use super::rounds::{Left, Rounds};
 use crate::callback::{AddressPolicy, CallbackClient};
-use crate::platform::clock;
 use crate::store::attempts::{AttemptEnd, LEASE};
 use crate::store::claims::Claim;
 use crate::store::{Dialect, Store, StoreError};
@@ -194,13 +193,9 @@ async fn see_through(
     claim: Claim,
     secrets: Arc<[SigningSecret]>,
     slot: OwnedSemaphorePermit,
-    mut stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<Stage>,
 ) {
-    let attempt = claim.attempt;
-    let end = tokio::select! {
-        end = call::make(&calls, claim, &secrets) => end,
-        _ = stage.wait_for(|stage| *stage >= Stage::CutOff) => AttemptEnd::cut_off(attempt, clock::now()),
-    };
+    let end = call::make(&calls, claim, &secrets, stage).await;
     // Nobody takes it any more only when the process is about to end; the lease then tells.
     let _ = calls.ends.send(Ended { end, _slot: slot }).await;
 }
