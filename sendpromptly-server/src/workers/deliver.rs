@@ -78,8 +78,7 @@ impl Rounds for Deliver {
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
         self.cut_off_dead_calls(now).await?;
-        let free = self.calls.slots.available_permits();
-        if free == 0 {
+        if self.calls.slots.available_permits() == 0 {
             return Ok(Left::Nothing); // the end of a call wakes
         }
         let store = &self.calls.store;
@@ -90,7 +89,7 @@ impl Rounds for Deliver {
             .copied()
             .filter(|_| projects.len() == PROJECTS as usize);
         self.after = last.unwrap_or(FIRST_PROJECT);
-        self.call(projects, free, now).await?;
+        self.call(projects, now).await?;
         Ok(if last.is_some() || !from_first {
             Left::More
         } else {
@@ -110,18 +109,21 @@ impl Deliver {
     }
 
     /// Claims calls of these projects and sends them on their way.
-    async fn call(&self, projects: Vec<ProjectId>, free: usize, now: Timestamp) -> Result<(), StoreError> {
+    async fn call(&self, projects: Vec<ProjectId>, now: Timestamp) -> Result<(), StoreError> {
         let keyring = self.keyring(projects, now).await;
         if keyring.is_empty() {
             return Ok(());
         }
+        let Some(mut slots) = self.take_slots() else {
+            return Ok(());
+        };
         let projects: Vec<ProjectId> = keyring.iter().map(|(project, _)| *project).collect();
-        for claim in self.calls.store.claim_calls(&projects, free, now).await? {
+        let store = &self.calls.store;
+        for claim in store.claim_calls(&projects, slots.num_permits(), now).await? {
             let project = claim.attempt.project;
             let secrets = keyring.iter().find(|(known, _)| *known == project);
-            let slot = self.calls.slots.clone().try_acquire_owned();
-            // Each claimed project has its secrets, and nobody else takes slots.
-            if let (Some((_, secrets)), Ok(slot)) = (secrets, slot) {
+            // Each claimed project has its secrets, and no more is claimed than there are slots.
+            if let (Some((_, secrets)), Some(slot)) = (secrets, slots.split(1)) {
                 tokio::spawn(see_through(
                     self.calls.clone(),
                     claim,
@@ -132,6 +134,15 @@ impl Deliver {
             }
         }
         Ok(())
+    }
+
+    /// Takes the free slots, unless there is none or the stop has begun. They are taken before the stage is
+    /// looked at, and held over the claim: a stop waits for every slot, so also for a claim under way.
+    fn take_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let slots = &self.calls.slots;
+        let free = u32::try_from(slots.available_permits()).ok()?;
+        let taken = slots.clone().try_acquire_many_owned(free.max(1)).ok()?;
+        (*self.stage.borrow() == Stage::Running).then_some(taken)
     }
 
     /// The secrets of those projects whose calls can be signed now. They are looked up before the claim, so

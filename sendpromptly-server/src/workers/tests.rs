@@ -1,17 +1,19 @@
 //! The workers as they run: from an order to its outcome, against an endpoint on loopback.
 
 use sendpromptly_core::credential::SigningSecret;
-use sendpromptly_core::id::{EventId, ReplayId};
+use sendpromptly_core::id::{EventId, ProjectId, ReplayId};
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::ReplayState;
 use sendpromptly_core::signing::{Nonce, signature_header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::*;
 use crate::callback::ClientConfig;
 use crate::config::KeyConfig;
 use crate::platform;
+use crate::store::Dialect;
 use crate::store::attempts::LEASE;
 use crate::store::cases::StoredCase;
 use crate::store::rows::{self, Sql};
@@ -66,6 +68,23 @@ impl Scene {
             checkpoints: Arc::new(Checkpoints::open(&self.keys).unwrap()),
             schedule: RetrySchedule::default(),
             sweep_interval: Duration::from_millis(10),
+        })
+    }
+
+    /// What calls need, where no worker runs.
+    fn calls(&self) -> Arc<Calls> {
+        let (ends, _) = mpsc::channel(SLOTS);
+        Arc::new(Calls {
+            store: self.world.store.clone(),
+            vault: self.vault.clone(),
+            client: CallbackClient::new(ClientConfig::new(development())).unwrap(),
+            policy: development(),
+            schedule: Arc::default(),
+            interval: Duration::from_millis(10),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+            ends,
+            wake: Arc::default(),
+            took_over: AtomicBool::new(false),
         })
     }
 
@@ -192,7 +211,7 @@ async fn a_call_that_a_dead_node_began_is_cut_off_and_goes_again() {
     let begun = platform::clock::now();
     let abandoned = scene.world.claim(begun).await;
     assert_eq!(abandoned.len(), 1);
-    if scene.world.store.dialect() == crate::store::Dialect::Postgres {
+    if scene.world.store.dialect() == Dialect::Postgres {
         // Another node may still make it, until its lease is over.
         let over = i64::try_from(LEASE.as_millis()).unwrap();
         let age = Sql::new("UPDATE attempts SET started_at = started_at - {}").bind(over);
@@ -238,6 +257,46 @@ async fn a_stop_waits_for_a_call_that_ends_in_time() {
     stop.await.unwrap();
     let replay = scene.world.case(event).await.case.replays.remove(0);
     assert_eq!(replay.state, ReplayState::Delivered);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_claim_under_way_and_its_call_is_made() {
+    let scene = Scene::set_up().await;
+    if scene.world.store.dialect() == Dialect::Postgres {
+        return; // there a claim waits for nobody
+    }
+    let (event, _) = scene.order().await;
+    let (first, now) = (ProjectId::from_bytes([0; 16]), platform::clock::now());
+    let due = scene.world.store.projects_to_call(first, now, 1).await.unwrap();
+    assert_eq!(due.len(), 1);
+    let writer = scene.world.store.begin().await.unwrap();
+    let workers = scene.start(&development());
+    let slots = workers.slots.clone();
+    while slots.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut stage = workers.supervisor.stage();
+    let stop = tokio::spawn(workers.stop());
+    stage.wait_for(|stage| *stage == Stage::Stopping).await.unwrap();
+    writer.rollback().await.unwrap();
+    let (_, stream) = scene.call().await;
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    stop.await.unwrap();
+    let replay = scene.world.case(event).await.case.replays.remove(0);
+    assert_eq!((replay.state, replay.attempts), (ReplayState::Delivered, 1));
+}
+
+#[tokio::test]
+async fn a_round_after_the_stop_has_begun_begins_no_attempt() {
+    let scene = Scene::set_up().await;
+    let (event, _) = scene.order().await;
+    let stage = watch::Sender::new(Stage::Stopping);
+    let mut deliver = Deliver::new(scene.calls(), stage.subscribe());
+    deliver.round(platform::clock::now()).await.unwrap();
+    assert_eq!(scene.world.case(event).await.case.replays[0].attempts, 0);
+    stage.send_replace(Stage::Running);
+    deliver.round(platform::clock::now()).await.unwrap();
+    assert_eq!(scene.world.case(event).await.case.replays[0].attempts, 1);
 }
 
 #[tokio::test]
