@@ -34,6 +34,9 @@ const PROJECTS: u32 = 64;
 /// How often to look for calls whose node died.
 const LOOK_FOR_DEAD: Duration = Duration::from_secs(1);
 
+/// How often while there are some whose end the store refuses.
+const LOOK_AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
 /// Calls of dead nodes that are cut off in one transaction.
 const DEAD_BATCH: u32 = 64;
 
@@ -178,6 +181,7 @@ impl Deliver {
         } else {
             now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
         };
+        let mut refused = 0;
         loop {
             let dead = calls.store.attempts_begun_by(begun_by, DEAD_BATCH).await?;
             let ends: Vec<AttemptEnd> = dead
@@ -186,14 +190,20 @@ impl Deliver {
                 .collect();
             if !ends.is_empty() {
                 tracing::warn!(calls = ends.len(), "calls were cut off; they go again");
-                record::commit(&calls.store, &ends, &calls.schedule).await?;
+                refused = record::commit_each(&calls.store, &ends, &calls.schedule).await?;
             }
-            if ends.len() < DEAD_BATCH as usize {
+            // What is refused would be found again and again.
+            if refused > 0 || ends.len() < DEAD_BATCH as usize {
                 break;
             }
         }
         calls.took_over.store(true, Ordering::Relaxed);
-        self.look_for_dead = Instant::now() + LOOK_FOR_DEAD;
+        let pause = if refused > 0 {
+            LOOK_AFTER_REFUSAL
+        } else {
+            LOOK_FOR_DEAD
+        };
+        self.look_for_dead = Instant::now() + pause;
         Ok(())
     }
 }
