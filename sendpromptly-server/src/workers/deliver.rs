@@ -65,6 +65,8 @@ pub(super) struct Deliver {
     calls: Arc<Calls>,
     stage: watch::Receiver<Stage>,
     after: ProjectId,
+    /// Whether this pass over the projects has claimed a call.
+    claimed: bool,
     look_for_dead: Instant,
 }
 
@@ -86,18 +88,15 @@ impl Rounds for Deliver {
         }
         let store = &self.calls.store;
         let projects = store.projects_to_call(self.after, now, PROJECTS).await?;
-        let from_first = self.after == FIRST_PROJECT;
         let last = projects
             .last()
             .copied()
             .filter(|_| projects.len() == PROJECTS as usize);
         self.after = last.unwrap_or(FIRST_PROJECT);
-        self.call(projects, now).await?;
-        Ok(if last.is_some() || !from_first {
-            Left::More
-        } else {
-            Left::Nothing
-        })
+        self.claimed |= self.call(projects, now).await? > 0;
+        // A pass that has claimed nothing rests: what is due has no room, and the end of a call wakes.
+        let more = last.is_some() || std::mem::take(&mut self.claimed);
+        Ok(if more { Left::More } else { Left::Nothing })
     }
 }
 
@@ -107,22 +106,25 @@ impl Deliver {
             calls,
             stage,
             after: FIRST_PROJECT,
+            claimed: false,
             look_for_dead: Instant::now(),
         }
     }
 
-    /// Claims calls of these projects and sends them on their way.
-    async fn call(&self, projects: Vec<ProjectId>, now: Timestamp) -> Result<(), StoreError> {
+    /// Claims calls of these projects and sends them on their way; gives how many.
+    async fn call(&self, projects: Vec<ProjectId>, now: Timestamp) -> Result<usize, StoreError> {
         let keyring = self.keyring(projects, now).await;
         if keyring.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let Some(mut slots) = self.take_slots() else {
-            return Ok(());
+            return Ok(0);
         };
         let projects: Vec<ProjectId> = keyring.iter().map(|(project, _)| *project).collect();
-        let store = &self.calls.store;
-        for claim in store.claim_calls(&projects, slots.num_permits(), now).await? {
+        let (store, free) = (&self.calls.store, slots.num_permits());
+        let claims = store.claim_calls(&projects, free, now).await?;
+        let claimed = claims.len();
+        for claim in claims {
             let project = claim.attempt.project;
             let secrets = keyring.iter().find(|(known, _)| *known == project);
             // Each claimed project has its secrets, and no more is claimed than there are slots.
@@ -136,7 +138,7 @@ impl Deliver {
                 ));
             }
         }
-        Ok(())
+        Ok(claimed)
     }
 
     /// Takes the free slots, unless there is none or the stop has begun. They are taken before the stage is

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::rounds::Left;
 use super::*;
 use crate::callback::ClientConfig;
 use crate::config::KeyConfig;
@@ -321,6 +322,37 @@ async fn a_round_after_the_stop_has_begun_begins_no_attempt() {
     stage.send_replace(Stage::Running);
     deliver.round(platform::clock::now()).await.unwrap();
     assert_eq!(scene.world.case(event).await.case.replays[0].attempts, 1);
+}
+
+#[tokio::test]
+async fn a_pass_over_many_projects_that_claims_nothing_rests() {
+    let scene = Scene::set_up().await;
+    let now = platform::clock::now();
+    // One more than a round looks at, and none has a secret to sign with.
+    for number in 1..=65 {
+        let project = ProjectId::from_bytes([number; 16]);
+        scene.world.add_project(project).await;
+        let (_, incident) = scene.world.failed_event_of(project, "evt_1").await;
+        let order = scene.world.reprocess_of(project, incident, None, false, now);
+        order.await.unwrap();
+    }
+    let (_stage, running) = watch::channel(Stage::Running);
+    let mut deliver = Deliver::new(scene.calls(), running);
+    let (mut left, now) = (Vec::new(), platform::clock::now());
+    for _ in 0..2 {
+        left.push(deliver.round(now).await.unwrap());
+    }
+    assert_eq!(left, [Left::More, Left::Nothing]);
+    scene.order().await;
+    let now = platform::clock::now();
+    for _ in 0..2 {
+        left.push(deliver.round(now).await.unwrap());
+    }
+    assert_eq!(
+        left[2..],
+        [Left::More, Left::More],
+        "one that has claimed goes on"
+    );
 }
 
 #[tokio::test]
