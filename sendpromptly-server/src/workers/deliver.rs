@@ -18,6 +18,7 @@ use super::beat::Stage;
 use super::record::{self, Ended};
 use super::rounds::{Left, Rounds};
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::platform::clock;
 use crate::store::attempts::{AttemptEnd, LEASE};
 use crate::store::claims::Claim;
 use crate::store::{Dialect, Store, StoreError};
@@ -122,7 +123,8 @@ impl Deliver {
         };
         let projects: Vec<ProjectId> = keyring.iter().map(|(project, _)| *project).collect();
         let (store, free) = (&self.calls.store, slots.num_permits());
-        let claims = store.claim_calls(&projects, free, now).await?;
+        // The lease counts from here, not from the round's start: what came between may have taken long.
+        let claims = store.claim_calls(&projects, free, clock::now()).await?;
         let claimed = claims.len();
         for claim in claims {
             let project = claim.attempt.project;

@@ -356,6 +356,20 @@ async fn a_pass_over_many_projects_that_claims_nothing_rests() {
 }
 
 #[tokio::test]
+async fn a_lease_counts_from_the_claim_and_not_from_the_rounds_start() {
+    let scene = Scene::set_up().await;
+    scene.order().await;
+    let before = platform::clock::now();
+    let due = Sql::new("UPDATE replays SET next_attempt_at = {}");
+    let round = before.plus_millis(-60_000);
+    scene.world.write(due.bind(round)).await;
+    let (_stage, running) = watch::channel(Stage::Running);
+    Deliver::new(scene.calls(), running).round(round).await.unwrap();
+    let started = Sql::new("SELECT started_at AS n FROM attempts");
+    assert!(scene.world.number(started).await >= before.as_millis());
+}
+
+#[tokio::test]
 async fn an_address_that_may_not_be_called_any_more_halts_and_nothing_is_sent() {
     let scene = Scene::set_up().await;
     let workers = scene.start(&AddressPolicy::default());
