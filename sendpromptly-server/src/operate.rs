@@ -92,10 +92,6 @@ impl Desk<'_> {
         let mut tries = 1;
         loop {
             match self.try_reprocess(order, key, &mut made).await {
-                // Only a commit that was not confirmed can have made it.
-                Err(OperateError::Refused(Refusal::UnderWay(replay))) if made == Some(replay) => {
-                    return Ok(replay);
-                }
                 Err(OperateError::Store(error)) if may_go_again(&error) && tries < TRIES => tries += 1,
                 done => return done,
             }
@@ -116,6 +112,11 @@ impl Desk<'_> {
             && let Some(given) = self.store.given_order(&tx, self.project, key).await?
         {
             return Ok(given.repeated_for(self.incident)?);
+        }
+        if let Some(made) = *made
+            && stored.case.replays.iter().any(|replay| replay.id == made)
+        {
+            return Ok(made); // by a commit that was not confirmed; it may have ended since
         }
         let replay = self.next_replay(&stored.case);
         let asked = ReprocessOrder {
