@@ -144,7 +144,7 @@ impl Desk<'_> {
 
     /// A new replay's id, which sorts after those that the locked case has.
     fn next_replay(&self, case: &Case) -> ReplayId {
-        let entropy = entropy::bytes();
+        let entropy = entropy::for_id();
         case.replays.last().map_or_else(
             || ReplayId::new(self.now, entropy),
             |last| last.id.next(self.now, entropy),

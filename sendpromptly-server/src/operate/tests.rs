@@ -110,7 +110,7 @@ async fn a_project_without_a_repair_url_and_an_incident_of_another_project_are_r
         .await;
     let refused = world.reprocess(incident, None).await;
     assert!(matches!(refused, Err(OperateError::NoRepairUrl)));
-    let stranger = ProjectId::new(NOW, entropy::bytes());
+    let stranger = ProjectId::new(NOW, entropy::for_id());
     let refused = world.reprocess_of(stranger, incident, None, false, NOW).await;
     assert!(matches!(refused, Err(OperateError::NotFound)));
 }

@@ -227,7 +227,7 @@ async fn ends_of_many_projects_go_in_one_transaction() {
     let world = World::set_up().await;
     let mut projects = vec![world.project];
     for _ in 0..3 {
-        let project = ProjectId::new(NOW, entropy::bytes());
+        let project = ProjectId::new(NOW, entropy::for_id());
         world.add_project(project).await;
         projects.push(project);
     }
