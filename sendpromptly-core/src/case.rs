@@ -184,7 +184,9 @@ impl Case {
 
     /// An attempt of this replay has ended.
     ///
-    /// A replay that has ended meanwhile, by a result, stays as it is, but for the status of its last attempt.
+    /// An end counts while its attempt holds the replay; one that comes later counts, and should be given here,
+    /// only where it is a 2xx. A replay that a result has ended meanwhile takes its status and else stays as it
+    /// is.
     /// A result that comes with a 2xx answer counts like one that is sent: the replay's own.
     pub fn end_attempt(
         self,

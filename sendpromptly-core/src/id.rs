@@ -95,6 +95,17 @@ ids! {
     UserId = "usr";
 }
 
+impl ReplayId {
+    /// A new id that sorts after this one, also where the clock that gives `now` is behind the one that this
+    /// was made by: replays of an incident are told in the order of their ids.
+    #[must_use]
+    pub fn next(self, now: Timestamp, entropy: [u8; 10]) -> Self {
+        let [a, b, c, d, e, f, ..] = self.0;
+        let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        Self::new(now.max(Timestamp::from_millis(millis + 1)), entropy)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +117,16 @@ mod tests {
         let later = EventId::new(Timestamp::from_millis(1_001), [0; 10]);
         assert!(earlier < later);
         assert!(earlier.to_string() < later.to_string());
+    }
+
+    #[test]
+    fn the_next_replay_sorts_after_the_last_also_by_a_clock_that_is_behind() {
+        let at = Timestamp::from_millis;
+        let last = ReplayId::new(at(5_000), [0xff; 10]);
+        for (now, time) in [(1_000, 5_001), (5_000, 5_001), (9_000, 9_000)] {
+            assert_eq!(last.next(at(now), [0; 10]), ReplayId::new(at(time), [0; 10]));
+        }
+        assert!(last < last.next(at(1_000), [0; 10]));
     }
 
     #[test]

@@ -144,7 +144,7 @@ pub struct Replay {
     pub cut_offs: u32,
     /// Whether an attempt was cut off or lost to a network error, so that its effect may have been applied.
     pub doubtful: bool,
-    /// The status of the latest attempt that ended; `None` after a network error.
+    /// The status of the latest attempt whose end counted; `None` after a network error.
     pub last_status: Option<u16>,
     /// When the next attempt is due; set while queued, and only then.
     pub next_attempt_at: Option<Timestamp>,
@@ -189,7 +189,7 @@ impl Replay {
 
     /// Takes note of an attempt that ended.
     ///
-    /// A result that came before the attempt's own answer has ended the replay: then only the status is kept.
+    /// A result that came before the attempt's own 2xx has ended the replay: then only the status is kept.
     pub(crate) fn take_outcome(&mut self, outcome: AttemptOutcome, retry: &RetryContext<'_>) {
         match self.state {
             ReplayState::Queued => {}

@@ -126,7 +126,7 @@ impl App {
 
     /// Answers a request. A panic in a handler ends that request only.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response {
-        let id = RequestId::new(clock::now(), entropy::bytes());
+        let id = RequestId::new(clock::now(), entropy::for_id());
         let route = find_route(request.method(), request.uri().path());
         let path = route.as_ref().map_or("-", |route| route.path);
         let span = tracing::debug_span!("request", %id, path);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use sendpromptly_core::audit::{Actor, Origin};
 use serde::Serialize;
 use tokio::runtime::Builder;
+use tokio::sync::OnceCell;
 
 use crate::checkpoints::CheckpointError;
 use crate::config::{Config, ConfigError};
@@ -89,23 +90,31 @@ pub struct Context {
     pub config: Config,
     /// The store.
     pub store: Store,
-    /// The vault.
-    pub vault: Vault,
+    vault: OnceCell<Vault>,
 }
 
 impl Context {
-    /// Opens store and vault.
+    /// Opens the store.
     ///
     /// # Errors
-    /// [`CommandError::Refused`] where one of them cannot be had.
+    /// [`CommandError::Refused`] where it cannot be had.
     pub async fn open(config: Config, role: StoreRole) -> Result<Self, CommandError> {
         Self::open_with(config, role, CONNECTIONS).await
     }
 
     async fn open_with(config: Config, role: StoreRole, connections: u32) -> Result<Self, CommandError> {
         let store = Store::open(&config.storage.database, role, connections).await?;
-        let vault = Vault::open(&store, &config.keys).await?;
+        let vault = OnceCell::new();
         Ok(Self { config, store, vault })
+    }
+
+    /// The vault, which is opened when it is first asked for: who only reads needs no master key.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] where the master key is not there or is not this store's.
+    pub async fn vault(&self) -> Result<&Vault, CommandError> {
+        let open = async || Ok(Vault::open(&self.store, &self.config.keys).await?);
+        self.vault.get_or_try_init(open).await
     }
 
     /// Who asks, for the audit log: the operating system's user at the command line.

@@ -88,23 +88,22 @@ impl Desk<'_> {
             .map(str::parse::<OrderKey>)
             .transpose()?
             .map(|key| key.digest());
-        let replay = ReplayId::new(self.now, entropy::bytes());
+        let mut made = None;
         let mut tries = 1;
         loop {
-            match self.try_reprocess(order, key, replay).await {
-                // Only a commit that was not confirmed can have made it.
-                Err(OperateError::Refused(Refusal::UnderWay(made))) if made == replay => return Ok(replay),
+            match self.try_reprocess(order, key, &mut made).await {
                 Err(OperateError::Store(error)) if may_go_again(&error) && tries < TRIES => tries += 1,
                 done => return done,
             }
         }
     }
 
+    /// `made` is the replay that the try before may have made, and then the one that this try makes.
     async fn try_reprocess(
         &self,
         order: &Reprocess<'_>,
         key: Option<[u8; 16]>,
-        replay: ReplayId,
+        made: &mut Option<ReplayId>,
     ) -> Result<ReplayId, OperateError> {
         let facts = self.facts().await?;
         let tx = self.store.begin().await?;
@@ -114,6 +113,12 @@ impl Desk<'_> {
         {
             return Ok(given.repeated_for(self.incident)?);
         }
+        if let Some(made) = *made
+            && stored.case.replays.iter().any(|replay| replay.id == made)
+        {
+            return Ok(made); // by a commit that was not confirmed; it may have ended since
+        }
+        let replay = self.next_replay(&stored.case);
         let asked = ReprocessOrder {
             replay_id: replay,
             again: order.again,
@@ -132,8 +137,18 @@ impl Desk<'_> {
         self.store
             .write_cases(&tx, &changes.into_vec(), kept.into_iter().collect())
             .await?;
+        *made = Some(replay);
         tx.commit().await.map_err(StoreError::from)?;
         Ok(replay)
+    }
+
+    /// A new replay's id, which sorts after those that the locked case has.
+    fn next_replay(&self, case: &Case) -> ReplayId {
+        let entropy = entropy::for_id();
+        case.replays.last().map_or_else(
+            || ReplayId::new(self.now, entropy),
+            |last| last.id.next(self.now, entropy),
+        )
     }
 
     fn body(&self, replay: ReplayId, facts: &IncidentFacts) -> Result<String, OperateError> {

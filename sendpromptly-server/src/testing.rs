@@ -52,8 +52,8 @@ impl World {
         let world = Self {
             store,
             url,
-            organization: OrganizationId::new(NOW, entropy::bytes()),
-            project: ProjectId::new(NOW, entropy::bytes()),
+            organization: OrganizationId::new(NOW, entropy::for_id()),
+            project: ProjectId::new(NOW, entropy::for_id()),
             directory,
         };
         let organization =
@@ -117,7 +117,7 @@ impl World {
     }
 
     pub(crate) async fn receive_for(&self, project: ProjectId, provider_event_id: &str) -> EventId {
-        let id = EventId::new(NOW, entropy::bytes());
+        let id = EventId::new(NOW, entropy::for_id());
         let event = NewEvent {
             name: (project, dedupe::digest(provider_event_id), Provider::Stripe),
             known: KnownEvent {
@@ -169,7 +169,7 @@ impl World {
             .remove(&(project, event));
         let stored = stored.unwrap();
         let report = EffectReport { effect, replay_id };
-        let incident = IncidentId::new(at, entropy::bytes());
+        let incident = IncidentId::new(at, entropy::for_id());
         let origin = Origin::system("test");
         let decision = stored
             .case

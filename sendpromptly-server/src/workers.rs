@@ -39,7 +39,7 @@ use deliver::{Calls, Deliver};
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
-use supervisor::{Supervisor, is_stalled};
+use supervisor::{Supervisor, is_in_trouble};
 use sweep::Sweep;
 
 /// Records how attempts ended, for tests elsewhere.
@@ -83,10 +83,11 @@ pub struct Health {
 }
 
 impl Health {
-    /// What keeps this node from being ready: workers that have stalled or died, and a clock that is wrong.
+    /// What keeps this node from being ready: workers that have stalled, died or
+    /// failed for long, and a clock that is wrong.
     #[must_use]
     pub fn stalled(&self) -> Vec<&'static str> {
-        let stalled = self.pulses.iter().filter(|(_, pulse)| is_stalled(pulse));
+        let stalled = self.pulses.iter().filter(|(_, pulse)| is_in_trouble(pulse));
         let mut names: Vec<_> = stalled.map(|(name, _)| *name).collect();
         if self.skew.is_too_great() && !names.contains(&Clock::NAME) {
             names.push(Clock::NAME);

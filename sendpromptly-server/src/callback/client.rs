@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,12 +128,15 @@ impl CallbackClient {
     }
 
     /// Sends one `POST` and tells what became of it. `headers` come beside `Host`, `User-Agent`, `Accept` and
-    /// `Content-Length`. Dropping the future gives the call up, with the request sent or not.
+    /// `Content-Length`.
+    ///
+    /// `cut` gives the call up once it is ready. After the status line only the rest of the body is lost by that.
     pub async fn call(
         &self,
         target: &RepairUrl,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
+        cut: impl Future<Output = ()>,
     ) -> CallOutcome {
         // The HTTP library does not ask its resolver about a literal address.
         if let Err(reason) = target.check(&self.policy) {
@@ -142,8 +146,14 @@ impl CallbackClient {
         let request = self.http.post(target.url().clone()).headers(headers).body(body);
         let start = Instant::now();
         let deadline = start + self.total_timeout;
-        match timeout_at(deadline, request.send()).await {
-            Ok(Ok(response)) => self.read_answer(response, start, deadline).await,
+        let mut cut = pin!(cut);
+        let sent = tokio::select! {
+            biased; // a status line that is there counts
+            sent = timeout_at(deadline, request.send()) => sent,
+            () = &mut cut => return CallOutcome::CutOff,
+        };
+        match sent {
+            Ok(Ok(response)) => self.read_answer(response, start, deadline, cut).await,
             Ok(Err(error)) => outcome_of_error(&error, start.elapsed()),
             Err(_) => CallOutcome::NetworkError {
                 kind: NetworkErrorKind::Timeout,
@@ -152,13 +162,19 @@ impl CallbackClient {
         }
     }
 
-    async fn read_answer(&self, response: Response, start: Instant, deadline: Instant) -> CallOutcome {
+    async fn read_answer(
+        &self,
+        response: Response,
+        start: Instant,
+        deadline: Instant,
+        cut: impl Future<Output = ()>,
+    ) -> CallOutcome {
         let duration = start.elapsed();
         let status = response.status();
         let retry_after = retry_after(response.headers());
         let result = ReportedResult::from_headers(response.headers()).filter(|_| status.is_success());
         let deadline = deadline.min(Instant::now() + self.body_timeout);
-        let head = read_head(response, deadline).await;
+        let head = read_head(response, deadline, cut).await;
         CallOutcome::Answered {
             status: status.as_u16(),
             retry_after,
@@ -169,11 +185,17 @@ impl CallbackClient {
     }
 }
 
-/// Reads the body's first bytes; what is there when it fails or time runs out is what there is.
-async fn read_head(mut response: Response, deadline: Instant) -> Bytes {
+/// Reads the body's first bytes; what is there when it fails, is cut off or time runs out is what there is.
+async fn read_head(mut response: Response, deadline: Instant, cut: impl Future<Output = ()>) -> Bytes {
     let mut head = BytesMut::with_capacity(MAX_HEAD_BYTES);
+    let mut cut = pin!(cut);
     while head.len() < MAX_HEAD_BYTES {
-        let Ok(Ok(Some(chunk))) = timeout_at(deadline, response.chunk()).await else {
+        let chunk = tokio::select! {
+            biased;
+            chunk = timeout_at(deadline, response.chunk()) => chunk,
+            () = &mut cut => break,
+        };
+        let Ok(Ok(Some(chunk))) = chunk else {
             break;
         };
         let room = MAX_HEAD_BYTES - head.len();

@@ -28,7 +28,7 @@ pub enum CallOutcome {
         /// The result that a 2xx answer reports; always `None` for other statuses.
         result: Option<ReportedResult>,
         /// The body's first bytes, at most [`MAX_HEAD_BYTES`](super::client::MAX_HEAD_BYTES): fewer where it ended,
-        /// broke off or stalled before. Customer data, to be sealed.
+        /// broke off, stalled or was cut off before. Customer data, to be sealed.
         head: Bytes,
         /// From the call's start to the answer's status line and headers.
         duration: Duration,
@@ -45,6 +45,8 @@ pub enum CallOutcome {
         /// From the call's start to the failure.
         duration: Duration,
     },
+    /// The caller gave the call up before an answer came. The request may have been acted upon.
+    CutOff,
 }
 
 /// Why no answer came. `Display` gives a sentence's part to show: "the name does not resolve".

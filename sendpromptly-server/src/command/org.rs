@@ -66,10 +66,10 @@ pub(super) async fn create(
         .map_err(CommandError::refused)?;
     let now = clock::now();
     let new = NewOrganization {
-        id: OrganizationId::new(now, entropy::bytes()),
+        id: OrganizationId::new(now, entropy::for_id()),
         name: name.to_owned(),
         owner: NewUser {
-            id: UserId::new(now, entropy::bytes()),
+            id: UserId::new(now, entropy::for_id()),
             email: email.as_str().to_owned(),
             email_key: email.key(),
             password_hash,

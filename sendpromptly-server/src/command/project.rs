@@ -85,7 +85,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
         } => {
             let now = clock::now();
             let project = Project {
-                id: ProjectId::new(now, entropy::bytes()),
+                id: ProjectId::new(now, entropy::for_id()),
                 organization: org,
                 name: self::name(&name)?,
                 mode,
@@ -135,7 +135,11 @@ pub(super) async fn create(
     }
     let key = ApiKey::generate(entropy::bytes());
     let new_key = new_key(&key, project.id);
-    let (secret, sealed) = context.vault.new_secret(project.id, project.created_at).await?;
+    let (secret, sealed) = context
+        .vault()
+        .await?
+        .new_secret(project.id, project.created_at)
+        .await?;
     context
         .store
         .create_project(project, &new_key, &sealed, &context.origin())
@@ -164,7 +168,7 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
 pub(super) fn new_key(key: &ApiKey, project: ProjectId) -> NewKey {
     let now = clock::now();
     NewKey {
-        id: KeyId::new(now, entropy::bytes()),
+        id: KeyId::new(now, entropy::for_id()),
         project,
         hash: key.hash(),
         hint: key.hint().to_owned(),

@@ -56,7 +56,7 @@ pub async fn run(context: &Context, command: SecretCommand) -> Result<(), Comman
         return Err(CommandError::not_found("project", project));
     }
     let now = clock::now();
-    let (secret, sealed) = context.vault.new_secret(project, now).await?;
+    let (secret, sealed) = context.vault().await?.new_secret(project, now).await?;
     let rotation = context
         .store
         .rotate_secret(&sealed, now.plus(overlap), &context.origin())

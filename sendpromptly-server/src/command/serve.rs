@@ -101,7 +101,7 @@ impl Server {
         let listener = listen(config.http.listen).await?;
         let workers = Workers::start(WorkerContext {
             store: context.store.clone(),
-            vault: context.vault.clone(),
+            vault: context.vault().await?.clone(),
             client,
             policy: config.callbacks.policy.clone(),
             checkpoints: checkpoints.clone(),

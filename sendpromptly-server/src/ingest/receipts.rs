@@ -98,7 +98,7 @@ fn new_event<'a>(request: &IngestRequest, receipt: &'a Receipt, name: ProviderEv
     NewEvent {
         name,
         known: KnownEvent {
-            id: EventId::new(request.received_at, entropy::bytes()),
+            id: EventId::new(request.received_at, entropy::for_id()),
             timeout_at: request.received_at.plus_minutes(minutes),
             event_type: receipt.event_type.clone(),
             effect_type: receipt.effect_type,

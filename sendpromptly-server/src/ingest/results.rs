@@ -109,7 +109,7 @@ impl<'a> Desk<'a> {
             effect: report.effect,
             replay_id: report.replay_id,
         };
-        let new_incident = IncidentId::new(request.received_at, entropy::bytes());
+        let new_incident = IncidentId::new(request.received_at, entropy::for_id());
         let decision = case
             .receive_result(effect, new_incident, &request.origin(), request.received_at)
             .map_err(|foreign| IngestError::Invalid(FieldErrors::one("replay_id", foreign.to_string())))?;

@@ -39,9 +39,9 @@ impl Fixture {
         let store = Store::open(&url, StoreRole::Serve, connections).await.unwrap();
         let (ingest, _) = Ingest::start(&store, 2);
         let project = KeyHolder {
-            key_id: KeyId::new(NOW, entropy::bytes()),
-            project: ProjectId::new(NOW, entropy::bytes()),
-            organization: OrganizationId::new(NOW, entropy::bytes()),
+            key_id: KeyId::new(NOW, entropy::for_id()),
+            project: ProjectId::new(NOW, entropy::for_id()),
+            organization: OrganizationId::new(NOW, entropy::for_id()),
             timeout_minutes: 30,
         };
         Self {

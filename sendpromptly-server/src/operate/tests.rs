@@ -110,7 +110,7 @@ async fn a_project_without_a_repair_url_and_an_incident_of_another_project_are_r
         .await;
     let refused = world.reprocess(incident, None).await;
     assert!(matches!(refused, Err(OperateError::NoRepairUrl)));
-    let stranger = ProjectId::new(NOW, entropy::bytes());
+    let stranger = ProjectId::new(NOW, entropy::for_id());
     let refused = world.reprocess_of(stranger, incident, None, false, NOW).await;
     assert!(matches!(refused, Err(OperateError::NotFound)));
 }
@@ -143,4 +143,37 @@ async fn a_dismissal_needs_a_reason() {
         assert!(matches!(refused, Err(OperateError::Reason(_))), "{reason:?}");
     }
     assert_eq!(world.incident(incident).await.incident.state, IncidentState::Open);
+}
+
+#[tokio::test]
+async fn a_replay_ordered_by_a_clock_that_is_behind_comes_after_the_one_before() {
+    let world = World::set_up().await;
+    let (event, incident) = world.failed_event("evt_1").await;
+    let first = world.reprocess(incident, None).await.unwrap();
+    world.report(event, Effect::Failed, Some(first), NOW).await;
+    let behind = NOW.plus_millis(-10_000);
+    let second = world.reprocess_of(world.project, incident, None, false, behind);
+    let second = second.await.unwrap();
+    assert!(first < second);
+    assert_eq!(world.case(event).await.case.replays.last().unwrap().id, second);
+}
+
+#[tokio::test]
+async fn a_replay_of_a_commit_that_was_not_confirmed_is_recognized_also_when_it_has_ended() {
+    let world = World::set_up().await;
+    let (event, incident) = world.failed_event("evt_1").await;
+    let first = world.reprocess(incident, None).await.unwrap();
+    let (origin, schedule) = (operator(), RetrySchedule::default());
+    let desk = desk(&world, incident, &origin);
+    let order = Reprocess {
+        key: None,
+        again: false,
+        schedule: &schedule,
+    };
+    for _ in 0..2 {
+        let again = desk.try_reprocess(&order, None, &mut Some(first)).await;
+        assert_eq!(again.unwrap(), first);
+        world.report(event, Effect::Failed, Some(first), NOW).await;
+    }
+    assert_eq!(world.incident(incident).await.replays.len(), 1);
 }

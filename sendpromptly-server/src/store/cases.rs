@@ -37,7 +37,7 @@ pub struct StoredCase {
     pub provider_event_id: String,
     /// The case as it is stored.
     pub case: Case,
-    /// The lease under which an attempt of its latest replay runs.
+    /// The lease under which an attempt of its replay under way runs.
     pub lease: Option<LeaseToken>,
 }
 
@@ -146,8 +146,12 @@ impl Store {
             );
             if let Some(stored) = cases.get_mut(&key) {
                 stored.case.incident = Some(incident(&row)?);
-                stored.case.replays.extend(replay(&row)?);
-                stored.lease = rows::optional_id(&row, "lease_token")?.map(LeaseToken::from_bytes);
+                if let Some(replay) = replay(&row)? {
+                    if replay.state.is_under_way() {
+                        stored.lease = rows::optional_id(&row, "lease_token")?.map(LeaseToken::from_bytes);
+                    }
+                    stored.case.replays.push(replay);
+                }
             }
         }
         Ok(cases)

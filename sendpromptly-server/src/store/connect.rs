@@ -1,8 +1,9 @@
 //! Opening a store: where it is, and how its connections are set up.
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// SQLite connections that read.
 const SQLITE_READERS: u32 = 4;
 
-/// Pages in the write-ahead log before they go to the file, about 32 MB: random keys touch the same pages
-/// again and again, so checkpoints that come less often write less.
-const SQLITE_CHECKPOINT_PAGES: &str = "8000";
+/// Pages in the write-ahead log before they go to the file, about 64 MB: random keys touch the same pages
+/// again and again, so checkpoints that come less often write less, and fewer requests wait for one.
+const SQLITE_CHECKPOINT_PAGES: &str = "16000";
 
 /// A connection that lay idle for longer is tried before it is used.
 const TRUST_IDLE_FOR: Duration = Duration::from_secs(1);
@@ -142,6 +143,7 @@ impl Store {
 
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
     must_own(directory::of_file(path))?;
+    make_for_owner_only(path)?;
     let lock = match role {
         StoreRole::Serve => Some(Arc::new(lock_for_serving(path)?)),
         StoreRole::Migrate | StoreRole::Command => None,
@@ -265,6 +267,22 @@ fn must_own(directory: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// SQLite would make the file as the umask says. What it makes beside the file has the file's mode.
+fn make_for_owner_only(path: &Path) -> Result<(), StoreError> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(StoreError::Unavailable(format!(
+            "cannot make {}: {error}",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn lock_for_serving(path: &Path) -> Result<File, StoreError> {
     let lock_path = path.with_extension("serve.lock");
     let refused = |why: String| StoreError::Unavailable(format!("{}: {why}", lock_path.display()));
@@ -314,6 +332,17 @@ mod tests {
             "sqlite://a?b=1",
         ] {
             assert_eq!(wrong.parse::<DatabaseUrl>(), Err(DatabaseUrlError), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_sqlite_makes_is_for_its_owner_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
+        let _store = Store::open(&url, StoreRole::Serve, 1).await.unwrap();
+        for file in ["a.db", "a.db-wal", "a.db-shm"] {
+            let mode = fs::metadata(directory.path().join(file)).unwrap().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{file}");
         }
     }
 

@@ -84,7 +84,7 @@ pub fn insert<'a>(results: impl IntoIterator<Item = NewResult<'a>>) -> Sql {
     let mut rows = Rows::new(COLUMNS);
     for result in results {
         // A result has no id on the wire; this one keeps the order of arrival.
-        let id = EventId::new(result.received_at, entropy::bytes());
+        let id = EventId::new(result.received_at, entropy::for_id());
         rows.push([
             result.project.as_bytes().into(),
             result.event.as_bytes().into(),

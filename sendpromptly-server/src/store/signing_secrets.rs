@@ -106,6 +106,17 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Drops the secrets of all projects that ended by this time.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn forget_ended_secrets(&self, ended_by: Timestamp) -> Result<(), StoreError> {
+        let forget = Sql::new("DELETE FROM signing_secrets WHERE expires_at <= {}").bind(ended_by);
+        self.commit_together(vec![forget]).await
+    }
+}
+
 fn select(project: ProjectId) -> Sql {
     Sql::new(
         "SELECT id, sealed, created_at, expires_at FROM signing_secrets WHERE project_id = {} ORDER BY id DESC",

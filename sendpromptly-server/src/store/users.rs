@@ -1,12 +1,14 @@
 //! Users: who signs in, known by their e-mail address.
 
+use std::fmt;
+
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::Sql;
 
 /// A user in the making.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewUser {
     /// The user's id.
     pub id: UserId,
@@ -18,6 +20,15 @@ pub struct NewUser {
     pub password_hash: String,
     /// When the user was made.
     pub created_at: Timestamp,
+}
+
+impl fmt::Debug for NewUser {
+    /// The id alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Stores a user. An e-mail address that is taken fails the statement.

@@ -2,6 +2,7 @@
 //! file that ends in `.pub`, of which whoever verifies the audit log keeps a copy.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sendpromptly_core::audit::{AuditKey, AuditPublicKey};
@@ -28,12 +29,26 @@ pub fn open(file: &KeyFile) -> Result<AuditKey, KeyFileError> {
     let seed = hex::decode(text.trim()).map(Zeroizing::new);
     let seed = seed.ok_or_else(|| malformed(&file.path, "it must hold 64 hex digits"))?;
     let key = AuditKey::from_seed(*seed);
-    let public = public_path(&file.path);
-    if !public.exists() {
-        // Where the directory cannot be written, the command line still prints it.
-        let _ = fs::write(&public, format!("{}\n", key.public().to_hex()));
-    }
+    put_public(&public_path(&file.path), &key.public())?;
     Ok(key)
+}
+
+/// Writes the public half where it is not there yet. One of another key stays, for without it the checkpoints
+/// that were signed so far could not be checked any more.
+fn put_public(path: &Path, public: &AuditPublicKey) -> Result<(), KeyFileError> {
+    match read_public(path) {
+        Ok(stored) if stored == *public => Ok(()),
+        Ok(_) => Err(malformed(
+            path,
+            "it belongs to another audit key; keep it under another name, for earlier checkpoints need it",
+        )),
+        Err(KeyFileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            // A directory that cannot be written has its reason.
+            let _ = fs::write(path, format!("{}\n", public.to_hex()));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads a public key.
@@ -59,5 +74,29 @@ fn malformed(path: &Path, why: &'static str) -> KeyFileError {
     KeyFileError::Malformed {
         path: path.to_owned(),
         why,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_half_of_another_key_is_kept_and_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = KeyFile {
+            path: directory.path().join("audit.key"),
+            named: false,
+        };
+        let public = open(&file).unwrap().public();
+        assert_eq!(read_public(&public_path(&file.path)).unwrap(), public);
+        assert!(open(&file).is_ok(), "the same key again");
+        fs::remove_file(&file.path).unwrap();
+        let refused = open(&file).unwrap_err().to_string();
+        assert!(
+            refused.contains("audit.pub") && refused.contains("another audit key"),
+            "{refused}"
+        );
+        assert_eq!(read_public(&public_path(&file.path)).unwrap(), public);
     }
 }

@@ -23,19 +23,24 @@ pub(super) enum Stage {
 /// While a worker rests it beats this often.
 const RESTING_BEAT: Duration = Duration::from_secs(5);
 
-/// When a worker was last known to be alive.
+/// When a worker was last known to be alive, and since when all that it tries fails.
 #[derive(Debug)]
 pub(super) struct Pulse {
     born: Instant,
     /// Milliseconds after its birth.
     last: AtomicU64,
+    /// The same; [`NEVER`] while its work succeeds.
+    failing_since: AtomicU64,
 }
+
+const NEVER: u64 = u64::MAX;
 
 impl Pulse {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             born: Instant::now(),
             last: AtomicU64::new(0),
+            failing_since: AtomicU64::new(NEVER),
         })
     }
 
@@ -45,9 +50,28 @@ impl Pulse {
         self.born.elapsed().saturating_sub(last)
     }
 
+    /// For how long all that it tried has failed.
+    pub(super) fn failing_for(&self) -> Duration {
+        let since = self.failing_since.load(Ordering::Relaxed);
+        Duration::from_millis(self.now().saturating_sub(since))
+    }
+
     fn beat(&self) {
-        let now = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(now, Ordering::Relaxed);
+        self.last.store(self.now(), Ordering::Relaxed);
+    }
+
+    fn tell(&self, success: bool) {
+        let since = &self.failing_since;
+        if success {
+            since.store(NEVER, Ordering::Relaxed);
+        } else {
+            // The first failure of a run stays; only the worker itself writes.
+            since.fetch_min(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(NEVER)
     }
 }
 
@@ -59,9 +83,15 @@ pub(super) struct Beat {
 }
 
 impl Beat {
-    /// Tells that a round of work has ended.
+    /// Tells that the worker is alive.
     pub(super) fn beat(&self) {
         self.pulse.beat();
+    }
+
+    /// Tells whether what was tried has succeeded. A failure is a sign of life as well.
+    pub(super) fn tell(&self, success: bool) {
+        self.pulse.tell(success);
+        self.beat();
     }
 
     pub(super) fn is_stopping(&self) -> bool {

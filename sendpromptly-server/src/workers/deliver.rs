@@ -35,6 +35,9 @@ const PROJECTS: u32 = 64;
 /// How often to look for calls whose node died.
 const LOOK_FOR_DEAD: Duration = Duration::from_secs(1);
 
+/// How often while there are some whose end the store refuses.
+const LOOK_AFTER_REFUSAL: Duration = Duration::from_secs(60);
+
 /// Calls of dead nodes that are cut off in one transaction.
 const DEAD_BATCH: u32 = 64;
 
@@ -63,6 +66,8 @@ pub(super) struct Deliver {
     calls: Arc<Calls>,
     stage: watch::Receiver<Stage>,
     after: ProjectId,
+    /// Whether this pass over the projects has claimed a call.
+    claimed: bool,
     look_for_dead: Instant,
 }
 
@@ -79,24 +84,20 @@ impl Rounds for Deliver {
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
         self.cut_off_dead_calls(now).await?;
-        let free = self.calls.slots.available_permits();
-        if free == 0 {
+        if self.calls.slots.available_permits() == 0 {
             return Ok(Left::Nothing); // the end of a call wakes
         }
         let store = &self.calls.store;
         let projects = store.projects_to_call(self.after, now, PROJECTS).await?;
-        let from_first = self.after == FIRST_PROJECT;
         let last = projects
             .last()
             .copied()
             .filter(|_| projects.len() == PROJECTS as usize);
         self.after = last.unwrap_or(FIRST_PROJECT);
-        self.call(projects, free, now).await?;
-        Ok(if last.is_some() || !from_first {
-            Left::More
-        } else {
-            Left::Nothing
-        })
+        self.claimed |= self.call(projects, now).await? > 0;
+        // A pass that has claimed nothing rests: what is due has no room, and the end of a call wakes.
+        let more = last.is_some() || std::mem::take(&mut self.claimed);
+        Ok(if more { Left::More } else { Left::Nothing })
     }
 }
 
@@ -106,23 +107,30 @@ impl Deliver {
             calls,
             stage,
             after: FIRST_PROJECT,
+            claimed: false,
             look_for_dead: Instant::now(),
         }
     }
 
-    /// Claims calls of these projects and sends them on their way.
-    async fn call(&self, projects: Vec<ProjectId>, free: usize, now: Timestamp) -> Result<(), StoreError> {
+    /// Claims calls of these projects and sends them on their way; gives how many.
+    async fn call(&self, projects: Vec<ProjectId>, now: Timestamp) -> Result<usize, StoreError> {
         let keyring = self.keyring(projects, now).await;
         if keyring.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
+        let Some(mut slots) = self.take_slots() else {
+            return Ok(0);
+        };
         let projects: Vec<ProjectId> = keyring.iter().map(|(project, _)| *project).collect();
-        for claim in self.calls.store.claim_calls(&projects, free, now).await? {
+        let (store, free) = (&self.calls.store, slots.num_permits());
+        // The lease counts from here, not from the round's start: what came between may have taken long.
+        let claims = store.claim_calls(&projects, free, clock::now()).await?;
+        let claimed = claims.len();
+        for claim in claims {
             let project = claim.attempt.project;
             let secrets = keyring.iter().find(|(known, _)| *known == project);
-            let slot = self.calls.slots.clone().try_acquire_owned();
-            // Each claimed project has its secrets, and nobody else takes slots.
-            if let (Some((_, secrets)), Ok(slot)) = (secrets, slot) {
+            // Each claimed project has its secrets, and no more is claimed than there are slots.
+            if let (Some((_, secrets)), Some(slot)) = (secrets, slots.split(1)) {
                 tokio::spawn(see_through(
                     self.calls.clone(),
                     claim,
@@ -132,7 +140,16 @@ impl Deliver {
                 ));
             }
         }
-        Ok(())
+        Ok(claimed)
+    }
+
+    /// Takes the free slots, unless there is none or the stop has begun. They are taken before the stage is
+    /// looked at, and held over the claim: a stop waits for every slot, so also for a claim under way.
+    fn take_slots(&self) -> Option<OwnedSemaphorePermit> {
+        let slots = &self.calls.slots;
+        let free = u32::try_from(slots.available_permits()).ok()?;
+        let taken = slots.clone().try_acquire_many_owned(free.max(1)).ok()?;
+        (*self.stage.borrow() == Stage::Running).then_some(taken)
     }
 
     /// The secrets of those projects whose calls can be signed now. They are looked up before the claim, so
@@ -168,6 +185,7 @@ impl Deliver {
         } else {
             now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
         };
+        let mut refused = 0;
         loop {
             let dead = calls.store.attempts_begun_by(begun_by, DEAD_BATCH).await?;
             let ends: Vec<AttemptEnd> = dead
@@ -176,14 +194,20 @@ impl Deliver {
                 .collect();
             if !ends.is_empty() {
                 tracing::warn!(calls = ends.len(), "calls were cut off; they go again");
-                record::commit(&calls.store, &ends, &calls.schedule).await?;
+                refused = record::commit_each(&calls.store, &ends, &calls.schedule).await?;
             }
-            if ends.len() < DEAD_BATCH as usize {
+            // What is refused would be found again and again.
+            if refused > 0 || ends.len() < DEAD_BATCH as usize {
                 break;
             }
         }
         calls.took_over.store(true, Ordering::Relaxed);
-        self.look_for_dead = Instant::now() + LOOK_FOR_DEAD;
+        let pause = if refused > 0 {
+            LOOK_AFTER_REFUSAL
+        } else {
+            LOOK_FOR_DEAD
+        };
+        self.look_for_dead = Instant::now() + pause;
         Ok(())
     }
 }
@@ -194,13 +218,9 @@ async fn see_through(
     claim: Claim,
     secrets: Arc<[SigningSecret]>,
     slot: OwnedSemaphorePermit,
-    mut stage: watch::Receiver<Stage>,
+    stage: watch::Receiver<Stage>,
 ) {
-    let attempt = claim.attempt;
-    let end = tokio::select! {
-        end = call::make(&calls, claim, &secrets) => end,
-        _ = stage.wait_for(|stage| *stage >= Stage::CutOff) => AttemptEnd::cut_off(attempt, clock::now()),
-    };
+    let end = call::make(&calls, claim, &secrets, stage).await;
     // Nobody takes it any more only when the process is about to end; the lease then tells.
     let _ = calls.ends.send(Ended { end, _slot: slot }).await;
 }

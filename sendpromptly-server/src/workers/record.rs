@@ -84,7 +84,9 @@ pub(super) async fn run(recorder: Recorder, mut beat: Beat) {
             }
             continue;
         }
-        match trouble.after(recorder.record(batch).await) {
+        let done = recorder.record(batch).await;
+        beat.tell(done.is_ok());
+        match trouble.after(done) {
             Next::GoOn(()) => {
                 batch.clear();
                 recorder.wake.notify_one();
@@ -98,33 +100,45 @@ pub(super) async fn run(recorder: Recorder, mut beat: Beat) {
 }
 
 impl Recorder {
-    /// Commits a batch. An end that the store refuses is dropped, so that it does not hold up the others; its
-    /// lease then tells.
+    /// Commits a batch. An end that the store refuses is dropped; its lease then tells.
     async fn record(&self, batch: &[Ended]) -> Result<(), StoreError> {
         let ends: Vec<AttemptEnd> = batch.iter().map(|ended| ended.end.clone()).collect();
-        match self.try_hard(&ends).await {
-            Err(error) if !error.is_passing() => {}
-            done => return done,
-        }
-        for end in &ends {
-            match self.try_hard(std::slice::from_ref(end)).await {
-                Err(error) if !error.is_passing() => {
-                    let (project, replay) = (end.attempt.project, end.attempt.replay);
-                    tracing::error!(%project, %replay, %error, "how a call ended could not be recorded");
-                }
-                done => done?,
-            }
-        }
+        commit_each(&self.store, &ends, &self.schedule).await?;
         Ok(())
     }
+}
 
-    async fn try_hard(&self, ends: &[AttemptEnd]) -> Result<(), StoreError> {
-        let mut tries = 1;
-        loop {
-            match commit(&self.store, ends, &self.schedule).await {
-                Err(StoreError::Again(_) | StoreError::Taken(_)) if tries < TRIES => tries += 1,
-                done => return done,
+/// Commits these ends, together or else one by one: one that the store refuses does not hold up the others.
+/// Gives how many are refused.
+pub(super) async fn commit_each(
+    store: &Store,
+    ends: &[AttemptEnd],
+    schedule: &RetrySchedule,
+) -> Result<usize, StoreError> {
+    match try_hard(store, ends, schedule).await {
+        Err(error) if !error.is_passing() => {}
+        done => return done.map(|()| 0),
+    }
+    let mut refused = 0;
+    for end in ends {
+        match try_hard(store, std::slice::from_ref(end), schedule).await {
+            Err(error) if !error.is_passing() => {
+                let (project, replay) = (end.attempt.project, end.attempt.replay);
+                tracing::error!(%project, %replay, %error, "how a call ended could not be recorded");
+                refused += 1;
             }
+            done => done?,
+        }
+    }
+    Ok(refused)
+}
+
+async fn try_hard(store: &Store, ends: &[AttemptEnd], schedule: &RetrySchedule) -> Result<(), StoreError> {
+    let mut tries = 1;
+    loop {
+        match commit(store, ends, schedule).await {
+            Err(StoreError::Again(_) | StoreError::Taken(_)) if tries < TRIES => tries += 1,
+            done => return done,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Drops what is kept for a time only: answers under idempotency keys, and the first bytes of endpoints'
-//! answers.
+//! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
+//! and signing secrets that have ended.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::vault::Vault;
 mod tests;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// An hour in milliseconds.
+const AN_HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// Rows in one transaction: few enough that no receipt waits long for it.
 const BATCH: u32 = 1_000;
@@ -48,6 +51,10 @@ impl Retain {
         }
         // No head is left that these keys could open.
         self.vault.forget_answers_before(kept_since).await?;
+        // An hour on, no call is under way that was to be signed with one.
+        self.store
+            .forget_ended_secrets(now.plus_millis(-AN_HOUR_MS))
+            .await?;
         Ok(Left::Nothing)
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::beat::{Beat, Pulse, Stage};
 use super::rounds::{Rounds, repeat};
 
-/// A beat older than this is a stall.
+/// A beat older than this is a stall, and failures for longer than this are trouble.
 const STALLED_AFTER: Duration = Duration::from_secs(20);
 
 /// How often the beats are looked at.
@@ -84,8 +84,13 @@ impl Supervisor {
     }
 }
 
-/// Whether a worker has not been alive for too long.
-pub(super) fn is_stalled(pulse: &Pulse) -> bool {
+/// Whether a worker does not get on: it is not alive, or all that it tries has failed for too long.
+pub(super) fn is_in_trouble(pulse: &Pulse) -> bool {
+    is_stalled(pulse) || pulse.failing_for() > STALLED_AFTER
+}
+
+/// Whether a worker has not been alive for too long. One that fails is not started again for that.
+fn is_stalled(pulse: &Pulse) -> bool {
     pulse.age() > STALLED_AFTER
 }
 
@@ -162,7 +167,7 @@ mod tests {
     fn stalled(supervisor: &Supervisor) -> Vec<&'static str> {
         let pulses = supervisor.pulses().into_iter();
         pulses
-            .filter(|(_, pulse)| is_stalled(pulse))
+            .filter(|(_, pulse)| is_in_trouble(pulse))
             .map(|(name, _)| name)
             .collect()
     }
@@ -204,6 +209,24 @@ mod tests {
         let (supervisor, _) = supervise(|_, _| async { panic!("a panic that is part of the test") });
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert_eq!(stalled(&supervisor), ["worker"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_only_fails_is_named_until_it_succeeds_and_is_not_started_again() {
+        let (supervisor, starts) = supervise(|_, mut beat| async move {
+            let begin = Instant::now();
+            while !beat.is_stopping() {
+                beat.tell(begin.elapsed() > Duration::from_secs(60));
+                beat.rest(Duration::from_secs(5), &Notify::new()).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(18)).await;
+        assert!(stalled(&supervisor).is_empty());
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        assert_eq!(stalled(&supervisor), ["worker"]);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(stalled(&supervisor).is_empty());
+        assert_eq!(starts.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -38,7 +38,7 @@ pub(super) async fn sweep(store: &Store, now: Timestamp) -> Result<Left, StoreEr
     let origin = Origin::system(Sweep::NAME);
     let due = store.overdue_events(now, overdue::BATCH).await?;
     overdue::settle(store, due, now, |case| {
-        let incident = IncidentId::new(now, entropy::bytes());
+        let incident = IncidentId::new(now, entropy::for_id());
         case.time_out(incident, &origin, now)
     })
     .await

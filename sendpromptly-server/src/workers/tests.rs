@@ -1,17 +1,20 @@
 //! The workers as they run: from an order to its outcome, against an endpoint on loopback.
 
 use sendpromptly_core::credential::SigningSecret;
-use sendpromptly_core::id::{EventId, ReplayId};
+use sendpromptly_core::id::{EventId, ProjectId, ReplayId};
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::ReplayState;
 use sendpromptly_core::signing::{Nonce, signature_header};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
+use super::rounds::Left;
 use super::*;
 use crate::callback::ClientConfig;
 use crate::config::KeyConfig;
 use crate::platform;
+use crate::store::Dialect;
 use crate::store::attempts::LEASE;
 use crate::store::cases::StoredCase;
 use crate::store::rows::{self, Sql};
@@ -66,6 +69,23 @@ impl Scene {
             checkpoints: Arc::new(Checkpoints::open(&self.keys).unwrap()),
             schedule: RetrySchedule::default(),
             sweep_interval: Duration::from_millis(10),
+        })
+    }
+
+    /// What calls need, where no worker runs.
+    fn calls(&self) -> Arc<Calls> {
+        let (ends, _) = mpsc::channel(SLOTS);
+        Arc::new(Calls {
+            store: self.world.store.clone(),
+            vault: self.vault.clone(),
+            client: CallbackClient::new(ClientConfig::new(development())).unwrap(),
+            policy: development(),
+            schedule: Arc::default(),
+            interval: Duration::from_millis(10),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+            ends,
+            wake: Arc::default(),
+            took_over: AtomicBool::new(false),
         })
     }
 
@@ -192,7 +212,7 @@ async fn a_call_that_a_dead_node_began_is_cut_off_and_goes_again() {
     let begun = platform::clock::now();
     let abandoned = scene.world.claim(begun).await;
     assert_eq!(abandoned.len(), 1);
-    if scene.world.store.dialect() == crate::store::Dialect::Postgres {
+    if scene.world.store.dialect() == Dialect::Postgres {
         // Another node may still make it, until its lease is over.
         let over = i64::try_from(LEASE.as_millis()).unwrap();
         let age = Sql::new("UPDATE attempts SET started_at = started_at - {}").bind(over);
@@ -205,6 +225,30 @@ async fn a_call_that_a_dead_node_began_is_cut_off_and_goes_again() {
     answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
     scene.until_replay_is(event, ReplayState::Delivered).await;
     workers.stop().await;
+}
+
+#[tokio::test]
+async fn a_dead_call_whose_end_is_refused_does_not_hold_up_the_others() {
+    let scene = Scene::set_up().await;
+    let (world, now) = (&scene.world, platform::clock::now());
+    for provider_event in ["evt_1", "evt_2", "evt_3"] {
+        let (_, incident) = world.failed_event(provider_event).await;
+        let order = world.reprocess_of(world.project, incident, None, false, now);
+        order.await.unwrap();
+    }
+    let begun = now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap());
+    let due = Sql::new("UPDATE replays SET next_attempt_at = {}").bind(begun);
+    world.write(due).await;
+    let claims = world.claim(begun).await;
+    let spoilt = claims[0].attempt;
+    let spoil = Sql::new("UPDATE incidents SET state = 'spoilt' WHERE event_id = {}");
+    world.write(spoil.bind(spoilt.event.as_bytes())).await;
+    let (_, stage) = watch::channel(Stage::Stopping);
+    let mut deliver = Deliver::new(scene.calls(), stage);
+    deliver.round(now).await.unwrap();
+    let open = Sql::new("SELECT count(*) AS n FROM attempts WHERE ended_at IS NULL");
+    assert_eq!(world.number(open).await, 1);
+    assert_eq!(world.attempt_outcome(&claims[0]).await, None);
 }
 
 #[tokio::test]
@@ -238,6 +282,91 @@ async fn a_stop_waits_for_a_call_that_ends_in_time() {
     stop.await.unwrap();
     let replay = scene.world.case(event).await.case.replays.remove(0);
     assert_eq!(replay.state, ReplayState::Delivered);
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_a_claim_under_way_and_its_call_is_made() {
+    let scene = Scene::set_up().await;
+    if scene.world.store.dialect() == Dialect::Postgres {
+        return; // there a claim waits for nobody
+    }
+    let (event, _) = scene.order().await;
+    let (first, now) = (ProjectId::from_bytes([0; 16]), platform::clock::now());
+    let due = scene.world.store.projects_to_call(first, now, 1).await.unwrap();
+    assert_eq!(due.len(), 1);
+    let writer = scene.world.store.begin().await.unwrap();
+    let workers = scene.start(&development());
+    let slots = workers.slots.clone();
+    while slots.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut stage = workers.supervisor.stage();
+    let stop = tokio::spawn(workers.stop());
+    stage.wait_for(|stage| *stage == Stage::Stopping).await.unwrap();
+    writer.rollback().await.unwrap();
+    let (_, stream) = scene.call().await;
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    stop.await.unwrap();
+    let replay = scene.world.case(event).await.case.replays.remove(0);
+    assert_eq!((replay.state, replay.attempts), (ReplayState::Delivered, 1));
+}
+
+#[tokio::test]
+async fn a_round_after_the_stop_has_begun_begins_no_attempt() {
+    let scene = Scene::set_up().await;
+    let (event, _) = scene.order().await;
+    let stage = watch::Sender::new(Stage::Stopping);
+    let mut deliver = Deliver::new(scene.calls(), stage.subscribe());
+    deliver.round(platform::clock::now()).await.unwrap();
+    assert_eq!(scene.world.case(event).await.case.replays[0].attempts, 0);
+    stage.send_replace(Stage::Running);
+    deliver.round(platform::clock::now()).await.unwrap();
+    assert_eq!(scene.world.case(event).await.case.replays[0].attempts, 1);
+}
+
+#[tokio::test]
+async fn a_pass_over_many_projects_that_claims_nothing_rests() {
+    let scene = Scene::set_up().await;
+    let now = platform::clock::now();
+    // One more than a round looks at, and none has a secret to sign with.
+    for number in 1..=65 {
+        let project = ProjectId::from_bytes([number; 16]);
+        scene.world.add_project(project).await;
+        let (_, incident) = scene.world.failed_event_of(project, "evt_1").await;
+        let order = scene.world.reprocess_of(project, incident, None, false, now);
+        order.await.unwrap();
+    }
+    let (_stage, running) = watch::channel(Stage::Running);
+    let mut deliver = Deliver::new(scene.calls(), running);
+    let (mut left, now) = (Vec::new(), platform::clock::now());
+    for _ in 0..2 {
+        left.push(deliver.round(now).await.unwrap());
+    }
+    assert_eq!(left, [Left::More, Left::Nothing]);
+    scene.order().await;
+    let now = platform::clock::now();
+    for _ in 0..2 {
+        left.push(deliver.round(now).await.unwrap());
+    }
+    assert_eq!(
+        left[2..],
+        [Left::More, Left::More],
+        "one that has claimed goes on"
+    );
+}
+
+#[tokio::test]
+async fn a_lease_counts_from_the_claim_and_not_from_the_rounds_start() {
+    let scene = Scene::set_up().await;
+    scene.order().await;
+    let before = platform::clock::now();
+    let due = Sql::new("UPDATE replays SET next_attempt_at = {}");
+    let round = before.plus_millis(-60_000);
+    scene.world.write(due.bind(round)).await;
+    let (_stage, running) = watch::channel(Stage::Running);
+    Deliver::new(scene.calls(), running).round(round).await.unwrap();
+    let started = Sql::new("SELECT started_at AS n FROM attempts");
+    assert!(scene.world.number(started).await >= before.as_millis());
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ impl Fixture {
     async fn key_and_id(&self) -> (ApiKey, KeyId) {
         let key = ApiKey::generate(entropy::bytes());
         let new = NewKey {
-            id: KeyId::new(NOW, entropy::bytes()),
+            id: KeyId::new(NOW, entropy::for_id()),
             project: self.world.project,
             hash: key.hash(),
             hint: key.hint().to_owned(),

@@ -6,6 +6,7 @@ mod guard;
 mod logs;
 mod tls;
 
+use std::future::{pending, ready};
 use std::time::SystemTime;
 
 use super::*;
@@ -33,7 +34,9 @@ fn development() -> ClientConfig {
 async fn post(config: ClientConfig, url: &str) -> CallOutcome {
     let target = RepairUrl::parse(url, &config.policy).unwrap();
     let client = CallbackClient::new(config).unwrap();
-    client.call(&target, Vec::new(), Bytes::from_static(b"{}")).await
+    client
+        .call(&target, Vec::new(), Bytes::from_static(b"{}"), pending())
+        .await
 }
 
 /// Calls an endpoint that answers with `answer` and then closes.
@@ -76,7 +79,12 @@ async fn sends_the_request_as_it_was_given() {
         ),
     ];
     let outcome = client
-        .call(&target, headers, Bytes::from_static(br#"{"replay_id":"rpl_1"}"#))
+        .call(
+            &target,
+            headers,
+            Bytes::from_static(br#"{"replay_id":"rpl_1"}"#),
+            pending(),
+        )
         .await;
     assert_eq!(answer(&outcome), (204, None, &b""[..]));
 
@@ -300,22 +308,32 @@ async fn keeps_no_connection_after_a_call() {
     let endpoint = Endpoint::start("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Then::Hold).await;
     let client = CallbackClient::new(development()).unwrap();
     let target = RepairUrl::parse(&endpoint.url(), &development().policy).unwrap();
-    let outcome = client.call(&target, Vec::new(), Bytes::new()).await;
+    let outcome = client.call(&target, Vec::new(), Bytes::new(), pending()).await;
     assert_eq!(answer(&outcome).0, 200);
     endpoint.request().await; // ends only once the client has hung up
     drop(client);
 }
 
 #[tokio::test]
-async fn a_call_given_up_hangs_up() {
-    let endpoint = Endpoint::start("", Then::Hold).await;
+async fn a_call_cut_off_before_its_status_line_hangs_up() {
+    let mut endpoint = Endpoint::start("", Then::Hold).await;
     let client = CallbackClient::new(development()).unwrap();
     let target = RepairUrl::parse(&endpoint.url(), &development().policy).unwrap();
-    let mut endpoint = endpoint;
-    tokio::select! {
-        outcome = client.call(&target, Vec::new(), Bytes::new()) => panic!("{outcome:?}"),
-        () = endpoint.request_arrived() => {}
-    }
+    let cut = endpoint.request_arrived();
+    let outcome = client.call(&target, Vec::new(), Bytes::new(), cut).await;
+    assert_eq!(outcome, CallOutcome::CutOff);
+    endpoint.request().await; // ends only once the client has hung up
+}
+
+#[tokio::test]
+async fn a_call_cut_off_after_its_status_line_is_answered_all_the_same() {
+    let head = "HTTP/1.1 200 OK\r\nX-SendPromptly-Result: success\r\nContent-Length: 9\r\n\r\n";
+    let endpoint = Endpoint::start(head, Then::Hold).await;
+    let client = CallbackClient::new(development()).unwrap();
+    let response = client.http.post(endpoint.url()).send().await.unwrap();
+    let now = Instant::now();
+    let outcome = client.read_answer(response, now, now + AMPLE, ready(())).await;
+    assert_eq!(answer(&outcome), (200, Some(ReportedResult::Success), &b""[..]));
     endpoint.request().await; // ends only once the client has hung up
 }
 

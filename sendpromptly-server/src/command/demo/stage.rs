@@ -57,7 +57,7 @@ impl Stage {
         let organization = create_organization(&server).await?;
         let now = clock::now();
         let project = Project {
-            id: ProjectId::new(now, entropy::bytes()),
+            id: ProjectId::new(now, entropy::for_id()),
             organization,
             name: "Sample shop".to_owned(),
             mode: Mode::Test,

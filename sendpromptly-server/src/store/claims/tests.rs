@@ -39,7 +39,7 @@ async fn a_project_has_at_most_five_calls_under_way_and_another_one_goes_as_one_
 #[tokio::test]
 async fn two_nodes_that_claim_at_once_never_share_a_call_nor_pass_the_bound() {
     let world = World::set_up().await;
-    let projects: Vec<ProjectId> = (0..3).map(|_| ProjectId::new(NOW, entropy::bytes())).collect();
+    let projects: Vec<ProjectId> = (0..3).map(|_| ProjectId::new(NOW, entropy::for_id())).collect();
     for project in &projects {
         world.add_project(*project).await;
         world.queue(*project, 8).await;
@@ -63,7 +63,7 @@ async fn two_nodes_that_claim_at_once_never_share_a_call_nor_pass_the_bound() {
 async fn a_long_queue_does_not_keep_other_projects_waiting() {
     let world = World::set_up().await;
     world.queue(world.project, 20).await;
-    let other = ProjectId::new(NOW, entropy::bytes());
+    let other = ProjectId::new(NOW, entropy::for_id());
     world.add_project(other).await;
     world.queue(other, 1).await;
     let claims = world.claim(NOW).await;

@@ -222,6 +222,7 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX projects_by_organization ON projects (organization_id, id)",
     "CREATE INDEX api_keys_by_project ON api_keys (project_id, id)",
     "CREATE INDEX signing_secrets_by_project ON signing_secrets (project_id, id)",
+    "CREATE INDEX signing_secrets_to_forget ON signing_secrets (expires_at) WHERE expires_at IS NOT NULL",
     "CREATE INDEX data_keys_by_use ON data_keys (scope_id, purpose, day)",
     "CREATE UNIQUE INDEX events_by_provider_event ON events (project_id, provider_event_digest, provider)",
     "CREATE INDEX events_to_sweep ON events (sweep_at) WHERE sweep_at IS NOT NULL",

@@ -1,6 +1,6 @@
 //! One call: sign, send, and tell how it ended.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -9,6 +9,7 @@ use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::replay::{AttemptOutcome, Effect};
 use sendpromptly_core::signing::signature_header;
 use sendpromptly_core::time::Timestamp;
+use tokio::sync::watch;
 
 use super::Calls;
 use crate::callback::{CallOutcome, NetworkErrorKind, RepairUrl, ReportedResult};
@@ -16,15 +17,22 @@ use crate::platform::clock;
 use crate::store::attempts::AttemptEnd;
 use crate::store::claims::Claim;
 use crate::vault::Purpose;
+use crate::workers::beat::Stage;
 
-/// Makes the call.
-pub(super) async fn make(calls: &Calls, claim: Claim, secrets: &[SigningSecret]) -> AttemptEnd {
+/// Makes the call. A stop that comes to its cutting off gives it up, unless its status line has come.
+pub(super) async fn make(
+    calls: &Calls,
+    claim: Claim,
+    secrets: &[SigningSecret],
+    mut stage: watch::Receiver<Stage>,
+) -> AttemptEnd {
     let (project, replay) = (claim.attempt.project, claim.attempt.replay);
     // Its form is checked again, for the server may have been started under another policy since.
     let target = claim
         .repair_url
         .as_deref()
         .map(|url| RepairUrl::parse(url, &calls.policy));
+    let start = clock::now();
     let outcome = match target {
         None => {
             tracing::warn!(%project, %replay, "halted: the project has no repair URL");
@@ -32,15 +40,30 @@ pub(super) async fn make(calls: &Calls, claim: Claim, secrets: &[SigningSecret])
         }
         Some(Err(reason)) => Some(CallOutcome::Refused { reason }),
         Some(Ok(target)) => {
-            let headers = headers(&claim, secrets, clock::now());
+            let headers = headers(&claim, secrets, start);
             let body = Bytes::from(claim.body.clone());
-            Some(calls.client.call(&target, headers, body).await)
+            let call = calls.client.call(&target, headers, body, cut_off(&mut stage));
+            Some(call.await)
         }
     };
     if let Some(CallOutcome::Refused { reason }) = &outcome {
         tracing::warn!(%project, %replay, %reason, "halted: the repair URL may not be called");
     }
-    end_of(calls, &claim, outcome).await
+    let (mut end, head) = end_of(&claim, outcome, start);
+    if claim.keep_answer && !head.is_empty() {
+        end.answer_head = tokio::select! {
+            biased;
+            sealed = seal(calls, &claim, &head, end.ended_at) => sealed,
+            () = cut_off(&mut stage) => None,
+        };
+    }
+    end
+}
+
+/// Is ready when calls under way should be cut off.
+async fn cut_off(stage: &mut watch::Receiver<Stage>) {
+    // Without its sender the process is about to end.
+    let _ = stage.wait_for(|stage| *stage >= Stage::CutOff).await;
 }
 
 fn headers(claim: &Claim, secrets: &[SigningSecret], now: Timestamp) -> Vec<(HeaderName, HeaderValue)> {
@@ -68,15 +91,24 @@ fn headers(claim: &Claim, secrets: &[SigningSecret], now: Timestamp) -> Vec<(Hea
     headers
 }
 
-/// How the attempt ended; `None` where there was nobody to call.
-async fn end_of(calls: &Calls, claim: &Claim, outcome: Option<CallOutcome>) -> AttemptEnd {
-    let ended_at = clock::now();
-    let (outcome, word, duration, head) = match outcome {
-        None | Some(CallOutcome::Refused { .. }) => (AttemptOutcome::Refused, "refused", None, Bytes::new()),
+/// How the attempt ended, with the answer's first bytes; `None` where there was nobody to call. An answer ends it
+/// at its status line, whatever its body takes.
+fn end_of(claim: &Claim, outcome: Option<CallOutcome>, start: Timestamp) -> (AttemptEnd, Bytes) {
+    let ended = |outcome, word, duration: Option<Duration>| AttemptEnd {
+        attempt: claim.attempt,
+        outcome,
+        word,
+        ended_at: duration.map_or_else(clock::now, |duration| start.plus(duration)),
+        duration,
+        answer_head: None,
+    };
+    match outcome {
+        None | Some(CallOutcome::Refused { .. }) => {
+            (ended(AttemptOutcome::Refused, "refused", None), Bytes::new())
+        }
+        Some(CallOutcome::CutOff) => (AttemptEnd::cut_off(claim.attempt, clock::now()), Bytes::new()),
         Some(CallOutcome::NetworkError { kind, duration }) => (
-            AttemptOutcome::NetworkError,
-            network_word(kind),
-            Some(duration),
+            ended(AttemptOutcome::NetworkError, network_word(kind), Some(duration)),
             Bytes::new(),
         ),
         Some(CallOutcome::Answered {
@@ -86,27 +118,19 @@ async fn end_of(calls: &Calls, claim: &Claim, outcome: Option<CallOutcome>) -> A
             head,
             duration,
         }) => {
+            let at = system_time(start.plus(duration));
             let outcome = AttemptOutcome::Answered {
                 status,
-                retry_after: retry_after.map(|asked| asked.delay(SystemTime::now())),
+                retry_after: retry_after.map(|asked| asked.delay(at)),
                 effect: result.map(effect),
             };
-            (outcome, "answered", Some(duration), head)
+            (ended(outcome, "answered", Some(duration)), head)
         }
-    };
-    let answer_head = if claim.keep_answer && !head.is_empty() {
-        seal(calls, claim, &head, ended_at).await
-    } else {
-        None
-    };
-    AttemptEnd {
-        attempt: claim.attempt,
-        outcome,
-        word,
-        ended_at,
-        duration,
-        answer_head,
     }
+}
+
+fn system_time(at: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0))
 }
 
 /// Seals the first bytes of an answer. Where that fails they are not kept: the outcome matters more.
@@ -138,5 +162,36 @@ const fn network_word(kind: NetworkErrorKind) -> &'static str {
         NetworkErrorKind::Timeout => "timeout",
         NetworkErrorKind::Reset => "reset",
         NetworkErrorKind::Malformed => "malformed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::callback::RetryAfter;
+    use crate::testing::{NOW, World};
+
+    #[tokio::test]
+    async fn an_answer_ends_its_attempt_at_the_status_line_whatever_its_body_takes() {
+        let world = World::set_up().await;
+        world.queue(world.project, 1).await;
+        let claim = world.claim(NOW).await.pop().unwrap();
+        let duration = Duration::from_secs(3);
+        let outcome = CallOutcome::Answered {
+            status: 503,
+            retry_after: Some(RetryAfter::At(system_time(NOW) + Duration::from_secs(60))),
+            result: None,
+            head: Bytes::from_static(b"busy"),
+            duration,
+        };
+        let (end, head) = end_of(&claim, Some(outcome), NOW);
+        assert_eq!((end.ended_at, end.duration), (NOW.plus(duration), Some(duration)));
+        let retry_after = Some(Duration::from_secs(57));
+        let answered = AttemptOutcome::Answered {
+            status: 503,
+            retry_after,
+            effect: None,
+        };
+        assert_eq!((end.outcome, &head[..]), (answered, &b"busy"[..]));
     }
 }

@@ -1,5 +1,6 @@
 //! How the end of a call moves its replay on, or does not.
 
+use sendpromptly_core::id::ReplayId;
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::{AttemptOutcome, Effect, MAX_RETRY_AFTER, ReplayState};
 use sendpromptly_core::time::Timestamp;
@@ -58,6 +59,29 @@ async fn a_2xx_is_delivered_and_its_time_to_answer_counts_from_it() {
     assert_eq!((replay.last_status, stored.lease), (Some(204), None));
     let duration = Sql::new("SELECT duration_ms AS n FROM attempts");
     assert_eq!(world.number(duration).await, 12);
+}
+
+#[tokio::test]
+async fn the_lease_is_the_one_of_the_replay_under_way_whatever_the_order_of_the_ids() {
+    let (world, first) = calling().await;
+    record(&world, &[end(&first, answered(404, None), NOW)]).await;
+    let incident = world.case(first.attempt.event).await.case.incident.unwrap().id;
+    world.reprocess(incident, None).await.unwrap();
+    let second = world.claim(NOW).await.pop().unwrap();
+    // Its id, as if it came before the one that has ended.
+    for table in ["attempts SET replay_id", "replays SET id"] {
+        let (_, column) = table.rsplit_once(' ').unwrap();
+        let earlier = Sql::new(format!("UPDATE {table} = {{}} WHERE {column} = {{}}"));
+        world
+            .write(earlier.bind([0; 16]).bind(second.attempt.replay.as_bytes()))
+            .await;
+    }
+    let mut attempt = second.attempt;
+    attempt.replay = ReplayId::from_bytes([0; 16]);
+    let stored = world.case(attempt.event).await;
+    assert_eq!(stored.lease, Some(attempt.lease));
+    record(&world, &[AttemptEnd::cut_off(attempt, NOW)]).await;
+    assert_eq!(world.claim(NOW).await.len(), 1);
 }
 
 #[tokio::test]
@@ -203,7 +227,7 @@ async fn ends_of_many_projects_go_in_one_transaction() {
     let world = World::set_up().await;
     let mut projects = vec![world.project];
     for _ in 0..3 {
-        let project = ProjectId::new(NOW, entropy::bytes());
+        let project = ProjectId::new(NOW, entropy::for_id());
         world.add_project(project).await;
         projects.push(project);
     }

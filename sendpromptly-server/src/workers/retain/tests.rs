@@ -46,3 +46,31 @@ async fn the_head_of_an_answer_is_gone_after_30_days_and_so_is_the_key_that_seal
     retain.drop_old(NOW.plus_millis(31 * DAYS)).await.unwrap();
     assert_eq!(keys().await, 0);
 }
+
+#[tokio::test]
+async fn a_signing_secret_is_gone_an_hour_after_its_end_and_the_newest_stays() {
+    let world = World::set_up().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    for end in ["NULL".to_owned(), NOW.as_millis().to_string()] {
+        let insert = format!(
+            "INSERT INTO signing_secrets (id, project_id, sealed, created_at, expires_at)
+             VALUES ({{}}, {{}}, {{}}, 0, {end})"
+        );
+        let id = crate::platform::entropy::ordered_id(NOW);
+        let insert = Sql::new(insert)
+            .bind(id)
+            .bind(world.project.as_bytes())
+            .bind(vec![1_u8]);
+        world.store.commit_together(vec![insert]).await.unwrap();
+    }
+    let retain = Retain {
+        store: world.store.clone(),
+        vault,
+    };
+    let secrets = async || world.store.signing_secrets(world.project).await.unwrap().len();
+    let before = secrets().await;
+    retain.drop_old(NOW.plus_millis(AN_HOUR_MS - 1)).await.unwrap();
+    assert_eq!(secrets().await, before);
+    retain.drop_old(NOW.plus_millis(AN_HOUR_MS)).await.unwrap();
+    assert_eq!(secrets().await, before - 1);
+}

@@ -83,8 +83,8 @@ async fn a_sweep_passes_over_an_event_whose_result_is_being_taken() {
 async fn a_case_that_the_store_refuses_does_not_hold_up_the_others() {
     let world = World::set_up().await;
     let good = world.receive("evt_1").await;
-    let stranger = OrganizationId::new(NOW, entropy::bytes());
-    let project = ProjectId::new(NOW, entropy::bytes());
+    let stranger = OrganizationId::new(NOW, entropy::for_id());
+    let project = ProjectId::new(NOW, entropy::for_id());
     world.add_project(project).await;
     let moved = Sql::new("UPDATE projects SET organization_id = {} WHERE id = {}");
     let broken = Sql::new(

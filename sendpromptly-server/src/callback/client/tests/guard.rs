@@ -38,7 +38,7 @@ struct Silent;
 
 impl NameResolver for Silent {
     fn lookup(&self, _name: &str) -> Lookup {
-        Box::pin(std::future::pending())
+        Box::pin(pending())
     }
 }
 
@@ -123,7 +123,7 @@ async fn a_literal_address_is_checked_at_the_call_too() {
     let port = listener.local_addr().unwrap().port();
     let target = RepairUrl::parse(&format!("https://127.0.0.1:{port}/"), &development().policy).unwrap();
     let client = CallbackClient::new(strict(Script::of(&[]))).unwrap();
-    let refused = reason(client.call(&target, Vec::new(), Bytes::new()).await);
+    let refused = reason(client.call(&target, Vec::new(), Bytes::new(), pending()).await);
     assert!(
         matches!(refused, TargetError::ForbiddenAddress { .. }),
         "{refused}"
@@ -136,7 +136,7 @@ async fn http_is_refused_at_the_call_too() {
     let target = RepairUrl::parse("http://shop.example/", &development().policy).unwrap();
     let client = CallbackClient::new(strict(Script::of(&[]))).unwrap();
     assert_eq!(
-        reason(client.call(&target, Vec::new(), Bytes::new()).await),
+        reason(client.call(&target, Vec::new(), Bytes::new(), pending()).await),
         TargetError::NotHttps
     );
 }

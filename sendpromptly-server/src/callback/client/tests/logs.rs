@@ -56,7 +56,7 @@ async fn a_call_over_http_1_logs_no_secret() {
     let client = CallbackClient::new(development()).unwrap();
     let captured = Captured::default();
     let guard = captured.start();
-    let outcome = client.call(&target, Vec::new(), CANARY.into()).await;
+    let outcome = client.call(&target, Vec::new(), CANARY.into(), pending()).await;
     drop(guard);
     assert_eq!(answer(&outcome).2, CANARY.as_bytes());
     assert_clean(&captured.text());
