@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// SQLite connections that read.
 const SQLITE_READERS: u32 = 4;
 
-/// Pages in the write-ahead log before they go to the file, about 64 MB: random keys touch the same pages
+/// Pages in the write-ahead log before they go to the file, about 128 MB: random keys touch the same pages
 /// again and again, so checkpoints that come less often write less, and fewer requests wait for one.
-const SQLITE_CHECKPOINT_PAGES: &str = "16000";
+const SQLITE_CHECKPOINT_PAGES: &str = "32000";
 
 /// A connection that lay idle for longer is tried before it is used.
 const TRUST_IDLE_FOR: Duration = Duration::from_secs(1);
