@@ -91,13 +91,7 @@ impl Store {
         project: ProjectId,
         id: IncidentId,
     ) -> Result<Option<IncidentRecord>, StoreError> {
-        let query = Sql::new(format!(
-            "SELECT {COLUMNS} FROM incidents i
-             JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
-             WHERE i.project_id = {{}} AND i.id = {{}}"
-        ));
-        let found = self.records(query.bind(project.as_bytes()).bind(id.as_bytes()));
-        Ok(found.await?.pop())
+        self.one_incident(project, "id", id.as_bytes()).await
     }
 
     /// The incident of an event.
@@ -109,12 +103,21 @@ impl Store {
         project: ProjectId,
         event: EventId,
     ) -> Result<Option<IncidentRecord>, StoreError> {
+        self.one_incident(project, "event_id", event.as_bytes()).await
+    }
+
+    async fn one_incident(
+        &self,
+        project: ProjectId,
+        by: &'static str,
+        id: &[u8; 16],
+    ) -> Result<Option<IncidentRecord>, StoreError> {
         let query = Sql::new(format!(
             "SELECT {COLUMNS} FROM incidents i
              JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
-             WHERE i.project_id = {{}} AND i.event_id = {{}}"
+             WHERE i.project_id = {{}} AND i.{by} = {{}}"
         ));
-        let found = self.records(query.bind(project.as_bytes()).bind(event.as_bytes()));
+        let found = self.records(query.bind(project.as_bytes()).bind(id));
         Ok(found.await?.pop())
     }
 
