@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::time::Duration;
 
 use super::{CommandError, print_line};
 use crate::checkpoints::Checkpoints;
@@ -14,9 +13,6 @@ use crate::config::{Config, KeyConfig};
 use crate::platform::clock;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::vault::Vault;
-
-/// How far this machine's clock and the database's may be apart.
-const CLOCKS_APART: Duration = Duration::from_secs(2);
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,12 +127,12 @@ async fn check_clock(store: &Store, findings: &mut Findings) {
         Ok(None) => findings.ok("clock: the store goes by this machine's"),
         Ok(Some(theirs)) => {
             let apart = theirs.since(clock::now()).max(before.since(theirs));
-            if apart > CLOCKS_APART {
+            if apart > clock::TOLERATED_SKEW {
                 findings.wrong(format!(
                     "clock: this machine's and the database's are {} ms apart, and the server is not ready beyond {} ms; \
                      let both be set by NTP",
                     apart.as_millis(),
-                    CLOCKS_APART.as_millis()
+                    clock::TOLERATED_SKEW.as_millis()
                 ));
             } else {
                 findings.ok("clock: this machine's and the database's agree");

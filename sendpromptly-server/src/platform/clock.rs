@@ -1,8 +1,11 @@
 //! The clock of this machine.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sendpromptly_core::time::Timestamp;
+
+/// How far this machine's clock and the database's may be apart for this node to be ready.
+pub const TOLERATED_SKEW: Duration = Duration::from_secs(2);
 
 /// The time now, cut to whole milliseconds.
 #[must_use]

@@ -12,9 +12,6 @@ use crate::store::{Store, StoreError};
 
 const EVERY: Duration = Duration::from_secs(30);
 
-/// The greatest difference with which this node is ready.
-const TOLERATED: Duration = Duration::from_secs(2);
-
 /// Whether the clocks are too far apart.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Skew(Arc<AtomicBool>);
@@ -26,7 +23,7 @@ impl Skew {
 
     /// Notes how far the clocks are apart.
     fn note(&self, apart: Duration) {
-        let too_great = apart > TOLERATED;
+        let too_great = apart > clock::TOLERATED_SKEW;
         if self.0.swap(too_great, Ordering::Relaxed) == too_great {
             return;
         }
