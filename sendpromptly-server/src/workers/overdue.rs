@@ -77,7 +77,11 @@ async fn commit(
     {
         changes.take(stored, *organization, rule(stored.case.clone()), now);
     }
-    store.write_cases(&tx, &changes.into_vec(), Vec::new()).await?;
+    if let Err(error) = store.write_cases(&tx, &changes.into_vec(), Vec::new()).await {
+        // Awaited, so that whoever goes on does not meet the locks of this transaction and pass over its cases.
+        tx.rollback().await?;
+        return Err(error);
+    }
     tx.commit().await?;
     Ok(cases.len())
 }
