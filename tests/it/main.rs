@@ -16,6 +16,7 @@ mod duplicates;
 mod durability;
 mod errors;
 mod fairness;
+mod harness;
 mod idempotency;
 mod incidents;
 mod keys;
