@@ -7,6 +7,7 @@ mod audit;
 mod audit_tampering;
 mod audit_vectors;
 mod bodies;
+mod browser;
 mod callbacks;
 mod canary;
 mod commands;

@@ -12,6 +12,7 @@ pub mod audit_chain;
 pub mod binary;
 pub mod bodies;
 pub mod browser;
+pub mod chromium;
 pub mod command;
 pub mod cookies;
 pub mod endpoint;
