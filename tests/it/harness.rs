@@ -1,6 +1,7 @@
-//! What the tests of the console read pages with is itself right: markup, forms, cookies, one-time codes.
+//! What the tests of the console stand on is itself right: markup, forms, cookies, one-time codes, mail.
 
 use sendpromptly_tests::browser::Browser;
+use sendpromptly_tests::mail::Mail;
 use sendpromptly_tests::markup::Element;
 use sendpromptly_tests::page::Page;
 use sendpromptly_tests::python::installed;
@@ -175,4 +176,37 @@ async fn codes_are_those_of_the_rfc_and_of_another_authenticator() {
         assert_eq!(String::from_utf8_lossy(&printed.stdout).trim(), code, "at {time}");
     }
     assert_ne!(totp_now(secret), totp_in_steps(secret, 2));
+}
+
+/// Writes a message by Python's own library; its arguments are the encoding and the number of parts.
+const WRITE_MAIL: &str = r"
+import sys
+from email.message import EmailMessage
+mail = EmailMessage()
+mail['To'] = 'Ada <ada@example.com>'
+mail['Subject'] = 'Confirm your address'
+text = 'Grüße, Ada.\n\nhttp://127.0.0.1:8080/verify?token=' + 'a=b' * 30 + '\n'
+mail.set_content(text, cte=sys.argv[1])
+if sys.argv[2] == 'two':
+    mail.add_alternative('<p>Not this</p>', subtype='html')
+sys.stdout.buffer.write(mail.as_bytes())";
+
+#[tokio::test]
+async fn mail_is_read_as_another_library_writes_it() {
+    for arguments in [["quoted-printable", "one"], ["base64", "two"], ["8bit", "one"]] {
+        let mut python = installed("python");
+        let written = python
+            .args(["-c", WRITE_MAIL])
+            .args(arguments)
+            .output()
+            .await
+            .unwrap();
+        assert!(written.status.success(), "{written:?}");
+        let mail = Mail::parse(&String::from_utf8(written.stdout).unwrap());
+        assert!(mail.to.contains("ada@example.com"), "{mail:?}");
+        assert_eq!(mail.subject, "Confirm your address");
+        assert!(mail.text.starts_with("Grüße, Ada.\n\n"), "{mail:?}");
+        let path = format!("/verify?token={}", "a=b".repeat(30));
+        assert_eq!(mail.paths(), [path], "{arguments:?}");
+    }
 }

@@ -19,6 +19,7 @@ pub mod endpoint;
 pub mod form;
 pub mod http;
 pub mod http2;
+pub mod mail;
 pub mod markup;
 pub mod once;
 pub mod page;
