@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod access;
 pub mod audit;
 pub mod case;
 pub mod credential;
@@ -11,5 +12,6 @@ pub mod id;
 pub mod incident;
 pub mod replay;
 pub mod request;
+pub mod session;
 pub mod signing;
 pub mod time;
