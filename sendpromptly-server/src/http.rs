@@ -6,6 +6,7 @@ pub mod error;
 pub mod listener;
 pub mod negotiation;
 pub mod response;
+pub mod tls;
 
 pub use error::ApiError;
 pub use response::Response;

@@ -1,5 +1,7 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
+mod https;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{CommandError, Context};
@@ -51,7 +53,8 @@ pub struct Server {
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
-    stop: oneshot::Sender<()>,
+    redirect: Option<JoinHandle<()>>,
+    stop: watch::Sender<()>,
 }
 
 /// Serves until the process is asked to stop.
@@ -86,7 +89,9 @@ impl Server {
     /// # Errors
     /// [`CommandError::Refused`] where a part of it cannot start.
     pub async fn start(config: Config) -> Result<Self, CommandError> {
-        let limits = Limits::default().within(raise_file_limit());
+        let files = raise_file_limit().saturating_sub(https::files(&config.http));
+        let limits = Limits::default().within(files);
+        let tls = https::open(&config.http)?;
         if config.callbacks.policy.allow_private {
             tracing::warn!(
                 "--allow-private-callbacks is on: callbacks may reach any address, without https. \
@@ -119,13 +124,21 @@ impl Server {
             config.http.public_url.clone(),
         );
         let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = watch::channel(());
+        if let Some(tls) = &tls {
+            https::reload_on_hangup(tls.clone(), stopped.clone())?;
+        }
+        let store = &context.store;
+        let redirect = https::redirect(&config.http, address, store, stopped.clone(), limits).await?;
         let app = Arc::new(app);
         tokio::spawn(tidy(Arc::downgrade(&app)));
         let connections = tokio::spawn(listener::serve(
             listener,
+            tls,
             move |request, peer| app.clone().answer(request, peer),
-            stopped.map(|_| ()),
+            async move {
+                let _ = stopped.changed().await;
+            },
             limits,
         ));
         tracing::info!(
@@ -141,6 +154,7 @@ impl Server {
             workers,
             committers,
             connections,
+            redirect,
             stop,
         })
     }
@@ -152,6 +166,11 @@ impl Server {
     /// [`CommandError::Refused`] where the last checkpoint was not written or the store not closed in order.
     pub async fn stop(self) -> Result<(), CommandError> {
         let _ = self.stop.send(());
+        let redirected = async {
+            if let Some(redirect) = self.redirect {
+                let _ = redirect.await;
+            }
+        };
         let accepted = async {
             let _ = self.connections.await;
             let committed = tokio::time::timeout(COMMIT, self.committers.finish());
@@ -161,7 +180,7 @@ impl Server {
                 );
             }
         };
-        tokio::join!(accepted, self.workers.stop());
+        tokio::join!(accepted, redirected, self.workers.stop());
         let checkpointed = self
             .checkpoints
             .append_due(&self.context.store, clock::now())
