@@ -1,12 +1,15 @@
 //! HTTP itself: connections, the route table, errors, and what every answer bears.
 
 pub mod body;
+pub mod client;
 pub mod client_address;
 pub mod error;
+pub mod host;
 pub mod listener;
 pub mod negotiation;
 pub mod response;
 pub mod tls;
 
+pub use client::Client;
 pub use error::ApiError;
 pub use response::Response;

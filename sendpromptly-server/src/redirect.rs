@@ -19,6 +19,7 @@ use sendpromptly_core::id::RequestId;
 use crate::api::authenticate::Authenticator;
 use crate::http::ApiError;
 use crate::http::client_address::client_address;
+use crate::http::host;
 use crate::http::response::{self, Response};
 use crate::platform::{clock, entropy};
 use crate::store::Store;
@@ -53,21 +54,22 @@ impl Redirect {
     }
 
     /// Answers a request. Its body is never read.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response {
+    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>, peer: SocketAddr) -> Response {
         let id = RequestId::new(clock::now(), entropy::for_id());
         let answered = if bears_credential(request.headers()) {
             let client = client_address(peer.ip(), request.headers(), &self.trusted_proxies);
             self.tell_of_exposure(request.headers(), client).await;
             Err(ApiError::HttpsRequired)
         } else {
-            self.target.of(&request).map(|location| {
+            let location = host::settle(&mut request).and_then(|()| self.target.of(&request));
+            location.map(|location| {
                 let mut response = response::text(StatusCode::PERMANENT_REDIRECT, "use https\n");
                 response.headers_mut().insert(LOCATION, location);
                 response
             })
         };
         let mut response = answered.unwrap_or_else(|error| error.into_response(id));
-        response::finish(&mut response, id);
+        response::finish(&mut response, id, false);
         let status = response.status().as_u16();
         tracing::debug!(%id, path = "-", status, "answered over plain HTTP");
         response

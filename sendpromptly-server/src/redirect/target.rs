@@ -30,7 +30,7 @@ impl Target {
         }
     }
 
-    /// The `Location` for this request.
+    /// The `Location` for this request, whose host is settled.
     ///
     /// # Errors
     /// [`ApiError::BadHost`] where the request must name its host and does not.
@@ -52,14 +52,9 @@ impl Target {
     }
 }
 
-/// The host that a request names, without its port. HTTP/2 names it in the URI.
+/// The host that `Host` names, without its port.
 fn host_of<B>(request: &Request<B>) -> Option<&str> {
-    let mut named = request.headers().get_all(HOST).iter();
-    let host = match (named.next(), named.next()) {
-        (None, _) => request.uri().authority()?.as_str(),
-        (Some(host), None) => host.to_str().ok()?,
-        (Some(_), Some(_)) => return None,
-    };
+    let host = request.headers().get(HOST)?.to_str().ok()?;
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port),
         _ => (host, "0"),

@@ -51,8 +51,6 @@ fn without_a_public_url_it_is_the_host_that_was_asked_for_at_the_port_of_https()
         let target = Target::new(Some("http://pay.example.com"), port);
         assert_eq!(location(&target, "/x", Some(host)).as_deref(), Ok(expected));
     }
-    let over_http_2 = location(&Target::SameHost(443), "http://pay.example.com/x", None);
-    assert_eq!(over_http_2.unwrap(), "https://pay.example.com/x");
 }
 
 #[test]
