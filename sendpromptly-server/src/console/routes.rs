@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home};
+use super::{PageError, Visit, assets, home, overview};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -104,7 +104,7 @@ pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+    get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
