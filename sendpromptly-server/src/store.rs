@@ -24,6 +24,8 @@ pub mod dialect;
 mod error;
 pub mod events;
 pub mod idempotency;
+mod incident_facets;
+pub mod incident_list;
 pub mod incidents;
 pub mod migrations;
 pub mod orders;
