@@ -15,6 +15,7 @@ use crate::api::{App, Readiness};
 use crate::callback::{CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
 use crate::config::{CallbackConfig, Config};
+use crate::console::live::Live;
 use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
@@ -53,6 +54,7 @@ pub struct Server {
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
+    live: Live,
     stop: oneshot::Sender<()>,
 }
 
@@ -128,6 +130,7 @@ impl Server {
             schedule: config.callbacks.schedule.clone(),
             base_url: base_url(config, address),
         });
+        let live = console.live.clone();
         let (stop, stopped) = oneshot::channel();
         let site = Arc::new(Site::new(app, console, config.http.trusted_proxies.clone()));
         tokio::spawn(tidy(Arc::downgrade(&site)));
@@ -150,6 +153,7 @@ impl Server {
             workers,
             committers,
             connections,
+            live,
             stop,
         })
     }
@@ -161,6 +165,7 @@ impl Server {
     /// [`CommandError::Refused`] where the last checkpoint was not written or the store not closed in order.
     pub async fn stop(self) -> Result<(), CommandError> {
         let _ = self.stop.send(());
+        self.live.close();
         let accepted = async {
             let _ = self.connections.await;
             let committed = tokio::time::timeout(COMMIT, self.committers.finish());

@@ -122,6 +122,26 @@ impl Store {
         })
     }
 
+    /// The projects that the list can be narrowed to, by name, at most 500 of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn project_names(
+        &self,
+        scope: OrganizationScope,
+    ) -> Result<Vec<(ProjectId, String)>, StoreError> {
+        let query =
+            Sql::new("SELECT id, name FROM projects WHERE organization_id = {} ORDER BY name, id LIMIT 500");
+        let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
+        let name = |row| {
+            Ok((
+                ProjectId::from_bytes(rows::id(row, "id")?),
+                rows::get(row, "name")?,
+            ))
+        };
+        found.iter().map(name).collect()
+    }
+
     /// How many of an organization's incidents are in this state.
     ///
     /// # Errors
