@@ -19,6 +19,8 @@ words! {
         AuditExported = "audit.exported",
         /// A person put an incident aside.
         IncidentDismissed = "incident.dismissed",
+        /// A person took a note on an incident.
+        IncidentNoted = "incident.noted",
         /// An incident was opened.
         IncidentOpened = "incident.opened",
         /// An incident went back to open: its replay ended without success, or a person reopened it.
