@@ -177,6 +177,9 @@ mod tests {
         }
         let longest = Overlap::MAX.length();
         assert_eq!(Overlap::new(longest), Ok(Overlap::MAX));
-        assert_eq!(Overlap::new(longest + Duration::from_millis(1)), Err(OverlapError));
+        assert_eq!(
+            Overlap::new(longest + Duration::from_millis(1)),
+            Err(OverlapError)
+        );
     }
 }

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod logging;
 pub mod operate;
 pub mod platform;
+pub mod projects;
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -29,10 +29,13 @@ pub mod migrations;
 pub mod orders;
 pub mod organizations;
 pub mod overdue;
+pub mod project_list;
 pub mod projects;
+pub mod purge;
 pub mod receipts;
 pub mod results;
 pub mod rows;
+pub mod scope;
 pub mod signing_secrets;
 pub mod users;
 

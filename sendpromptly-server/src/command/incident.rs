@@ -150,9 +150,7 @@ async fn list(
     project: ProjectId,
     state: Option<IncidentState>,
 ) -> Result<(), CommandError> {
-    if context.store.project(project).await?.is_none() {
-        return Err(CommandError::not_found("project", project));
-    }
+    super::project::scope_of(context, project).await?;
     let mut query = IncidentQuery {
         project,
         state,

@@ -86,7 +86,9 @@ fn fields_and_words_of_a_later_version_do_not_break_an_endpoint() {
 
 #[test]
 fn a_test_callback_is_answered_with_2xx_and_nothing_is_applied() {
-    let test = String::from_utf8(BODY.to_vec()).unwrap().replace("credit_grant", "test");
+    let test = String::from_utf8(BODY.to_vec())
+        .unwrap()
+        .replace("credit_grant", "test");
     let app = App::new();
     let (answer, applied) = app.receive(&nonce(1), test.as_bytes(), Outcome::Applied);
     assert!(matches!(answer, Answer::Tested), "{answer}");
