@@ -36,6 +36,7 @@ pub mod receipts;
 pub mod results;
 pub mod rows;
 pub mod scope;
+pub mod sessions;
 pub mod signing_secrets;
 pub mod users;
 

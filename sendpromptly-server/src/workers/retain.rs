@@ -1,5 +1,5 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
-//! signing secrets that have ended, and what projects held that were deleted.
+//! signing secrets and sessions that have ended, and what projects held that were deleted.
 
 use std::time::Duration;
 
@@ -58,6 +58,7 @@ impl Retain {
         self.store
             .forget_ended_secrets(now.plus_millis(-AN_HOUR_MS))
             .await?;
+        self.store.forget_sessions(now).await?;
         Ok(Left::Nothing)
     }
 }
