@@ -35,6 +35,10 @@ words! {
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
         /// A user was created.
