@@ -1,11 +1,13 @@
 //! HTTP itself: connections, the route table, errors, and what every answer bears.
 
 pub mod body;
+pub mod client;
 pub mod client_address;
 pub mod error;
 pub mod listener;
 pub mod negotiation;
 pub mod response;
 
+pub use client::Client;
 pub use error::ApiError;
 pub use response::Response;
