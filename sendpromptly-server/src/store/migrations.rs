@@ -13,6 +13,7 @@ use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
 mod m0002_sessions;
+mod m0003_second_factor;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -67,6 +68,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
+            Box::new(m0003_second_factor::Migration),
         ]
     }
 }
