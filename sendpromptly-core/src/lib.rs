@@ -14,4 +14,5 @@ pub mod replay;
 pub mod request;
 pub mod session;
 pub mod signing;
+pub mod throttle;
 pub mod time;
