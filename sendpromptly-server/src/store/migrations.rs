@@ -12,6 +12,7 @@ use super::connect::StoreRole;
 use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
+mod m0007_guesses;
 
 /// An arbitrary number that only this program's migrations lock.
 const ADVISORY_LOCK: i64 = 0x5e4d_9407;
@@ -21,7 +22,10 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_spine::Migration)]
+        vec![
+            Box::new(m0001_spine::Migration),
+            Box::new(m0007_guesses::Migration),
+        ]
     }
 }
 
