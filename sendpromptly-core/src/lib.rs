@@ -15,4 +15,5 @@ pub mod request;
 pub mod second_factor;
 pub mod session;
 pub mod signing;
+pub mod throttle;
 pub mod time;

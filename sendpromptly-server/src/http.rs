@@ -6,8 +6,10 @@ pub mod client_address;
 pub mod error;
 pub mod listener;
 pub mod negotiation;
+mod network;
 pub mod response;
 
 pub use client::Client;
 pub use error::ApiError;
+pub use network::network;
 pub use response::Response;
