@@ -1,28 +1,17 @@
 //! The API for machines: its route table, and what its handlers share.
 
-use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-
-use futures_util::FutureExt;
 use hyper::body::Incoming;
-use hyper::header::HOST;
-use hyper::{Method, Request, StatusCode, Version};
-use ipnet::IpNet;
+use hyper::{Method, Request, StatusCode};
 use sendpromptly_core::dedupe::Endpoint;
-use sendpromptly_core::id::RequestId;
-use tracing::Instrument;
 
-use crate::http::client_address::client_address;
 use crate::http::response::{self, Response};
-use crate::http::{ApiError, body};
+use crate::http::{ApiError, Client, body};
 use crate::ingest::Ingest;
-use crate::platform::{clock, entropy};
+use crate::platform::clock;
 use crate::store::Store;
 
 pub mod authenticate;
 mod failures;
-mod faults;
 mod health;
 mod ingest;
 pub mod openapi;
@@ -31,7 +20,6 @@ pub mod rate;
 pub use health::Readiness;
 
 use authenticate::Authenticator;
-use faults::Faults;
 use rate::ProjectRate;
 
 /// What answers at a path.
@@ -89,10 +77,8 @@ pub static ROUTES: [Route; 8] = [
 pub struct App {
     ingest: Ingest,
     authenticator: Authenticator,
-    faults: Faults,
     rate: ProjectRate,
     readiness: Readiness,
-    trusted_proxies: Vec<IpNet>,
     /// Where operators and customers reach this server, for `security.txt`.
     public_url: Option<String>,
 }
@@ -105,16 +91,13 @@ impl App {
         ingest: Ingest,
         requests_per_second: u32,
         readiness: Readiness,
-        trusted_proxies: Vec<IpNet>,
         public_url: Option<String>,
     ) -> Self {
         Self {
             ingest,
             authenticator: Authenticator::new(store),
-            faults: Faults::default(),
             rate: ProjectRate::new(requests_per_second),
             readiness,
-            trusted_proxies,
             public_url,
         }
     }
@@ -124,41 +107,20 @@ impl App {
         self.rate.tidy();
     }
 
-    /// Answers a request. A panic in a handler ends that request only.
-    pub async fn answer(self: Arc<Self>, request: Request<Incoming>, peer: SocketAddr) -> Response {
-        let id = RequestId::new(clock::now(), entropy::for_id());
-        let route = find_route(request.method(), request.uri().path());
-        let path = route.as_ref().map_or("-", |route| route.path);
-        let span = tracing::debug_span!("request", %id, path);
-        let route = names_one_host(&request).and(route);
-        let handled = AssertUnwindSafe(self.handle(route, request, peer)).catch_unwind();
-        let mut response = match handled.instrument(span).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                self.faults.tell(id, path, &error);
-                error.into_response(id)
-            }
-            Err(_) => {
-                tracing::error!(%id, path, "a handler panicked");
-                ApiError::Internal.into_response(id)
-            }
-        };
-        response::finish(&mut response, id);
-        tracing::debug!(%id, path, status = response.status().as_u16(), "answered");
-        response
-    }
-
-    async fn handle(
+    /// Answers a request at one of its paths.
+    ///
+    /// # Errors
+    /// [`ApiError`], as the client is told it.
+    pub async fn answer(
         &self,
-        route: Result<&'static Route, ApiError>,
+        handler: Handler,
         request: Request<Incoming>,
-        peer: SocketAddr,
+        client: Client,
     ) -> Result<Response, ApiError> {
-        match route?.handler {
+        match handler {
             Handler::Ingest(endpoint) => {
                 let (head, body) = request.into_parts();
-                let client = client_address(peer.ip(), &head.headers, &self.trusted_proxies);
-                self.ingest(endpoint, &head.headers, client, body::read(body))
+                self.ingest(endpoint, &head.headers, client.address, body::read(body))
                     .await
             }
             Handler::Alive => Ok(response::json(StatusCode::OK, r#"{"status":"alive"}"#)),
@@ -184,18 +146,11 @@ impl App {
     }
 }
 
-/// A request of HTTP/1.1 names its host once (RFC 9112, section 3.2); the library does not look.
-fn names_one_host<B>(request: &Request<B>) -> Result<(), ApiError> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (first, second) = (hosts.next(), hosts.next());
-    match request.version() {
-        Version::HTTP_11 if first.is_none() || second.is_some() => Err(ApiError::BadHost),
-        _ if second.is_some() => Err(ApiError::BadHost),
-        _ => Ok(()),
-    }
-}
-
-fn find_route(method: &Method, path: &str) -> Result<&'static Route, ApiError> {
+/// The route of this method and path.
+///
+/// # Errors
+/// [`ApiError::NotFound`], or [`ApiError::MethodNotAllowed`] where the path has another method.
+pub fn find_route(method: &Method, path: &str) -> Result<&'static Route, ApiError> {
     let at_path = || ROUTES.iter().filter(|route| route.path == path);
     let fits =
         |route: &&Route| route.method == method || (route.method == Method::GET && method == Method::HEAD);

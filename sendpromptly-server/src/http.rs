@@ -1,6 +1,7 @@
 //! HTTP itself: connections, the route table, errors, and what every answer bears.
 
 pub mod body;
+pub mod client;
 pub mod client_address;
 pub mod error;
 pub mod listener;
@@ -8,6 +9,7 @@ pub mod negotiation;
 mod network;
 pub mod response;
 
+pub use client::Client;
 pub use error::ApiError;
 pub use network::network;
 pub use response::Response;

@@ -7,11 +7,13 @@ pub mod checkpoints;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod console;
 pub mod http;
 pub mod ingest;
 pub mod logging;
 pub mod operate;
 pub mod platform;
+pub mod site;
 pub mod store;
 #[cfg(test)]
 mod testing;

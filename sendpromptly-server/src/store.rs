@@ -35,6 +35,8 @@ pub mod projects;
 pub mod receipts;
 pub mod results;
 pub mod rows;
+pub mod scope;
+pub mod sessions;
 pub mod signing_secrets;
 pub mod users;
 

@@ -21,7 +21,6 @@ const INGEST: [&str; 4] = [RECEIPT, RESULT, "/v1/receipt", "/v1/result"];
 async fn a_path_is_met_to_the_letter() {
     let world = World::start(StoreKind::Sqlite).await;
     for path in [
-        "/",
         "/api",
         "/api/v1",
         "/api/v1/receipt/",

@@ -15,9 +15,11 @@ use crate::api::{App, Readiness};
 use crate::callback::{CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
 use crate::config::{CallbackConfig, Config};
+use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
 use crate::platform::clock;
+use crate::site::Site;
 use crate::store::{Dialect, Store, StoreRole};
 use crate::workers::{Health, WorkerContext, Workers};
 
@@ -102,7 +104,7 @@ impl Server {
         let workers = Workers::start(WorkerContext {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
-            client,
+            client: client.clone(),
             policy: config.callbacks.policy.clone(),
             checkpoints: checkpoints.clone(),
             schedule: config.callbacks.schedule.clone(),
@@ -115,16 +117,23 @@ impl Server {
             ingest,
             config.http.rate_limit,
             readiness(context.store.clone(), workers.health()),
-            config.http.trusted_proxies.clone(),
             config.http.public_url.clone(),
         );
         let address = listener.local_addr()?;
+        let console = Console::new(Setting {
+            store: context.store.clone(),
+            vault: context.vault().await?.clone(),
+            callbacks: client,
+            policy: config.callbacks.policy.clone(),
+            schedule: config.callbacks.schedule.clone(),
+            base_url: base_url(config, address),
+        });
         let (stop, stopped) = oneshot::channel();
-        let app = Arc::new(app);
-        tokio::spawn(tidy(Arc::downgrade(&app)));
+        let site = Arc::new(Site::new(app, console, config.http.trusted_proxies.clone()));
+        tokio::spawn(tidy(Arc::downgrade(&site)));
         let connections = tokio::spawn(listener::serve(
             listener,
-            move |request, peer| app.clone().answer(request, peer),
+            move |request, peer| site.clone().answer(request, peer, false),
             stopped.map(|_| ()),
             limits,
         ));
@@ -172,13 +181,22 @@ impl Server {
     }
 }
 
-/// Keeps the API's memory small for as long as there is an API.
-async fn tidy(app: Weak<App>) {
+/// How links in mails lead here.
+fn base_url(config: &Config, address: SocketAddr) -> String {
+    config
+        .http
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{address}"))
+}
+
+/// Keeps the site's memory small for as long as there is a site.
+async fn tidy(site: Weak<Site>) {
     let mut hours = tokio::time::interval(Duration::from_secs(3_600));
     loop {
         hours.tick().await;
-        let Some(app) = app.upgrade() else { break };
-        app.tidy();
+        let Some(site) = site.upgrade() else { break };
+        site.tidy();
     }
 }
 

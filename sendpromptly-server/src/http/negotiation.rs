@@ -29,6 +29,16 @@ pub fn accepts_json(headers: &HeaderMap) -> Result<(), ApiError> {
     }
 }
 
+/// Whether the client is a browser that would show a page: it names HTML, and no program does by accident.
+#[must_use]
+pub fn prefers_html(headers: &HeaderMap) -> bool {
+    let mut values = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values.any(|value| value.contains("text/html"))
+}
+
 /// A media range that a JSON answer fits.
 struct Range {
     specificity: u8,

@@ -1,15 +1,26 @@
 //! Answers, and the headers that every one of them bears.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+
 use bytes::Bytes;
-use http_body_util::Full;
+use futures_util::Stream;
+use http_body_util::{Either, Full, StreamBody};
 use hyper::StatusCode;
+use hyper::body::Frame;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use sendpromptly_core::id::RequestId;
 
-/// An answer, its body whole.
-pub type Response = hyper::Response<Full<Bytes>>;
+/// An answer's body: whole, or made piece by piece while it is sent.
+pub type Body = Either<Full<Bytes>, StreamBody<Pieces>>;
+
+/// The pieces of a body.
+pub type Pieces = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
+
+/// An answer.
+pub type Response = hyper::Response<Body>;
 
 /// An answer of JSON.
 pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response {
@@ -21,8 +32,17 @@ pub fn text(status: StatusCode, body: impl Into<Bytes>) -> Response {
     with_type(status, "text/plain; charset=utf-8", body)
 }
 
-fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
-    let mut response = Response::new(Full::new(body.into()));
+/// An answer whose body is made while it is sent.
+pub fn stream(content_type: &'static str, pieces: Pieces) -> Response {
+    let mut response = Response::new(Either::Right(StreamBody::new(pieces)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// An answer of this type.
+pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     response
         .headers_mut()
@@ -30,7 +50,8 @@ fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Byt
     response
 }
 
-/// Adds what every answer bears: the request's id, and what browsers should refuse to do with it.
+/// Adds what every answer bears: the request's id, and what browsers should refuse to do with it, unless the
+/// answer says otherwise already.
 pub fn finish(response: &mut Response, request: RequestId) {
     const FIXED: [(HeaderName, HeaderValue); 5] = [
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -47,7 +68,7 @@ pub fn finish(response: &mut Response, request: RequestId) {
     ];
     let headers = response.headers_mut();
     for (name, value) in FIXED {
-        headers.insert(name, value);
+        headers.entry(name).or_insert(value);
     }
     if let Ok(id) = HeaderValue::from_str(&request.to_string()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);

@@ -5,14 +5,57 @@
 
 use std::fs::File;
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
-use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
+use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
 use super::connect::StoreRole;
 use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
+mod m0002_sessions;
 mod m0007_guesses;
+
+/// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
+macro_rules! step {
+    ($name:literal: $($statement:literal,)*) => {
+        #[derive(Debug)]
+        pub(super) struct Migration;
+
+        impl ::sea_orm_migration::MigrationName for Migration {
+            fn name(&self) -> &'static str {
+                $name
+            }
+        }
+
+        #[::sea_orm_migration::async_trait::async_trait]
+        impl ::sea_orm_migration::MigrationTrait for Migration {
+            async fn up(&self, manager: &::sea_orm_migration::SchemaManager) -> Result<(), ::sea_orm::DbErr> {
+                $crate::store::migrations::run_step(manager, &[$($statement),*]).await
+            }
+
+            fn use_transaction(&self) -> Option<bool> {
+                Some(true)
+            }
+        }
+    };
+}
+
+use step;
+
+async fn run_step(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    let connection = manager.get_connection();
+    let backend = connection.get_database_backend();
+    let dialect = match backend {
+        DbBackend::Sqlite => Dialect::Sqlite,
+        _ => Dialect::Postgres,
+    };
+    for statement in statements {
+        connection
+            .execute_raw(Statement::from_string(backend, dialect.schema(statement)))
+            .await?;
+    }
+    Ok(())
+}
 
 /// An arbitrary number that only this program's migrations lock.
 const ADVISORY_LOCK: i64 = 0x5e4d_9407;
@@ -24,6 +67,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m0001_spine::Migration),
+            Box::new(m0002_sessions::Migration),
             Box::new(m0007_guesses::Migration),
         ]
     }

@@ -1,5 +1,5 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
-//! and signing secrets that have ended.
+//! signing secrets and sessions that have ended.
 
 use std::time::Duration;
 
@@ -55,6 +55,7 @@ impl Retain {
         self.store
             .forget_ended_secrets(now.plus_millis(-AN_HOUR_MS))
             .await?;
+        self.store.forget_sessions(now).await?;
         Ok(Left::Nothing)
     }
 }

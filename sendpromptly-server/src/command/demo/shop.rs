@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
@@ -16,7 +17,7 @@ use sendpromptly_core::credential::ApiKey;
 use sendpromptly_core::id::EventId;
 use sendpromptly_core::time::Timestamp;
 use sendpromptly_verify::replay::{MemoryReplays, Outcome};
-use sendpromptly_verify::{Answer, Callback, Endpoint, unix_now};
+use sendpromptly_verify::{Callback, Endpoint, unix_now};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -222,7 +223,7 @@ impl Business {
             status: answer.status(),
             answer: answer.to_string(),
         });
-        Answer::into(answer)
+        hyper::Response::from(answer).map(Either::Left)
     }
 
     async fn tell(&self, what: &str, payment: &Payment, body: &Value) -> Result<Reply, CommandError> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
+use sendpromptly_core::hex;
 use sendpromptly_core::id::{OrganizationId, ProjectId};
 use sendpromptly_verify::replay::MemoryReplays;
 use sendpromptly_verify::{Endpoint, Verifier};
@@ -22,6 +23,9 @@ use crate::config::Config;
 use crate::platform::{clock, entropy};
 use crate::store::projects::Project;
 
+/// The e-mail address of the shop's owner.
+pub(super) const OWNER: &str = "owner@shop.example";
+
 /// Everything that plays a part.
 #[derive(Debug)]
 pub(super) struct Stage {
@@ -35,6 +39,8 @@ pub(super) struct Stage {
     pub(super) stripe: StripeSecret,
     /// Who owns the project.
     pub(super) organization: OrganizationId,
+    /// What [`OWNER`] signs in to the console with.
+    pub(super) owner_password: Zeroizing<String>,
     /// The shop's project.
     pub(super) project: Project,
     /// Its key.
@@ -54,7 +60,7 @@ impl Stage {
         let server = Server::start(config).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let shop_address = listener.local_addr()?;
-        let organization = create_organization(&server).await?;
+        let (organization, owner_password) = create_organization(&server).await?;
         let now = clock::now();
         let project = Project {
             id: ProjectId::new(now, entropy::for_id()),
@@ -83,6 +89,7 @@ impl Stage {
             shop_address,
             stripe,
             organization,
+            owner_password,
             project,
             api_key,
             signing_secret,
@@ -102,11 +109,11 @@ impl Stage {
     }
 }
 
-/// An organization whose owner has a password that nobody knows.
-async fn create_organization(server: &Server) -> Result<OrganizationId, CommandError> {
-    let email = Email::parse("owner@shop.example").map_err(CommandError::refused)?;
-    let password = ApiKey::generate(entropy::bytes()).expose().to_owned();
-    let password = Password::new(Zeroizing::new(password), &[]).map_err(CommandError::refused)?;
+/// An organization, and the password of its owner.
+async fn create_organization(server: &Server) -> Result<(OrganizationId, Zeroizing<String>), CommandError> {
+    let email = Email::parse(OWNER).map_err(CommandError::refused)?;
+    let text = Zeroizing::new(hex::encode(&entropy::bytes::<10>()));
+    let password = Password::new(text.clone(), &[]).map_err(CommandError::refused)?;
     let (organization, _) = org::create(&server.context, "Shop", &email, password).await?;
-    Ok(organization)
+    Ok((organization, text))
 }

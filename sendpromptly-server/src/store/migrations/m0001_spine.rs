@@ -1,9 +1,9 @@
 //! Organizations, projects, events, incidents, replays and the audit log, as `docs/data.md` tells them.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+use sea_orm::{DbBackend, DbErr};
 use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use crate::store::Dialect;
+use super::run_step;
 
 #[derive(Debug)]
 pub(super) struct Migration;
@@ -17,16 +17,12 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let backend = connection.get_database_backend();
-        let (dialect, guards) = match backend {
-            DbBackend::Sqlite => (Dialect::Sqlite, SQLITE_GUARDS),
-            _ => (Dialect::Postgres, POSTGRES_GUARDS),
+        let guards = match manager.get_database_backend() {
+            DbBackend::Sqlite => SQLITE_GUARDS,
+            _ => POSTGRES_GUARDS,
         };
-        for statement in TABLES.iter().chain(INDEXES).chain(guards) {
-            connection
-                .execute_raw(Statement::from_string(backend, dialect.schema(statement)))
-                .await?;
+        for statements in [TABLES, INDEXES, guards] {
+            run_step(manager, statements).await?;
         }
         Ok(())
     }

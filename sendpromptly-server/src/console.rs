@@ -1,0 +1,98 @@
+//! The console: pages for people, made on the server, which work without JavaScript.
+//!
+//! [`routes`] is the table of everything that answers; [`access`] is the one place that decides by it who may
+//! come in; a handler gets a [`Visit`] and who asks, and gives a page.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use sendpromptly_core::id::RequestId;
+use sendpromptly_core::replay::RetrySchedule;
+
+use crate::callback::{AddressPolicy, CallbackClient};
+use crate::http::{ApiError, Client, Response};
+use crate::store::Store;
+use crate::vault::Vault;
+
+pub mod access;
+pub mod assets;
+pub mod cookie;
+pub mod error;
+pub mod form;
+pub mod form_token;
+pub mod home;
+pub mod origin;
+pub mod page;
+pub mod routes;
+pub mod step_up;
+pub mod visit;
+
+pub use error::PageError;
+pub use visit::Visit;
+
+use routes::Found;
+
+/// What the console works with.
+pub struct Setting {
+    /// The store.
+    pub store: Store,
+    /// Seals and opens.
+    pub vault: Vault,
+    /// Calls repair endpoints.
+    pub callbacks: CallbackClient,
+    /// Which addresses may be called.
+    pub policy: AddressPolicy,
+    /// When attempts of a replay are made.
+    pub schedule: RetrySchedule,
+    /// How links in mails lead here: scheme and host, without a slash at its end.
+    pub base_url: String,
+}
+
+/// The console.
+pub struct Console {
+    /// What it works with.
+    pub setting: Setting,
+}
+
+impl Console {
+    /// A console in this setting.
+    #[must_use]
+    pub fn new(setting: Setting) -> Arc<Self> {
+        Arc::new(Self { setting })
+    }
+
+    /// Answers a request for one of its paths.
+    ///
+    /// # Errors
+    /// [`ApiError`] for what is refused or failed, to be shown by [`error_page`](Self::error_page) or as JSON.
+    pub async fn answer(
+        self: &Arc<Self>,
+        found: Found,
+        request: Request<Incoming>,
+        client: Client,
+        id: RequestId,
+    ) -> Result<Response, ApiError> {
+        let (head, body) = request.into_parts();
+        access::answer(self, found, &head, body, client, id).await
+    }
+
+    /// The page that tells of an error.
+    #[must_use]
+    pub fn error_page(&self, error: ApiError, id: RequestId) -> Response {
+        error::page_of(&PageError::from(error), id)
+    }
+}
+
+impl fmt::Debug for Console {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Console(..)")
+    }
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Setting(..)")
+    }
+}

@@ -1,0 +1,315 @@
+//! The one place that decides who may come in, by the table of [`routes`](super::routes).
+//!
+//! The order is: is the connection safe, is it no other site's, who is it, does the organization know them,
+//! may the role, was enough shown lately, and is the form this browser's and new. A stranger to an organization
+//! learns nothing of it: whatever the path, the answer is that there is nothing.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, SET_COOKIE, USER_AGENT};
+use hyper::http::request::Parts;
+use hyper::{Method, Uri};
+use sendpromptly_core::access::{Role, Shown, StepUp};
+use sendpromptly_core::id::{OrganizationId, RequestId, UserId};
+use url::form_urlencoded;
+
+use super::form::Form;
+use super::form_token::{self, FormToken};
+use super::routes::{Door, FormUse, Found, Route};
+use super::step_up::{self, Verdict};
+use super::{Console, PageError, Visit, cookie, error, origin, page};
+use crate::http::{ApiError, Client, Response, body};
+use crate::platform::clock;
+use crate::store::scope::OrganizationScope;
+use crate::store::sessions::{Session, SessionId, SessionToken};
+
+/// A user who has shown all that signing in takes.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who.
+    pub user: UserId,
+    /// The user's e-mail address.
+    pub email: String,
+    /// The session.
+    pub session: SessionId,
+    /// What the session has shown, and when.
+    pub shown: Shown,
+}
+
+/// A member's place in an organization.
+#[derive(Debug, Clone)]
+pub struct Seat {
+    /// Who.
+    pub who: SignedIn,
+    /// The organization, as queries take it.
+    pub scope: OrganizationScope,
+    /// The organization's name.
+    pub name: String,
+    /// What the member may do.
+    pub role: Role,
+}
+
+impl Seat {
+    /// The path of a page of the organization; `rest` is empty or begins with a slash.
+    #[must_use]
+    pub fn path(&self, rest: &str) -> String {
+        format!("/orgs/{}{rest}", self.scope.id())
+    }
+}
+
+/// Answers a request for a path of the table.
+pub(super) async fn answer(
+    console: &Arc<Console>,
+    found: Found,
+    head: &Parts,
+    body: Incoming,
+    client: Client,
+    id: RequestId,
+) -> Result<Response, ApiError> {
+    let route = found.route;
+    let mut cookies = Vec::new();
+    let answered = async {
+        let mut visit = welcome(console, found, head, client, id, &mut cookies).await?;
+        if *route.method != Method::GET {
+            visit.form = read_form(&head.headers, body).await?;
+        }
+        enter(route, visit, &head.headers).await
+    };
+    let mut response = match answered.await {
+        Ok(response) => response,
+        Err(error) => error::page_of(&error, id),
+    };
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Finds out who it is. Whoever has no session gets a visitor's cookie, to which forms are bound.
+async fn welcome(
+    console: &Arc<Console>,
+    found: Found,
+    head: &Parts,
+    client: Client,
+    id: RequestId,
+    cookies: &mut Vec<hyper::header::HeaderValue>,
+) -> Result<Visit, PageError> {
+    let now = clock::now();
+    let is_asset = found.route.path.starts_with("/assets/");
+    if !(client.secure || client.loopback || is_asset) {
+        return Err(PageError::Insecure);
+    }
+    let mut session = None;
+    let mut token = cookie::read(cookie::Kind::Session, &client, &head.headers);
+    if let Some(shown) = token.take_if(|_| !is_asset) {
+        session = console.setting.store.session(&shown, now).await?;
+        token = session.as_ref().map(|_| shown);
+    }
+    if let (Some(known), Some(held)) = (&session, &mut token) {
+        keep(console, known, held, &client, cookies).await?;
+    }
+    let token = token.unwrap_or_else(|| {
+        cookie::read(cookie::Kind::Visitor, &client, &head.headers).unwrap_or_else(|| {
+            let new = SessionToken::generate();
+            if !is_asset {
+                cookies.push(cookie::set(cookie::Kind::Visitor, &client, &new));
+            }
+            new
+        })
+    });
+    Ok(Visit {
+        console: console.clone(),
+        id,
+        path: head.uri.path().to_owned(),
+        target: target(&head.uri),
+        query: Form::parse(head.uri.query().unwrap_or_default().as_bytes()),
+        form: Form::default(),
+        now,
+        client,
+        agent: agent(&head.headers),
+        session,
+        token,
+        form_token: None,
+        params: found.params,
+    })
+}
+
+/// Notes that a session was used, and gives it another token where its user's rights have changed.
+async fn keep(
+    console: &Arc<Console>,
+    session: &Session,
+    held: &mut SessionToken,
+    client: &Client,
+    cookies: &mut Vec<hyper::header::HeaderValue>,
+) -> Result<(), PageError> {
+    let store = &console.setting.store;
+    let now = clock::now();
+    if session.life.is_to_be_noted(now) {
+        store.note_session(session.id, now).await?;
+    }
+    let new = SessionToken::generate();
+    if session.rotate && store.rotate_marked_session(session.id, &new).await? {
+        cookies.push(cookie::set(cookie::Kind::Session, client, &new));
+        *held = new;
+    }
+    Ok(())
+}
+
+/// Decides by the route, and lets its handler answer.
+async fn enter(route: &'static Route, mut visit: Visit, headers: &HeaderMap) -> Result<Response, PageError> {
+    let sends = *route.method != Method::GET;
+    if sends && !origin::is_own(headers, &visit.client) {
+        return Err(PageError::ForeignSite);
+    }
+    match route.door {
+        Door::Anyone(handler) => {
+            take_form(route, &mut visit).await?;
+            finish(route, visit, handler).await
+        }
+        Door::SignedIn(step_up, handler) => {
+            let Some(who) = signed_in(&visit) else {
+                return Ok(to_sign_in(&visit, sends));
+            };
+            if let Some(asked) = shown_enough(route, &mut visit, &who, step_up).await? {
+                return Ok(asked);
+            }
+            finish(route, visit, |visit| handler(visit, who)).await
+        }
+        Door::Member(least, step_up, handler) => {
+            let Some(who) = signed_in(&visit) else {
+                return Ok(to_sign_in(&visit, sends));
+            };
+            let seat = seat(&visit, who).await?;
+            if seat.role < least {
+                return Err(PageError::Forbidden);
+            }
+            if let Some(asked) = shown_enough(route, &mut visit, &seat.who, step_up).await? {
+                return Ok(asked);
+            }
+            finish(route, visit, |visit| handler(visit, seat)).await
+        }
+    }
+}
+
+/// The user, where the session is complete.
+fn signed_in(visit: &Visit) -> Option<SignedIn> {
+    let session = visit.session.as_ref().filter(|session| session.complete)?;
+    Some(SignedIn {
+        user: session.user,
+        email: session.email.clone(),
+        session: session.id,
+        shown: session.shown,
+    })
+}
+
+async fn seat(visit: &Visit, who: SignedIn) -> Result<Seat, PageError> {
+    let organization: OrganizationId = visit.param("org")?;
+    let membership = visit.store().membership(who.user, organization).await?;
+    let membership = membership.ok_or(PageError::NotFound)?;
+    Ok(Seat {
+        who,
+        scope: membership.scope,
+        name: membership.name,
+        role: membership.role,
+    })
+}
+
+/// Gives the page that asks for what is missing, or takes the form that was sent.
+async fn shown_enough(
+    route: &Route,
+    visit: &mut Visit,
+    who: &SignedIn,
+    step_up: StepUp,
+) -> Result<Option<Response>, PageError> {
+    check_form(route, visit)?;
+    if let Some(missing) = step_up.missing(&who.shown, visit.now) {
+        match step_up::ask(route, visit, who, missing).await? {
+            Verdict::Enough => {}
+            Verdict::Asked(page) => return Ok(Some(page)),
+        }
+    }
+    take_form(route, visit).await?;
+    Ok(None)
+}
+
+/// Whether the form was made for this browser.
+fn check_form(route: &Route, visit: &mut Visit) -> Result<(), PageError> {
+    if *route.method == Method::GET || visit.form_token.is_some() {
+        return Ok(());
+    }
+    let token = FormToken::verify(visit.form.text(form_token::FIELD), &visit.token, visit.now);
+    visit.form_token = Some(token.ok_or(PageError::Form)?);
+    Ok(())
+}
+
+/// Takes a form once; one that may come again is told apart by its handler.
+async fn take_form(route: &Route, visit: &mut Visit) -> Result<(), PageError> {
+    check_form(route, visit)?;
+    let Some(token) = visit.form_token.filter(|_| route.form == FormUse::Once) else {
+        return Ok(());
+    };
+    if visit.store().use_form(token.id()).await? {
+        Ok(())
+    } else {
+        Err(PageError::SentAlready)
+    }
+}
+
+/// Lets the handler answer. What failed on our side leaves the form good, so that it can be sent again.
+async fn finish<A>(
+    route: &Route,
+    visit: Visit,
+    handler: impl FnOnce(Visit) -> A,
+) -> Result<Response, PageError>
+where
+    A: Future<Output = Result<Response, PageError>>,
+{
+    let store = visit.store().clone();
+    let taken = visit.form_token.filter(|_| route.form == FormUse::Once);
+    let answered = handler(visit).await;
+    let failed = answered
+        .as_ref()
+        .is_err_and(|error| error.status().is_server_error());
+    if let Some(token) = taken.filter(|_| failed)
+        && let Err(error) = store.release_form(token.id()).await
+    {
+        tracing::debug!(%error, "a form stays used though it failed");
+    }
+    answered
+}
+
+/// Leads to the sign-in, and from there back to the page that was asked for.
+fn to_sign_in(visit: &Visit, sends: bool) -> Response {
+    if visit.session.is_some() {
+        return page::see_other("/sign-in/code");
+    }
+    if sends || visit.path == "/" {
+        return page::see_other("/sign-in");
+    }
+    let then: String = form_urlencoded::byte_serialize(visit.target.as_bytes()).collect();
+    page::see_other(&format!("/sign-in?then={then}"))
+}
+
+async fn read_form(headers: &HeaderMap, body: Incoming) -> Result<Form, PageError> {
+    let content_type = headers.get(hyper::header::CONTENT_TYPE);
+    let content_type = content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    if !media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(PageError::Form);
+    }
+    let bytes = body::read(body).await?;
+    Ok(Form::parse(&bytes))
+}
+
+fn target(uri: &Uri) -> String {
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    target.to_owned()
+}
+
+fn agent(headers: &HeaderMap) -> String {
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    agent.unwrap_or_default().to_owned()
+}

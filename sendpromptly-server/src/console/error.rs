@@ -1,0 +1,136 @@
+//! Pages that tell why something was not done.
+
+use std::time::Duration;
+
+use askama::Template;
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use sendpromptly_core::id::RequestId;
+
+use super::page::{self, Frame};
+use crate::http::{ApiError, Response};
+use crate::store::StoreError;
+use crate::vault::VaultError;
+
+/// Why a page cannot be given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PageError {
+    /// There is no such page, or it is not the visitor's to know of.
+    #[error(
+        "There is nothing here. It may have been removed, or belong to an organization that you are not a member of."
+    )]
+    NotFound,
+    /// The role does not allow it.
+    #[error("Your role does not allow this. An admin or owner of the organization can change it.")]
+    Forbidden,
+    /// The form is not of this browser, or too old.
+    #[error("This form is no longer good. Go back, reload the page and send it again.")]
+    Form,
+    /// The form was sent before.
+    #[error(
+        "This form was sent already, and what it asked for was done once. Go back and reload the page to see."
+    )]
+    SentAlready,
+    /// Another site has sent the form.
+    #[error("This came from another site and was not done.")]
+    ForeignSite,
+    /// The connection is not safe for a sign-in.
+    #[error(
+        "The console needs https. Turn TLS on with --tls-cert and --tls-key, or name the proxy before this server with --trusted-proxy."
+    )]
+    Insecure,
+    /// Too many requests.
+    #[error("Too many requests. Try again in a while.")]
+    TooMany(Duration),
+    /// What HTTP or the API's rules refuse.
+    #[error("{0}")]
+    Http(ApiError),
+    /// The store is down or too slow.
+    #[error("The server cannot reach its database at the moment. Nothing was changed. Try again in a while.")]
+    Unavailable,
+    /// A fault of ours; the text is for the log.
+    #[error("Something went wrong on our side.")]
+    Internal(String),
+}
+
+impl PageError {
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden | Self::Form | Self::ForeignSite | Self::Insecure => StatusCode::FORBIDDEN,
+            Self::SentAlready => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Http(error) => error.status_and_code().0,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<StoreError> for PageError {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() {
+            tracing::warn!(%error, "the console cannot reach the store");
+            Self::Unavailable
+        } else {
+            Self::Internal(error.to_string())
+        }
+    }
+}
+
+impl From<VaultError> for PageError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Store(error) => error.into(),
+            error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<ApiError> for PageError {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::NotFound => Self::NotFound,
+            ApiError::Unavailable => Self::Unavailable,
+            ApiError::RateLimited(wait) => Self::TooMany(wait),
+            ApiError::Internal => Self::Internal("a handler panicked".to_owned()),
+            error => Self::Http(error),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    frame: Frame,
+    message: String,
+    request: String,
+}
+
+/// The page that tells of an error. Faults of ours are logged with the request's id.
+#[must_use]
+pub fn page_of(error: &PageError, id: RequestId) -> Response {
+    if let PageError::Internal(why) = error {
+        tracing::error!(%id, why, "a page could not be made");
+    }
+    let status = error.status();
+    let shown = ErrorPage {
+        frame: Frame::new(status.canonical_reason().unwrap_or("Error"), String::new()),
+        message: error.to_string(),
+        request: id.to_string(),
+    };
+    let mut response = page::with_status(status, &shown).unwrap_or_else(|_| page::bare(status));
+    if let PageError::TooMany(wait) = error {
+        let seconds = HeaderValue::from(wait.as_secs() + 1);
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    if matches!(error, PageError::Unavailable) {
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

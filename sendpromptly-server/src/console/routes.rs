@@ -1,0 +1,188 @@
+//! The table of the console's paths: for each its method, who may come in, what must have been shown lately,
+//! and what answers.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::LazyLock;
+
+use hyper::Method;
+use matchit::Router;
+use sendpromptly_core::access::{Role, StepUp};
+
+use super::access::{Seat, SignedIn};
+use super::{PageError, Visit, assets, home};
+use crate::http::{ApiError, Response};
+
+/// An answer on its way.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response, PageError>> + Send>>;
+
+/// Who may come in, and the handler that then answers.
+#[derive(Debug, Clone, Copy)]
+pub enum Door {
+    /// Anyone, signed in or not.
+    Anyone(fn(Visit) -> Answering),
+    /// A user who is signed in.
+    SignedIn(StepUp, fn(Visit, SignedIn) -> Answering),
+    /// A member of the organization that the path names as `{org}`, of this role or a higher one.
+    Member(Role, StepUp, fn(Visit, Seat) -> Answering),
+}
+
+/// What becomes of a form's token when the form is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormUse {
+    /// It is good once.
+    Once,
+    /// It may come again; the handler takes it as the key of the order, so that it is one order.
+    Repeatable,
+}
+
+/// A path, its method, and what answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The method; `GET` answers `HEAD` as well.
+    pub method: &'static Method,
+    /// The path; `{name}` stands for one part of it.
+    pub path: &'static str,
+    /// Who may come in, and what answers.
+    pub door: Door,
+    /// What becomes of the form's token; of no meaning to `GET`.
+    pub form: FormUse,
+}
+
+/// A route that fits a request, and the parts of the path that it names.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The route.
+    pub route: &'static Route,
+    /// The named parts.
+    pub params: Vec<(String, String)>,
+}
+
+const fn get(path: &'static str, door: Door) -> Route {
+    Route {
+        method: &Method::GET,
+        path,
+        door,
+        form: FormUse::Once,
+    }
+}
+
+#[allow(dead_code)] // until the pages with forms are there
+const fn post(path: &'static str, door: Door) -> Route {
+    Route {
+        method: &Method::POST,
+        path,
+        door,
+        form: FormUse::Once,
+    }
+}
+
+#[allow(dead_code)] // until the pages with forms are there
+const fn repeatable(path: &'static str, door: Door) -> Route {
+    Route {
+        form: FormUse::Repeatable,
+        ..post(path, door)
+    }
+}
+
+/// Makes a door: `anyone(handler)`, `signed_in(step_up, handler)`, `member(role, step_up, handler)`.
+macro_rules! door {
+    (anyone($($handler:ident)::+)) => {
+        Door::Anyone(|visit| Box::pin($($handler)::+(visit)))
+    };
+    (signed_in($step_up:ident, $($handler:ident)::+)) => {
+        Door::SignedIn(StepUp::$step_up, |visit, who| Box::pin($($handler)::+(visit, who)))
+    };
+    (member($role:ident, $step_up:ident, $($handler:ident)::+)) => {
+        Door::Member(Role::$role, StepUp::$step_up, |visit, seat| Box::pin($($handler)::+(visit, seat)))
+    };
+}
+
+/// Every path of the console.
+pub static ROUTES: &[Route] = &[
+    get("/", door!(anyone(home::start))),
+    get("/assets/{file}", door!(anyone(assets::serve))),
+    get("/orgs", door!(signed_in(No, home::organizations))),
+    get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+];
+
+static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
+    let mut by_path: HashMap<&str, Vec<&Route>> = HashMap::new();
+    for route in ROUTES {
+        by_path.entry(route.path).or_default().push(route);
+    }
+    let mut router = Router::new();
+    for (path, routes) in by_path {
+        if let Err(error) = router.insert(path, routes) {
+            tracing::error!(path, %error, "a path of the console cannot be reached");
+        }
+    }
+    router
+});
+
+/// The route for a method and a path.
+///
+/// # Errors
+/// [`ApiError::NotFound`], or [`ApiError::MethodNotAllowed`] where the path has other methods.
+pub fn find(method: &Method, path: &str) -> Result<Found, ApiError> {
+    let matched = BY_PATH.at(path).map_err(|_| ApiError::NotFound)?;
+    let wanted = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let Some(route) = matched.value.iter().find(|route| route.method == wanted) else {
+        let methods = matched.value.iter().map(|route| match *route.method {
+            Method::GET => "GET, HEAD",
+            _ => "POST",
+        });
+        let mut methods: Vec<_> = methods.collect();
+        methods.sort_unstable();
+        return Err(ApiError::MethodNotAllowed(methods.join(", ")));
+    };
+    let params = matched.params.iter();
+    let params = params.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Ok(Found {
+        route,
+        params: params.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_can_be_reached_and_stands_once_for_each_method() {
+        for route in ROUTES {
+            let path = route.path.replace(['{', '}'], "");
+            let found = find(route.method, &path).unwrap();
+            assert_eq!(found.route.path, route.path);
+            let same = ROUTES
+                .iter()
+                .filter(|other| other.path == route.path && other.method == route.method);
+            assert_eq!(same.count(), 1, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_an_organization_is_for_its_members_and_nothing_else_is() {
+        for route in ROUTES {
+            let of_organization = route.path.starts_with("/orgs/{org}");
+            assert_eq!(
+                matches!(route.door, Door::Member(..)),
+                of_organization,
+                "{}",
+                route.path
+            );
+        }
+    }
+
+    #[test]
+    fn another_method_is_told_which_ones_there_are() {
+        let refused = find(&Method::DELETE, "/").err();
+        assert_eq!(refused, Some(ApiError::MethodNotAllowed("GET, HEAD".to_owned())));
+        assert!(matches!(find(&Method::GET, "/orgs/"), Err(ApiError::NotFound)));
+    }
+}

@@ -1,0 +1,110 @@
+//! What a handler knows of a request.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use sendpromptly_core::audit::{Actor, Origin};
+use sendpromptly_core::id::{RequestId, UserId};
+use sendpromptly_core::time::Timestamp;
+
+use super::form::Form;
+use super::form_token::FormToken;
+use super::page::{Frame, Nav};
+use super::{Console, PageError, cookie};
+use crate::console::access::{Seat, SignedIn};
+use crate::http::Client;
+use crate::store::Store;
+use crate::store::sessions::{Session, SessionToken};
+
+/// A request, read and checked.
+#[derive(Debug)]
+pub struct Visit {
+    /// The console.
+    pub console: Arc<Console>,
+    /// Its id, as the visitor is told it.
+    pub id: RequestId,
+    /// The path, without the query.
+    pub path: String,
+    /// The path with its query.
+    pub target: String,
+    /// The fields of the query.
+    pub query: Form,
+    /// The fields of the form that was sent; none for `GET`.
+    pub form: Form,
+    /// When it came.
+    pub now: Timestamp,
+    /// Who asks, and over what.
+    pub client: Client,
+    /// The browser, as it calls itself.
+    pub agent: String,
+    /// The visitor's session, which may still lack the second factor.
+    pub session: Option<Session>,
+    /// What the browser holds: the session's token, or a visitor's that signs nobody in.
+    pub(super) token: SessionToken,
+    /// The form token that came with the form.
+    pub(super) form_token: Option<FormToken>,
+    pub(super) params: Vec<(String, String)>,
+}
+
+impl Visit {
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.console.setting.store
+    }
+
+    /// The part of the path that the route calls so.
+    ///
+    /// # Errors
+    /// [`PageError::NotFound`] where it has not the form of one.
+    pub fn param<T: FromStr>(&self, name: &str) -> Result<T, PageError> {
+        let found = self.params.iter().find(|(known, _)| known == name);
+        let text = found.map(|(_, value)| value.as_str()).unwrap_or_default();
+        text.parse().map_err(|_| PageError::NotFound)
+    }
+
+    /// The key of the order that a form gives: the same for the same form, however often it is sent.
+    #[must_use]
+    pub fn order_key(&self) -> [u8; 16] {
+        self.form_token.map_or([0; 16], |token| token.id())
+    }
+
+    /// Who asks, for the audit log.
+    #[must_use]
+    pub const fn origin(&self, user: UserId) -> Origin {
+        Origin {
+            actor: Actor::User(user),
+            address: Some(self.client.address),
+        }
+    }
+
+    /// A new token for the forms of a page.
+    #[must_use]
+    pub fn new_form_token(&self) -> String {
+        FormToken::generate(&self.token, self.now).to_string()
+    }
+
+    /// The frame of a page for whoever it is.
+    #[must_use]
+    pub fn frame(&self, title: &str) -> Frame {
+        Frame::new(title, self.new_form_token())
+    }
+
+    /// The frame of a page for a user.
+    #[must_use]
+    pub fn frame_for(&self, who: &SignedIn, title: &str) -> Frame {
+        self.frame(title).signed_in(who)
+    }
+
+    /// The frame of a page of an organization.
+    #[must_use]
+    pub fn frame_of(&self, seat: &Seat, title: &str, nav: Nav) -> Frame {
+        self.frame_for(&seat.who, title).of(seat, nav)
+    }
+
+    /// The `Set-Cookie` that hands the browser this session.
+    #[must_use]
+    pub fn session_cookie(&self, token: &SessionToken) -> hyper::header::HeaderValue {
+        cookie::set(cookie::Kind::Session, &self.client, token)
+    }
+}

@@ -1,0 +1,143 @@
+//! Everything that answers at the server's address: the API for machines, and the console for people.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::{Request, Version};
+use ipnet::IpNet;
+use sendpromptly_core::id::RequestId;
+use tracing::Instrument;
+
+use crate::api::{self, App, Handler};
+use crate::console::Console;
+use crate::console::routes::Found;
+use crate::http::{ApiError, Client, Response, negotiation, response};
+use crate::platform::{clock, entropy};
+
+mod faults;
+
+use faults::Faults;
+
+/// The API and the console.
+pub struct Site {
+    /// The API.
+    pub api: App,
+    /// The console.
+    pub console: Arc<Console>,
+    /// Proxies whose word counts.
+    trusted_proxies: Vec<IpNet>,
+    faults: Faults,
+}
+
+/// What answers at a path.
+enum Place {
+    Api(&'static str, Handler),
+    Console(Found),
+}
+
+impl Place {
+    /// Its path as the log tells it: without ids.
+    const fn path(&self) -> &'static str {
+        match self {
+            Self::Api(path, _) => path,
+            Self::Console(found) => found.route.path,
+        }
+    }
+}
+
+impl Site {
+    /// A site of these two.
+    #[must_use]
+    pub fn new(api: App, console: Arc<Console>, trusted_proxies: Vec<IpNet>) -> Self {
+        Self {
+            api,
+            console,
+            trusted_proxies,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Forgets what is remembered of clients that have sent nothing lately.
+    pub fn tidy(&self) {
+        self.api.tidy();
+    }
+
+    /// Answers a request; `tls` is whether it came over TLS. A panic in a handler ends that request only.
+    pub async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        tls: bool,
+    ) -> Response {
+        let id = RequestId::new(clock::now(), entropy::for_id());
+        let place = place_of(&request);
+        let path = place.as_ref().map_or("-", Place::path);
+        let span = tracing::debug_span!("request", %id, path);
+        let place = names_one_host(&request).and(place);
+        let client = Client::of(peer, tls, request.headers(), &self.trusted_proxies);
+        let reads_html = negotiation::prefers_html(request.headers());
+        let handled = AssertUnwindSafe(self.handle(place, request, client, id)).catch_unwind();
+        let answered = match handled.instrument(span).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                tracing::error!(%id, path, "a handler panicked");
+                Err(ApiError::Internal)
+            }
+        };
+        let mut response = answered.unwrap_or_else(|error| {
+            self.faults.tell(id, path, &error);
+            if reads_html {
+                self.console.error_page(error, id)
+            } else {
+                error.into_response(id)
+            }
+        });
+        response::finish(&mut response, id);
+        tracing::debug!(%id, path, status = response.status().as_u16(), "answered");
+        response
+    }
+
+    async fn handle(
+        &self,
+        place: Result<Place, ApiError>,
+        request: Request<Incoming>,
+        client: Client,
+        id: RequestId,
+    ) -> Result<Response, ApiError> {
+        match place? {
+            Place::Api(_, handler) => self.api.answer(handler, request, client).await,
+            Place::Console(found) => self.console.answer(found, request, client, id).await,
+        }
+    }
+}
+
+fn place_of(request: &Request<Incoming>) -> Result<Place, ApiError> {
+    let (method, path) = (request.method(), request.uri().path());
+    match api::find_route(method, path) {
+        Ok(route) => Ok(Place::Api(route.path, route.handler)),
+        Err(ApiError::NotFound) => crate::console::routes::find(method, path).map(Place::Console),
+        Err(error) => Err(error),
+    }
+}
+
+/// A request of HTTP/1.1 names its host once (RFC 9112, section 3.2); the library does not look.
+fn names_one_host<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    match request.version() {
+        Version::HTTP_11 if first.is_none() || second.is_some() => Err(ApiError::BadHost),
+        _ if second.is_some() => Err(ApiError::BadHost),
+        _ => Ok(()),
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Site(..)")
+    }
+}

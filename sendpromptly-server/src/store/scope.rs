@@ -1,0 +1,84 @@
+//! Whose data a query may see, as a type: a query that takes an [`OrganizationScope`] cannot be asked on behalf of
+//! somebody who does not belong to the organization.
+
+use sendpromptly_core::access::Role;
+use sendpromptly_core::id::{OrganizationId, UserId};
+
+use super::rows::{self, Sql};
+use super::{Store, StoreError};
+
+/// An organization that the asker belongs to. Only this module makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OrganizationScope(OrganizationId);
+
+impl OrganizationScope {
+    /// The organization.
+    #[must_use]
+    pub const fn id(self) -> OrganizationId {
+        self.0
+    }
+
+    /// The scope of an operator at the machine, who may see every organization.
+    #[must_use]
+    pub const fn of_the_command_line(organization: OrganizationId) -> Self {
+        Self(organization)
+    }
+
+    /// The 16 bytes that a store holds.
+    #[allow(dead_code)] // until the first query takes a scope
+    pub(super) const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+/// A user's place in an organization.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    /// The organization.
+    pub scope: OrganizationScope,
+    /// Its name.
+    pub name: String,
+    /// What the user may do there.
+    pub role: Role,
+}
+
+impl Store {
+    /// A user's place in an organization; `None` where the user does not belong to it, or there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn membership(
+        &self,
+        user: UserId,
+        organization: OrganizationId,
+    ) -> Result<Option<Membership>, StoreError> {
+        let query = Sql::new(
+            "SELECT o.id, o.name, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
+             WHERE m.organization_id = {} AND m.user_id = {}",
+        );
+        let query = query.bind(organization.as_bytes()).bind(user.as_bytes());
+        let row = query.one(&self.reader).await?;
+        row.as_ref().map(membership).transpose()
+    }
+
+    /// A user's places, by the names of the organizations.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
+        let query = Sql::new(
+            "SELECT o.id, o.name, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
+             WHERE m.user_id = {} ORDER BY o.name, o.id",
+        );
+        let found = query.bind(user.as_bytes()).all(&self.reader).await?;
+        found.iter().map(membership).collect()
+    }
+}
+
+fn membership(row: &sea_orm::QueryResult) -> Result<Membership, StoreError> {
+    Ok(Membership {
+        scope: OrganizationScope(OrganizationId::from_bytes(rows::id(row, "id")?)),
+        name: rows::get(row, "name")?,
+        role: rows::word(row, "role")?,
+    })
+}
