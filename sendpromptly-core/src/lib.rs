@@ -12,6 +12,7 @@ pub mod id;
 pub mod incident;
 pub mod replay;
 pub mod request;
+pub mod second_factor;
 pub mod session;
 pub mod signing;
 pub mod throttle;

@@ -13,6 +13,7 @@ use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
 mod m0002_sessions;
+mod m0003_second_factor;
 mod m0007_guesses;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
+            Box::new(m0003_second_factor::Migration),
             Box::new(m0007_guesses::Migration),
         ]
     }
