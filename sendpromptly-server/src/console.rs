@@ -11,12 +11,16 @@ use hyper::body::Incoming;
 use sendpromptly_core::id::RequestId;
 use sendpromptly_core::replay::RetrySchedule;
 
+use crate::account::guesses::Guesses;
+use crate::account::hasher::Hasher;
+use crate::account::passwords::Passwords;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod arrival;
 pub mod assets;
 pub mod cookie;
 pub mod error;
@@ -25,13 +29,16 @@ pub mod form_token;
 pub mod home;
 pub mod origin;
 pub mod page;
+pub mod rates;
 pub mod routes;
+pub mod sign_in;
 pub mod step_up;
 pub mod visit;
 
 pub use error::PageError;
 pub use visit::Visit;
 
+use rates::Rates;
 use routes::Found;
 
 /// What the console works with.
@@ -54,13 +61,28 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Counts guesses at passwords and codes.
+    pub guesses: Guesses,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    rates: Rates,
 }
 
 impl Console {
     /// A console in this setting.
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
-        Arc::new(Self { setting })
+        let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
+        let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        Arc::new(Self {
+            setting,
+            hasher,
+            guesses,
+            passwords,
+            rates: Rates::default(),
+        })
     }
 
     /// Answers a request for one of its paths.

@@ -23,6 +23,7 @@ pub mod data_keys;
 pub mod dialect;
 mod error;
 pub mod events;
+pub mod failed_sign_ins;
 pub mod guesses;
 pub mod idempotency;
 pub mod incidents;

@@ -106,6 +106,11 @@ async fn welcome(
         session = console.setting.store.session(&shown, now).await?;
         token = session.as_ref().map(|_| shown);
     }
+    match &session {
+        _ if is_asset => {}
+        Some(session) => console.rates.count_session(session.id)?,
+        None => console.rates.count_visitor(client.address)?,
+    }
     if let (Some(known), Some(held)) = (&session, &mut token) {
         keep(console, known, held, &client, cookies).await?;
     }
@@ -128,6 +133,7 @@ async fn welcome(
         now,
         client,
         agent: agent(&head.headers),
+        device: cookie::read_device(&client, &head.headers),
         session,
         token,
         form_token: None,
@@ -164,6 +170,9 @@ async fn enter(route: &'static Route, mut visit: Visit, headers: &HeaderMap) -> 
     }
     match route.door {
         Door::Anyone(handler) => {
+            if sends {
+                visit.console.rates.count_form(visit.client.address)?;
+            }
             take_form(route, &mut visit).await?;
             finish(route, visit, handler).await
         }
