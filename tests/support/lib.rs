@@ -15,6 +15,7 @@ pub mod command;
 pub mod endpoint;
 pub mod http;
 pub mod http2;
+pub mod https;
 pub mod once;
 pub mod postgres;
 pub mod python;
@@ -22,6 +23,7 @@ pub mod server;
 pub mod signature;
 pub mod sql;
 pub mod store;
+pub mod tls;
 pub mod wait;
 pub mod world;
 
