@@ -172,7 +172,7 @@ async fn any_credential_is_refused_and_one_that_opens_nothing_is_not_audited() {
 }
 
 #[tokio::test]
-async fn guessing_over_plain_http_ends_in_no_look_up_and_tells_nothing() {
+async fn guessing_over_plain_http_tells_nothing() {
     let world = HttpsWorld::start(StoreKind::Sqlite).await;
     let unknown = "Bearer sk_F67VuXSkp3EZrn02ZR5lQrjiorc4K5C8xE3UJcQF";
     let mut answers = Vec::new();
