@@ -178,7 +178,7 @@ async fn a_handshake_takes_a_place_and_no_longer_than_a_head_may() {
     let (tls, client) = tls_and_client();
     let limits = Limits {
         connections: 1,
-        first_head: Duration::from_millis(500),
+        first_head: Duration::from_secs(2),
         ..PATIENT
     };
     let fixture = Fixture::serve_by(Some(tls), limits).await;
