@@ -19,20 +19,29 @@ use crate::vault::Vault;
 pub mod access;
 pub mod assets;
 pub mod cookie;
+pub mod credentials;
 pub mod error;
+pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
 pub mod origin;
 pub mod page;
+pub mod project;
+pub mod project_settings;
+pub mod projects;
 pub mod routes;
 pub mod step_up;
+pub mod trials;
+pub mod verdict;
 pub mod visit;
+pub mod when;
 
 pub use error::PageError;
 pub use visit::Visit;
 
 use routes::Found;
+use trials::Trials;
 
 /// What the console works with.
 pub struct Setting {
@@ -54,13 +63,18 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// How many test callbacks are sent.
+    pub trials: Trials,
 }
 
 impl Console {
     /// A console in this setting.
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
-        Arc::new(Self { setting })
+        Arc::new(Self {
+            setting,
+            trials: Trials::default(),
+        })
     }
 
     /// Answers a request for one of its paths.
