@@ -11,12 +11,16 @@ use hyper::body::Incoming;
 use sendpromptly_core::id::RequestId;
 use sendpromptly_core::replay::RetrySchedule;
 
+use crate::account::guesses::Guesses;
+use crate::account::hasher::Hasher;
+use crate::account::passwords::Passwords;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod arrival;
 pub mod assets;
 pub mod cookie;
 pub mod credentials;
@@ -25,12 +29,17 @@ pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod live;
 pub mod origin;
+pub mod overview;
 pub mod page;
+pub mod plot;
 pub mod project;
 pub mod project_settings;
 pub mod projects;
+pub mod rates;
 pub mod routes;
+pub mod sign_in;
 pub mod step_up;
 pub mod trials;
 pub mod verdict;
@@ -40,6 +49,7 @@ pub mod when;
 pub use error::PageError;
 pub use visit::Visit;
 
+use rates::Rates;
 use routes::Found;
 use trials::Trials;
 
@@ -65,14 +75,31 @@ pub struct Console {
     pub setting: Setting,
     /// How many test callbacks are sent.
     pub trials: Trials,
+    /// Those who listen to what changes.
+    pub live: live::Live,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Counts guesses at passwords and codes.
+    pub guesses: Guesses,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    rates: Rates,
 }
 
 impl Console {
     /// A console in this setting.
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
+        let live = live::Live::new(setting.store.clone());
+        let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
+        let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
         Arc::new(Self {
             setting,
+            live,
+            hasher,
+            guesses,
+            passwords,
+            rates: Rates::default(),
             trials: Trials::default(),
         })
     }

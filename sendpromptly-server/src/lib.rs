@@ -14,6 +14,7 @@ pub mod logging;
 pub mod operate;
 pub mod platform;
 pub mod projects;
+pub mod redirect;
 pub mod site;
 pub mod store;
 #[cfg(test)]

@@ -9,10 +9,11 @@ use sendpromptly_core::audit::{Actor, Origin};
 use sendpromptly_core::case::EffectReport;
 use sendpromptly_core::dedupe;
 use sendpromptly_core::event::{EffectType, Provider};
-use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId};
+use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId, UserId};
 use sendpromptly_core::replay::{Effect, RetrySchedule};
 use sendpromptly_core::time::Timestamp;
 
+use crate::account::password::Password;
 use crate::config::KeyConfig;
 use crate::config::keys::KeyFile;
 use crate::operate::{Desk, OperateError, Reprocess};
@@ -32,6 +33,9 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 /// The project's timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
+/// The password of every user that the tests make.
+pub(crate) const PASSWORD: &str = "nine purple otters skate";
+
 /// A store and its project.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -40,6 +44,14 @@ pub(crate) struct World {
     pub(crate) organization: OrganizationId,
     pub(crate) project: ProjectId,
     pub(crate) directory: tempfile::TempDir,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sale<'a> {
+    pub(crate) provider: Provider,
+    pub(crate) effect_type: EffectType,
+    pub(crate) reference: &'a str,
 }
 
 impl World {
@@ -63,6 +75,45 @@ impl World {
         world.write(organization).await;
         world.add_project(world.project).await;
         world
+    }
+
+    /// Makes a user, who belongs to no organization yet.
+    pub(crate) async fn add_user(&self, email: &str) -> UserId {
+        let password = Password::new(PASSWORD.to_owned().into(), &[]).unwrap();
+        let id = UserId::new(NOW, entropy::for_id());
+        let user = Sql::new(
+            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, {}, {})",
+        );
+        let user = user
+            .bind(id.as_bytes())
+            .bind(email)
+            .bind(email.to_ascii_lowercase())
+            .bind(password.hash().unwrap())
+            .bind(NOW);
+        self.write(user).await;
+        id
+    }
+
+    /// Makes an organization without members.
+    pub(crate) async fn add_organization(&self, name: &str) -> OrganizationId {
+        let id = OrganizationId::new(NOW, entropy::for_id());
+        let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})");
+        self.write(organization.bind(id.as_bytes()).bind(name).bind(NOW))
+            .await;
+        id
+    }
+
+    /// Makes a user a member of an organization.
+    pub(crate) async fn add_member(&self, organization: OrganizationId, user: UserId, role: &str) {
+        let member = Sql::new(
+            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, {}, {})",
+        );
+        let member = member
+            .bind(organization.as_bytes())
+            .bind(user.as_bytes())
+            .bind(role)
+            .bind(NOW);
+        self.write(member).await;
     }
 
     /// Makes another project, which can be called.
@@ -123,15 +174,30 @@ impl World {
     }
 
     pub(crate) async fn receive_for(&self, project: ProjectId, provider_event_id: &str) -> EventId {
+        let sale = Sale {
+            provider: Provider::Stripe,
+            effect_type: EffectType::AccessUnlock,
+            reference: "customer-7",
+        };
+        self.receive_sale(project, provider_event_id, &sale).await
+    }
+
+    /// Stores a receipt of [`NOW`] for such an event.
+    pub(crate) async fn receive_sale(
+        &self,
+        project: ProjectId,
+        provider_event_id: &str,
+        sale: &Sale<'_>,
+    ) -> EventId {
         let id = EventId::new(NOW, entropy::for_id());
         let event = NewEvent {
-            name: (project, dedupe::digest(provider_event_id), Provider::Stripe),
+            name: (project, dedupe::digest(provider_event_id), sale.provider),
             known: KnownEvent {
                 id,
                 timeout_at: NOW.plus(TIMEOUT),
                 event_type: "invoice.paid".to_owned(),
-                effect_type: EffectType::AccessUnlock,
-                internal_reference: "customer-7".to_owned(),
+                effect_type: sale.effect_type,
+                internal_reference: sale.reference.to_owned(),
             },
             provider_event_id,
             shop_domain: None,
@@ -157,7 +223,7 @@ impl World {
         self.report_for(self.project, event, effect, replay, at).await;
     }
 
-    async fn report_for(
+    pub(crate) async fn report_for(
         &self,
         project: ProjectId,
         event: EventId,

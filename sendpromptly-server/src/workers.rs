@@ -20,11 +20,13 @@ mod answers;
 mod beat;
 mod checkpoint;
 mod clock;
+mod count;
 mod deliver;
 mod overdue;
 mod record;
 mod retain;
 mod rounds;
+mod sign_ins;
 mod supervisor;
 mod sweep;
 #[cfg(test)]
@@ -34,11 +36,13 @@ use answers::Answers;
 use beat::{Pulse, Stage};
 use checkpoint::Checkpoint;
 use clock::{Clock, Skew};
+use count::Count;
 pub(crate) use deliver::SLOTS;
 use deliver::{Calls, Deliver};
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
+use sign_ins::SignIns;
 use supervisor::{Supervisor, is_in_trouble};
 use sweep::Sweep;
 
@@ -48,6 +52,12 @@ pub(crate) async fn record_ends(store: &Store, ends: &[crate::store::attempts::A
     record::commit(store, ends, &RetrySchedule::default())
         .await
         .unwrap();
+}
+
+/// Counts what happened up to a time, for tests elsewhere.
+#[cfg(test)]
+pub(crate) async fn count_all(store: &Store, now: sendpromptly_core::time::Timestamp) {
+    count::count_all(store, now).await;
 }
 
 /// How long calls under way may go on at a stop.
@@ -148,6 +158,8 @@ impl Workers {
             store: store.clone(),
             vault: context.vault,
         });
+        supervisor.start_rounds(Count { store: store.clone() });
+        supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),

@@ -11,7 +11,9 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, credentials, home, project, project_settings, projects};
+use super::{
+    PageError, Visit, assets, credentials, home, live, overview, project, project_settings, projects, sign_in,
+};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -98,12 +100,19 @@ macro_rules! door {
     };
 }
 
+/// Where pages listen to what changes.
+pub const LIVE: &str = "/orgs/{org}/live";
+
 /// Every path of the console.
 pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
+    get("/sign-in", door!(anyone(sign_in::form))),
+    post("/sign-in", door!(anyone(sign_in::sign_in))),
+    post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+    get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post(
         "/orgs/{org}/projects",

@@ -13,6 +13,10 @@ use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
 mod m0002_sessions;
+mod m0003_second_factor;
+mod m0006_notes;
+mod m0007_guesses;
+mod m0007_overview;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -67,6 +71,10 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
+            Box::new(m0003_second_factor::Migration),
+            Box::new(m0006_notes::Migration),
+            Box::new(m0007_guesses::Migration),
+            Box::new(m0007_overview::Migration),
         ]
     }
 }

@@ -1,6 +1,8 @@
 // A person with a browser at one server. Each page that they stop at is checked.
 
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { accessibility } from './checks/accessibility.mjs';
 import { focus } from './checks/focus.mjs';
 import { layout } from './checks/layout.mjs';
@@ -8,6 +10,9 @@ import { weight } from './checks/weight.mjs';
 import { Watch } from './watch.mjs';
 
 const CHECKS = [accessibility, layout, weight, focus];
+
+/** A page of the documents shows several pictures. */
+const LARGEST_PICTURE = 120_000;
 
 /** No step takes longer than this, on a busy machine either. */
 const PATIENCE = 20_000;
@@ -57,6 +62,16 @@ export class Visitor {
   /** The element with this hook. */
   hook(name) {
     return this.page.locator(`[data-test="${name}"]`);
+  }
+
+  /** Keeps a picture of what is on the screen, where pictures are wanted. */
+  async picture(directory, name) {
+    if (directory) {
+      const path = join(directory, `${name}.png`);
+      await this.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+      const { size } = statSync(path);
+      assert.ok(size < LARGEST_PICTURE, `${path} has ${size} bytes`);
+    }
   }
 
   async leave() {

@@ -14,6 +14,11 @@ const FAULTY: &[(&str, &str, &str)] = &[
         r#"<p class="pale">Hardly to be read</p>"#,
         "axe color-contrast",
     ),
+    (
+        "/dark",
+        r#"<p class="dim">Hardly to be read at night</p>"#,
+        "in the dark: axe color-contrast",
+    ),
     ("/label", r#"<input name="nameless">"#, "axe label"),
     (
         "/heading",
@@ -132,6 +137,8 @@ const GOOD: &str = r#"<p>Of no fault.</p><a href="/">A link</a>
 
 const STYLE: &str = "body { font: 16px sans-serif; overflow-wrap: anywhere }
     .pale { color: #ccc; background: #fff }
+    .dim { color: #000; background: #fff }
+    @media (prefers-color-scheme: dark) { .dim { background: #222 } .pale { color: #000 } }
     .wide { width: 900px; margin: 0 0 0 -8px }
     .focusless:focus { outline: none }";
 
