@@ -17,5 +17,6 @@ pub mod site;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod trail;
 pub mod vault;
 pub mod workers;

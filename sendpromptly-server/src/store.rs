@@ -16,6 +16,7 @@ use rows::Sql;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
+pub mod audit_pages;
 pub mod cases;
 pub mod claims;
 mod connect;
