@@ -11,12 +11,16 @@ words! {
     Action {
         /// An API key was created.
         ApiKeyCreated = "api_key.created",
+        /// An API key travelled in clear.
+        ApiKeyExposed = "api_key.exposed",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.
         AuditExported = "audit.exported",
         /// A person put an incident aside.
         IncidentDismissed = "incident.dismissed",
+        /// A person took a note on an incident.
+        IncidentNoted = "incident.noted",
         /// An incident was opened.
         IncidentOpened = "incident.opened",
         /// An incident went back to open: its replay ended without success, or a person reopened it.
@@ -31,6 +35,10 @@ words! {
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
         /// A user was created.
