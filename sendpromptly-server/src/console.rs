@@ -12,12 +12,14 @@ use sendpromptly_core::id::RequestId;
 use sendpromptly_core::replay::RetrySchedule;
 
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::checkpoints::Checkpoints;
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
 pub mod assets;
+pub mod audit;
 pub mod cookie;
 pub mod error;
 pub mod form;
@@ -44,6 +46,8 @@ pub struct Setting {
     pub store: Store,
     /// Seals and opens.
     pub vault: Vault,
+    /// Signs the end of an export of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     /// Calls repair endpoints.
     pub callbacks: CallbackClient,
     /// Which addresses may be called.

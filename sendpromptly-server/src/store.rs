@@ -36,6 +36,7 @@ pub mod orders;
 pub mod organizations;
 pub mod overdue;
 pub mod overview;
+pub mod people;
 pub mod project_list;
 pub mod projects;
 pub mod purge;

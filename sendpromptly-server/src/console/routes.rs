@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, live, overview};
+use super::{PageError, Visit, assets, audit, home, live, overview};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -78,7 +78,6 @@ const fn post(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
@@ -108,6 +107,15 @@ pub static ROUTES: &[Route] = &[
     get("/assets/{file}", door!(anyone(assets::serve))),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
+    repeatable(
+        "/orgs/{org}/audit/export",
+        door!(member(Admin, No, audit::export::send)),
+    ),
+    repeatable(
+        "/orgs/{org}/audit/check",
+        door!(member(Admin, No, audit::check::run)),
+    ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
 ];
 

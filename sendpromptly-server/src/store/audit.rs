@@ -134,7 +134,7 @@ impl Store {
         let found = query.all(&self.reader).await?;
         found
             .iter()
-            .map(|row| Ok((organization_of(row)?, seq_of(row)?)))
+            .map(|row| Ok((organization_of(row)?, seq_of(row, "seq")?)))
             .collect()
     }
 
