@@ -15,6 +15,7 @@ use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::checkpoints::Checkpoints;
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -22,6 +23,7 @@ use crate::vault::Vault;
 pub mod access;
 pub mod arrival;
 pub mod assets;
+pub mod audit;
 pub mod cookie;
 pub mod credentials;
 pub mod error;
@@ -59,6 +61,8 @@ pub struct Setting {
     pub store: Store,
     /// Seals and opens.
     pub vault: Vault,
+    /// Signs the end of an export of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     /// Calls repair endpoints.
     pub callbacks: CallbackClient,
     /// Which addresses may be called.

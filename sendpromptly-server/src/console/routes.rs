@@ -12,7 +12,8 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::{
-    PageError, Visit, assets, credentials, home, live, overview, project, project_settings, projects, sign_in,
+    PageError, Visit, assets, audit, credentials, home, live, overview, project, project_settings, projects,
+    sign_in,
 };
 use crate::http::{ApiError, Response};
 
@@ -79,7 +80,6 @@ const fn post(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
@@ -112,6 +112,15 @@ pub static ROUTES: &[Route] = &[
     post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
+    repeatable(
+        "/orgs/{org}/audit/export",
+        door!(member(Admin, No, audit::export::send)),
+    ),
+    repeatable(
+        "/orgs/{org}/audit/check",
+        door!(member(Admin, No, audit::check::run)),
+    ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post(
