@@ -39,6 +39,8 @@ struct ProjectPage {
     open_incidents: String,
     last_receipt: Option<When>,
     keys: Vec<Key>,
+    /// Whether a key that is in use has travelled in clear.
+    exposed: bool,
     more_keys: usize,
     secrets: Vec<Secret>,
     may_admin: bool,
@@ -52,6 +54,7 @@ struct Key {
     hint: String,
     created_at: When,
     revoked_at: Option<When>,
+    exposed_at: Option<When>,
 }
 
 struct Secret {
@@ -121,6 +124,11 @@ async fn gather(
     let secrets = store.listed_secrets(scope, id, visit.now).await?;
     let newest = keys.first().map_or("", |key| key.hint.as_str());
     let placeholder = format!("sk_…{newest}…");
+    // What must be acted on stands above what is cut off.
+    keys.sort_by_key(|key| (key.revoked_at.is_some(), key.exposed_at.is_none()));
+    let exposed = keys
+        .iter()
+        .any(|key| key.exposed_at.is_some() && key.revoked_at.is_none());
     Ok(ProjectPage {
         frame: visit
             .frame_of(seat, &project.name, Nav::Projects)
@@ -135,6 +143,7 @@ async fn gather(
         created_at: When::of(project.created_at),
         open_incidents: count_of(open_incidents),
         last_receipt: last_receipt_at.map(When::of),
+        exposed,
         more_keys: keys.len().saturating_sub(KEYS),
         keys: keys.into_iter().take(KEYS).map(Key::from).collect(),
         secrets: secrets.into_iter().map(Secret::from).collect(),
@@ -172,6 +181,7 @@ impl From<ListedKey> for Key {
             hint: key.hint,
             created_at: When::of(key.created_at),
             revoked_at: key.revoked_at.map(When::of),
+            exposed_at: key.exposed_at.map(When::of),
         }
     }
 }
