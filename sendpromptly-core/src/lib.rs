@@ -15,5 +15,6 @@ pub mod request;
 pub mod second_factor;
 pub mod session;
 pub mod signing;
+pub mod spread;
 pub mod throttle;
 pub mod time;

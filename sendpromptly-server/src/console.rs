@@ -28,12 +28,15 @@ pub mod form;
 pub mod form_token;
 pub mod home;
 pub mod origin;
+pub mod overview;
 pub mod page;
+pub mod plot;
 pub mod rates;
 pub mod routes;
 pub mod sign_in;
 pub mod step_up;
 pub mod visit;
+pub mod when;
 
 pub use error::PageError;
 pub use visit::Visit;

@@ -4,10 +4,12 @@ pub mod body;
 pub mod client;
 pub mod client_address;
 pub mod error;
+pub mod host;
 pub mod listener;
 pub mod negotiation;
 mod network;
 pub mod response;
+pub mod tls;
 
 pub use client::Client;
 pub use error::ApiError;

@@ -6,8 +6,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, IsolationLevel, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sendpromptly_core::time::Timestamp;
 
@@ -25,6 +25,7 @@ mod error;
 pub mod events;
 pub mod failed_sign_ins;
 pub mod guesses;
+pub mod hours;
 pub mod idempotency;
 pub mod incidents;
 pub mod known_devices;
@@ -32,6 +33,7 @@ pub mod migrations;
 pub mod orders;
 pub mod organizations;
 pub mod overdue;
+pub mod overview;
 mod own_actions;
 pub mod projects;
 pub mod receipts;
@@ -81,6 +83,22 @@ impl Store {
             ..TransactionOptions::default()
         };
         Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Begins a transaction that only reads, and sees everything as it was at its first query.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the database is down.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let isolation_level = match self.dialect {
+            Dialect::Sqlite => None, // it has no other
+            Dialect::Postgres => Some(IsolationLevel::RepeatableRead),
+        };
+        let options = TransactionOptions {
+            isolation_level,
+            ..TransactionOptions::default()
+        };
+        Ok(self.reader.begin_with_options(options).await?)
     }
 
     /// Runs these statements in a transaction of their own.

@@ -11,6 +11,8 @@ words! {
     Action {
         /// An API key was created.
         ApiKeyCreated = "api_key.created",
+        /// An API key travelled in clear.
+        ApiKeyExposed = "api_key.exposed",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.

@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, sign_in};
+use super::{PageError, Visit, assets, home, overview, sign_in};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -106,7 +106,7 @@ pub static ROUTES: &[Route] = &[
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+    get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {

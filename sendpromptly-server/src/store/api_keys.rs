@@ -35,7 +35,12 @@ pub struct ListedKey {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last seen to travel in clear, give or take an hour.
+    pub exposed_at: Option<Timestamp>,
 }
+
+/// How long one entry stands for all further exposures of a key: a sender in a loop must not flood the log.
+const ONE_EXPOSURE_MILLIS: i64 = 60 * 60 * 1_000;
 
 /// What an API key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +96,7 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn keys(&self, project: ProjectId) -> Result<Vec<ListedKey>, StoreError> {
         let query = Sql::new(
-            "SELECT id, hint, created_at, revoked_at FROM api_keys WHERE project_id = {} ORDER BY id",
+            "SELECT id, hint, created_at, revoked_at, exposed_at FROM api_keys WHERE project_id = {} ORDER BY id",
         );
         let found = query.bind(project.as_bytes()).all(&self.reader).await?;
         found.iter().map(listed).collect()
@@ -129,6 +134,52 @@ impl Store {
         tx.commit().await?;
         Ok(Some(now))
     }
+
+    /// Records that a live key travelled in clear, and tells its organization; `false` where that was done within
+    /// the hour, by any node, or the key was revoked meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn note_exposed_key(
+        &self,
+        key: &KeyHolder,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Most often there is nothing to do, and then nobody has to wait for the one writer.
+        let due = exposure_due(
+            Sql::new(format!("SELECT id FROM api_keys {EXPOSURE_DUE}")),
+            key,
+            now,
+        );
+        if due.one(&self.reader).await?.is_none() {
+            return Ok(false);
+        }
+        let tx = self.begin().await?;
+        let note = Sql::new(format!("UPDATE api_keys SET exposed_at = {{}} {EXPOSURE_DUE}")).bind(now);
+        if exposure_due(note, key, now).run(&tx).await? == 0 {
+            return Ok(false);
+        }
+        let project = key.project.to_string();
+        let draft = Draft::new(
+            origin,
+            Action::ApiKeyExposed,
+            key.key_id,
+            &[("project", &project)],
+        );
+        let drafts = audit::drafts_of(key.organization, now, vec![draft]);
+        self.write_audited(&tx, Vec::new(), &drafts).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+const EXPOSURE_DUE: &str =
+    "WHERE id = {} AND revoked_at IS NULL AND (exposed_at IS NULL OR exposed_at <= {})";
+
+fn exposure_due(sql: Sql, key: &KeyHolder, now: Timestamp) -> Sql {
+    sql.bind(key.key_id.as_bytes())
+        .bind(now.plus_millis(-ONE_EXPOSURE_MILLIS))
 }
 
 /// What the audit log says of a new key.
@@ -159,5 +210,9 @@ fn listed(row: &QueryResult) -> Result<ListedKey, StoreError> {
         hint: rows::get(row, "hint")?,
         created_at: rows::time(row, "created_at")?,
         revoked_at: rows::optional_time(row, "revoked_at")?,
+        exposed_at: rows::optional_time(row, "exposed_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,7 +69,8 @@ const TABLES: &[&str] = &[
         hint text NOT NULL,
         scope text NOT NULL,
         created_at {int} NOT NULL,
-        revoked_at {int}
+        revoked_at {int},
+        exposed_at {int}
     ) {strict}",
     "CREATE TABLE signing_secrets (
         id {id} PRIMARY KEY NOT NULL,
