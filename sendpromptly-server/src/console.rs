@@ -14,6 +14,7 @@ use sendpromptly_core::replay::RetrySchedule;
 use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
+use crate::account::second_factor::SecondFactors;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
@@ -22,6 +23,7 @@ use crate::vault::Vault;
 pub mod access;
 pub mod arrival;
 pub mod assets;
+pub mod code;
 pub mod cookie;
 pub mod error;
 pub mod form;
@@ -33,7 +35,10 @@ pub mod page;
 pub mod plot;
 pub mod rates;
 pub mod routes;
+pub mod second_factor;
+pub mod security;
 pub mod sign_in;
+pub mod sign_in_code;
 pub mod step_up;
 pub mod visit;
 pub mod when;
@@ -70,6 +75,8 @@ pub struct Console {
     pub guesses: Guesses,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Sets second factors up and takes their codes.
+    pub second_factors: SecondFactors,
     rates: Rates,
 }
 
@@ -79,11 +86,14 @@ impl Console {
     pub fn new(setting: Setting) -> Arc<Self> {
         let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
         let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        let (store, vault) = (setting.store.clone(), setting.vault.clone());
+        let second_factors = SecondFactors::new(store, vault, guesses.clone());
         Arc::new(Self {
             setting,
             hasher,
             guesses,
             passwords,
+            second_factors,
             rates: Rates::default(),
         })
     }
