@@ -25,14 +25,20 @@ pub mod arrival;
 pub mod assets;
 pub mod code;
 pub mod cookie;
+pub mod credentials;
 pub mod error;
+pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod live;
 pub mod origin;
 pub mod overview;
 pub mod page;
 pub mod plot;
+pub mod project;
+pub mod project_settings;
+pub mod projects;
 pub mod rates;
 pub mod routes;
 pub mod second_factor;
@@ -40,6 +46,8 @@ pub mod security;
 pub mod sign_in;
 pub mod sign_in_code;
 pub mod step_up;
+pub mod trials;
+pub mod verdict;
 pub mod visit;
 pub mod when;
 
@@ -48,6 +56,7 @@ pub use visit::Visit;
 
 use rates::Rates;
 use routes::Found;
+use trials::Trials;
 
 /// What the console works with.
 pub struct Setting {
@@ -69,6 +78,10 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// How many test callbacks are sent.
+    pub trials: Trials,
+    /// Those who listen to what changes.
+    pub live: live::Live,
     /// Hashes passwords.
     pub hasher: Hasher,
     /// Counts guesses at passwords and codes.
@@ -84,17 +97,20 @@ impl Console {
     /// A console in this setting.
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
+        let live = live::Live::new(setting.store.clone());
         let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
         let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
         let (store, vault) = (setting.store.clone(), setting.vault.clone());
         let second_factors = SecondFactors::new(store, vault, guesses.clone());
         Arc::new(Self {
             setting,
+            live,
             hasher,
             guesses,
             passwords,
             second_factors,
             rates: Rates::default(),
+            trials: Trials::default(),
         })
     }
 
