@@ -18,11 +18,14 @@ use crate::vault::Vault;
 
 pub mod access;
 pub mod assets;
+pub mod bulk;
 pub mod cookie;
 pub mod error;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod incident;
+pub mod incidents;
 pub mod live;
 pub mod origin;
 pub mod page;

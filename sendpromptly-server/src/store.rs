@@ -35,6 +35,7 @@ pub mod organizations;
 pub mod overdue;
 pub mod projects;
 pub mod receipts;
+pub mod repair_targets;
 pub mod results;
 pub mod rows;
 pub mod scope;

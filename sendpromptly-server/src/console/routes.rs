@@ -11,7 +11,8 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, live};
+use super::incident::actions;
+use super::{PageError, Visit, assets, bulk, home, incident, incidents, live};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -68,7 +69,6 @@ const fn get(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn post(path: &'static str, door: Door) -> Route {
     Route {
         method: &Method::POST,
@@ -78,7 +78,6 @@ const fn post(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
@@ -108,6 +107,38 @@ pub static ROUTES: &[Route] = &[
     get("/assets/{file}", door!(anyone(assets::serve))),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+    get(
+        "/orgs/{org}/incidents",
+        door!(member(Viewer, No, incidents::list)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/preview",
+        door!(member(Operator, No, bulk::preview)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/reprocess",
+        door!(member(Operator, No, bulk::reprocess)),
+    ),
+    get(
+        "/orgs/{org}/incidents/{incident}",
+        door!(member(Viewer, No, incident::show)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/{incident}/reprocess",
+        door!(member(Operator, No, actions::reprocess)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/dismiss",
+        door!(member(Operator, No, actions::dismiss)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/reopen",
+        door!(member(Operator, No, actions::reopen)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/notes",
+        door!(member(Operator, No, actions::add_note)),
+    ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
 ];
 
