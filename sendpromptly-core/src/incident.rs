@@ -101,7 +101,11 @@ mod tests {
     #[test]
     fn a_note_is_a_text_of_some_lines_that_says_something() {
         assert_eq!("one\r\ntwo".parse::<NoteText>().unwrap().as_str(), "one\ntwo");
-        for right in ["a\tb", &"ü".repeat(4_000), &"\r\n".repeat(1_999).replacen("\r", "x\r", 1)] {
+        for right in [
+            "a\tb",
+            &"ü".repeat(4_000),
+            &"\r\n".repeat(1_999).replacen("\r", "x\r", 1),
+        ] {
             assert!(right.parse::<NoteText>().is_ok(), "{right:?}");
         }
         for wrong in ["", " \n ", "a\u{0}", "a\u{1b}[0m", &"ü".repeat(4_001)] {

@@ -28,10 +28,13 @@ pub mod incident;
 pub mod incidents;
 pub mod live;
 pub mod origin;
+pub mod overview;
 pub mod page;
+pub mod plot;
 pub mod routes;
 pub mod step_up;
 pub mod visit;
+pub mod when;
 
 pub use error::PageError;
 pub use visit::Visit;

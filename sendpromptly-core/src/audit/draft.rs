@@ -11,6 +11,8 @@ words! {
     Action {
         /// An API key was created.
         ApiKeyCreated = "api_key.created",
+        /// An API key travelled in clear.
+        ApiKeyExposed = "api_key.exposed",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.
@@ -33,6 +35,10 @@ words! {
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
         /// A user was created.

@@ -4,7 +4,7 @@
 use clap::Args;
 use tempfile::TempDir;
 
-use self::stage::Stage;
+use self::stage::{OWNER, Stage};
 use super::serve::Signals;
 use super::{CommandError, on_all_cores, print_line};
 use crate::config::Config;
@@ -93,10 +93,15 @@ fn invite(stage: &Stage) -> Result<(), CommandError> {
         "effect_type":"credit_grant","internal_reference":"account_42","occurred_at":"2026-01-31T09:30:00Z"}"#;
     let result = r#"{"provider_event_id":"evt_mine","status":"failed"}"#;
     for line in [
-        "\nThe server stays up until Ctrl-C. Pay once more, and say that it failed:\n".to_owned(),
+        format!(
+            "\nThe server stays up until Ctrl-C. Its console is at http://{}\n\n  e-mail    {OWNER}\n  password  {}",
+            stage.server.address,
+            stage.owner_password.as_str()
+        ),
+        "\nPay once more, and say that it failed:\n".to_owned(),
         curl("receipt", receipt),
         curl("result", result),
-        "\nFind it and have it repaired, in another terminal:\n".to_owned(),
+        "\nFind it and have it repaired, in the console or in another terminal:\n".to_owned(),
         format!("  export SENDPROMPTLY_DATA_DIR={directory}"),
         format!("  {program} incident list --project {project}"),
         format!("  {program} incident reprocess inc_…"),

@@ -12,7 +12,7 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
-use super::{PageError, Visit, assets, bulk, home, incident, incidents, live};
+use super::{PageError, Visit, assets, bulk, home, incident, incidents, live, overview};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -106,7 +106,7 @@ pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+    get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(
         "/orgs/{org}/incidents",
         door!(member(Viewer, No, incidents::list)),

@@ -14,6 +14,7 @@ use super::{Dialect, Store, StoreError};
 mod m0001_spine;
 mod m0002_sessions;
 mod m0006_notes;
+mod m0007_overview;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -68,6 +69,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
+            Box::new(m0007_overview::Migration),
             Box::new(m0006_notes::Migration),
         ]
     }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
-use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_core::hex;
+use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::project::Timeout;
 use sendpromptly_verify::replay::MemoryReplays;
 use sendpromptly_verify::{Endpoint, Verifier};
 use tempfile::TempDir;
@@ -19,8 +21,12 @@ use crate::account::password::Password;
 use crate::command::serve::Server;
 use crate::command::{CommandError, org, project};
 use crate::config::Config;
-use crate::platform::{clock, entropy};
+use crate::platform::entropy;
+use crate::projects::{CheckedUrl, Created, NewProject};
 use crate::store::projects::Project;
+
+/// The e-mail address of the shop's owner.
+pub(super) const OWNER: &str = "owner@shop.example";
 
 /// Everything that plays a part.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub(super) struct Stage {
     pub(super) stripe: StripeSecret,
     /// Who owns the project.
     pub(super) organization: OrganizationId,
+    /// What [`OWNER`] signs in to the console with.
+    pub(super) owner_password: Zeroizing<String>,
     /// The shop's project.
     pub(super) project: Project,
     /// Its key.
@@ -54,19 +62,18 @@ impl Stage {
         let server = Server::start(config).await?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let shop_address = listener.local_addr()?;
-        let organization = create_organization(&server).await?;
-        let now = clock::now();
-        let project = Project {
-            id: ProjectId::new(now, entropy::for_id()),
-            organization,
-            name: "Sample shop".to_owned(),
+        let (organization, owner_password) = create_organization(&server).await?;
+        let project = NewProject {
+            name: "Sample shop".parse().map_err(CommandError::refused)?,
             mode: Mode::Test,
-            repair_url: Some(format!("http://{shop_address}{REPAIR}")),
-            timeout_minutes: 30,
-            keep_answers: true,
-            created_at: now,
+            repair_url: Some(repair_url(&server, shop_address).await?),
+            timeout: Timeout::default(),
         };
-        let (api_key, signing_secret) = project::create(&server.context, &project).await?;
+        let Created {
+            project,
+            api_key,
+            signing_secret,
+        } = project::create(&server.context, organization, project).await?;
         let stripe = StripeSecret::new("whsec_demo");
         let verifier = Verifier::new([shop_secret(&signing_secret).expose()]);
         let business = Business {
@@ -83,6 +90,7 @@ impl Stage {
             shop_address,
             stripe,
             organization,
+            owner_password,
             project,
             api_key,
             signing_secret,
@@ -102,11 +110,19 @@ impl Stage {
     }
 }
 
-/// An organization whose owner has a password that nobody knows.
-async fn create_organization(server: &Server) -> Result<OrganizationId, CommandError> {
-    let email = Email::parse("owner@shop.example").map_err(CommandError::refused)?;
-    let password = ApiKey::generate(entropy::bytes()).expose().to_owned();
-    let password = Password::new(Zeroizing::new(password), &[]).map_err(CommandError::refused)?;
+async fn repair_url(server: &Server, shop: SocketAddr) -> Result<CheckedUrl, CommandError> {
+    let url = format!("http://{shop}{REPAIR}");
+    let policy = &server.context.config.callbacks.policy;
+    CheckedUrl::check(&url, policy)
+        .await
+        .map_err(CommandError::refused)
+}
+
+/// An organization, and the password of its owner.
+async fn create_organization(server: &Server) -> Result<(OrganizationId, Zeroizing<String>), CommandError> {
+    let email = Email::parse(OWNER).map_err(CommandError::refused)?;
+    let text = Zeroizing::new(hex::encode(&entropy::bytes::<10>()));
+    let password = Password::new(text.clone(), &[]).map_err(CommandError::refused)?;
     let (organization, _) = org::create(&server.context, "Shop", &email, password).await?;
-    Ok(organization)
+    Ok((organization, text))
 }
