@@ -12,7 +12,7 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
-use super::{PageError, Visit, assets, bulk, home, incident, incidents, live, overview};
+use super::{PageError, Visit, assets, bulk, home, incident, incidents, live, overview, sign_in};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -105,6 +105,9 @@ pub const LIVE: &str = "/orgs/{org}/live";
 pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
+    get("/sign-in", door!(anyone(sign_in::form))),
+    post("/sign-in", door!(anyone(sign_in::sign_in))),
+    post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(

@@ -147,7 +147,7 @@ async fn call(vault: &Vault, record: &IncidentRecord, attempt: &AttemptRecord) -
     moment.lines.push(format!("Of replay {}", attempt.replay));
     if let Some((sealed, row)) = &attempt.answer_head {
         let opened = vault
-            .open_sealed(&record.project, Purpose::Answer, row, sealed)
+            .open_sealed(Purpose::Answer(record.project), row, sealed)
             .await;
         match opened {
             Ok(head) if head.is_empty() => moment.lines.push("The answer had no content".to_owned()),
