@@ -29,8 +29,18 @@ words! {
         IncidentReprocessed = "incident.reprocessed",
         /// An incident was resolved.
         IncidentResolved = "incident.resolved",
+        /// Somebody tried to sign in and was refused.
+        LoginFailed = "login.failed",
+        /// A user signed in.
+        LoginSucceeded = "login.succeeded",
+        /// A user signed out.
+        Logout = "logout",
+        /// An organization's settings were changed.
+        OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
+        /// A user changed the password.
+        PasswordChanged = "password.changed",
         /// A project's settings were changed.
         ProjectChanged = "project.changed",
         /// A project was created.
@@ -39,8 +49,20 @@ words! {
         ProjectDeleted = "project.deleted",
         /// A test callback was sent to a project's repair URL.
         ProjectTested = "project.tested",
+        /// A recovery code was used in place of a code of the authenticator app.
+        RecoveryCodeUsed = "recovery_code.used",
+        /// A user's recovery codes were made anew.
+        RecoveryCodesMade = "recovery_codes.made",
+        /// A user turned the second factor off.
+        SecondFactorDisabled = "second_factor.disabled",
+        /// A user set up a second factor.
+        SecondFactorEnabled = "second_factor.enabled",
+        /// A user set up another authenticator in place of the one before.
+        SecondFactorReplaced = "second_factor.replaced",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
+        /// A user ended sessions from another one.
+        SessionEnded = "session.ended",
         /// A user was created.
         UserCreated = "user.created",
     }

@@ -13,7 +13,9 @@ use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
 mod m0002_sessions;
+mod m0003_second_factor;
 mod m0006_notes;
+mod m0007_guesses;
 mod m0007_overview;
 mod m0008_audit_filters;
 
@@ -70,7 +72,9 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
+            Box::new(m0003_second_factor::Migration),
             Box::new(m0006_notes::Migration),
+            Box::new(m0007_guesses::Migration),
             Box::new(m0007_overview::Migration),
             Box::new(m0008_audit_filters::Migration),
         ]
