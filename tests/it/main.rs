@@ -12,6 +12,7 @@ mod callbacks;
 mod canary;
 mod commands;
 mod connections;
+mod console_projects;
 mod demo;
 mod duplicates;
 mod durability;

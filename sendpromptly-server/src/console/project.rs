@@ -27,6 +27,7 @@ const KEYS: usize = 50;
 struct ProjectPage {
     frame: Frame,
     path: String,
+    live: String,
     incidents: String,
     id: String,
     name: String,
@@ -52,6 +53,7 @@ struct Key {
     hint: String,
     created_at: When,
     revoked_at: Option<When>,
+    exposed_at: Option<When>,
 }
 
 struct Secret {
@@ -126,6 +128,7 @@ async fn gather(
             .frame_of(seat, &project.name, Nav::Projects)
             .telling(done(visit.query.text("done"))),
         path: seat.path(&format!("/projects/{id}")),
+        live: seat.path("/live"),
         incidents: seat.path(&format!("/incidents?project={id}&state=open")),
         id: id.to_string(),
         mode: project.mode.as_str(),
@@ -172,6 +175,7 @@ impl From<ListedKey> for Key {
             hint: key.hint,
             created_at: When::of(key.created_at),
             revoked_at: key.revoked_at.map(When::of),
+            exposed_at: key.exposed_at.map(When::of),
         }
     }
 }

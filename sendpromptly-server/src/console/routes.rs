@@ -11,8 +11,10 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
+use super::incident::actions;
 use super::{
-    PageError, Visit, assets, credentials, home, live, overview, project, project_settings, projects, sign_in,
+    PageError, Visit, assets, bulk, credentials, home, incident, incidents, live, overview, project,
+    project_settings, projects, sign_in,
 };
 use crate::http::{ApiError, Response};
 
@@ -79,7 +81,6 @@ const fn post(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
@@ -112,6 +113,38 @@ pub static ROUTES: &[Route] = &[
     post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get(
+        "/orgs/{org}/incidents",
+        door!(member(Viewer, No, incidents::list)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/preview",
+        door!(member(Operator, No, bulk::preview)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/reprocess",
+        door!(member(Operator, No, bulk::reprocess)),
+    ),
+    get(
+        "/orgs/{org}/incidents/{incident}",
+        door!(member(Viewer, No, incident::show)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/{incident}/reprocess",
+        door!(member(Operator, No, actions::reprocess)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/dismiss",
+        door!(member(Operator, No, actions::dismiss)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/reopen",
+        door!(member(Operator, No, actions::reopen)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/notes",
+        door!(member(Operator, No, actions::add_note)),
+    ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post(

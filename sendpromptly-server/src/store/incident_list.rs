@@ -123,7 +123,7 @@ impl Store {
         })
     }
 
-    /// The projects that the list can be narrowed to, by name, at most 500 of them.
+    /// The projects that the list can be narrowed to, by name, at most 200 of them.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -133,7 +133,7 @@ impl Store {
     ) -> Result<Vec<(ProjectId, String)>, StoreError> {
         let query =
             Sql::new("SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL
-             ORDER BY name, id LIMIT 500");
+             ORDER BY name, id LIMIT 200");
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let name = |row| {
             Ok((
