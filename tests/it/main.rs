@@ -13,6 +13,7 @@ mod canary;
 mod commands;
 mod connections;
 mod console_incidents;
+mod console_projects;
 mod demo;
 mod duplicates;
 mod durability;
