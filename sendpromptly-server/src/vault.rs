@@ -11,7 +11,7 @@ use std::time::Duration;
 use moka::future::Cache;
 use sendpromptly_core::credential::{ENTROPY, SigningSecret};
 use sendpromptly_core::envelope::{OpenError, Place};
-use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::id::{ProjectId, UserId};
 use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -35,26 +35,51 @@ const REMEMBERED: Duration = Duration::from_secs(4);
 /// Projects whose secrets are remembered.
 const REMEMBERED_PROJECTS: u64 = 10_000;
 
-/// What a sealed value is for. Values of one purpose never open as those of another.
+/// What a sealed value is for, and whose it is. A value of one purpose or owner never opens as another's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// A project's signing secret.
-    SigningSecret,
-    /// The head of a repair endpoint's answer; forgotten by the day.
-    Answer,
+    SigningSecret(ProjectId),
+    /// The head of a repair endpoint's answer to a project; forgotten by the day.
+    Answer(ProjectId),
+    /// The secret that a user's authenticator app shares with us.
+    SecondFactor(UserId),
+    /// A message that waits to be sent, of the instance itself.
+    Mail,
 }
 
 impl Purpose {
+    const ANSWER: &'static str = "answer";
+
     const fn as_str(self) -> &'static str {
         match self {
-            Self::SigningSecret => "signing_secret",
-            Self::Answer => "answer",
+            Self::SigningSecret(_) => "signing_secret",
+            Self::Answer(_) => Self::ANSWER,
+            Self::SecondFactor(_) => "second_factor",
+            Self::Mail => "mail",
+        }
+    }
+
+    /// The kind of owner, as data keys name it.
+    const fn scope(self) -> &'static str {
+        match self {
+            Self::SigningSecret(_) | Self::Answer(_) => "project",
+            Self::SecondFactor(_) => "user",
+            Self::Mail => "instance",
+        }
+    }
+
+    const fn owner(&self) -> &[u8; 16] {
+        match self {
+            Self::SigningSecret(project) | Self::Answer(project) => project.as_bytes(),
+            Self::SecondFactor(user) => user.as_bytes(),
+            Self::Mail => &[0; 16],
         }
     }
 
     /// Whether data keys of this purpose are made anew each UTC day, so that a day can be forgotten.
     const fn goes_by_days(self) -> bool {
-        matches!(self, Self::Answer)
+        matches!(self, Self::Answer(_))
     }
 }
 
@@ -114,14 +139,13 @@ impl Vault {
     /// [`VaultError`] where the data key cannot be had.
     pub async fn seal(
         &self,
-        project: &ProjectId,
         purpose: Purpose,
         row: &[u8; 16],
         plain: &[u8],
         now: Timestamp,
     ) -> Result<Vec<u8>, VaultError> {
-        let key = self.keys.to_seal(project, purpose, now).await?;
-        Ok(key.seal(place(project, purpose, row), plain, entropy::bytes()))
+        let key = self.keys.to_seal(purpose, now).await?;
+        Ok(key.seal(place(&purpose, row), plain, entropy::bytes()))
     }
 
     /// Opens the value of a row.
@@ -130,13 +154,12 @@ impl Vault {
     /// [`VaultError::Open`] where it was changed, moved, or its data key is gone.
     pub async fn open_sealed(
         &self,
-        project: &ProjectId,
         purpose: Purpose,
         row: &[u8; 16],
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let key = self.keys.to_open(sealed).await?;
-        Ok(key.open(place(project, purpose, row), sealed)?)
+        Ok(key.open(place(&purpose, row), sealed)?)
     }
 
     /// Destroys the data keys that sealed answers' heads on the UTC days before this time.
@@ -145,7 +168,7 @@ impl Vault {
     /// [`StoreError`] by its cause.
     pub async fn forget_answers_before(&self, time: Timestamp) -> Result<u64, StoreError> {
         let day = data_keys::day_of(time);
-        self.store.forget_data_keys(Purpose::Answer.as_str(), day).await
+        self.store.forget_data_keys(Purpose::ANSWER, day).await
     }
 
     /// Makes a signing secret for a project: the secret, to be shown once, and what is stored of it.
@@ -161,7 +184,7 @@ impl Vault {
         let id = entropy::ordered_id(now);
         let plain = secret.expose().as_bytes();
         let sealed = self
-            .seal(&project, Purpose::SigningSecret, &id, plain, now)
+            .seal(Purpose::SigningSecret(project), &id, plain, now)
             .await?;
         let stored = SealedSecret {
             id,
@@ -197,7 +220,7 @@ impl Vault {
         let mut opened = Vec::new();
         for stored in self.store.signing_secrets(project).await? {
             let plain = self
-                .open_sealed(&project, Purpose::SigningSecret, &stored.id, &stored.sealed)
+                .open_sealed(Purpose::SigningSecret(project), &stored.id, &stored.sealed)
                 .await?;
             let text = std::str::from_utf8(&plain).map_err(|_| OpenError)?;
             opened.push(OpenedSecret {
@@ -209,10 +232,10 @@ impl Vault {
     }
 }
 
-const fn place<'a>(project: &'a ProjectId, purpose: Purpose, row: &'a [u8; 16]) -> Place<'a> {
+const fn place<'a>(purpose: &'a Purpose, row: &'a [u8; 16]) -> Place<'a> {
     Place {
         purpose: purpose.as_str(),
-        scope: project.as_bytes(),
+        scope: purpose.owner(),
         row,
     }
 }

@@ -29,12 +29,24 @@ words! {
         IncidentReprocessed = "incident.reprocessed",
         /// An incident was resolved.
         IncidentResolved = "incident.resolved",
+        /// An organization's settings were changed.
+        OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
         /// A project's settings were changed.
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A recovery code was used in place of a code of the authenticator app.
+        RecoveryCodeUsed = "recovery_code.used",
+        /// A user's recovery codes were made anew.
+        RecoveryCodesMade = "recovery_codes.made",
+        /// A user turned the second factor off.
+        SecondFactorDisabled = "second_factor.disabled",
+        /// A user set up a second factor.
+        SecondFactorEnabled = "second_factor.enabled",
+        /// A user set up another authenticator in place of the one before.
+        SecondFactorReplaced = "second_factor.replaced",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
         /// A user was created.

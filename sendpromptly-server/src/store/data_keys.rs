@@ -19,7 +19,7 @@ pub struct WrappedKey {
 /// What a data key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyUse {
-    /// The kind of owner: `project` or `instance`.
+    /// The kind of owner: `project`, `user` or `instance`.
     pub scope: &'static str,
     /// The owner's id.
     pub scope_id: [u8; 16],

@@ -40,6 +40,8 @@ pub struct Membership {
     pub name: String,
     /// What the user may do there.
     pub role: Role,
+    /// Whether the organization lets in only members with a second factor.
+    pub requires_second_factor: bool,
 }
 
 impl Store {
@@ -53,7 +55,7 @@ impl Store {
         organization: OrganizationId,
     ) -> Result<Option<Membership>, StoreError> {
         let query = Sql::new(
-            "SELECT o.id, o.name, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
+            "SELECT o.id, o.name, o.requires_second_factor, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
              WHERE m.organization_id = {} AND m.user_id = {}",
         );
         let query = query.bind(organization.as_bytes()).bind(user.as_bytes());
@@ -67,7 +69,7 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
         let query = Sql::new(
-            "SELECT o.id, o.name, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
+            "SELECT o.id, o.name, o.requires_second_factor, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
              WHERE m.user_id = {} ORDER BY o.name, o.id",
         );
         let found = query.bind(user.as_bytes()).all(&self.reader).await?;
@@ -80,5 +82,6 @@ fn membership(row: &sea_orm::QueryResult) -> Result<Membership, StoreError> {
         scope: OrganizationScope(OrganizationId::from_bytes(rows::id(row, "id")?)),
         name: rows::get(row, "name")?,
         role: rows::word(row, "role")?,
+        requires_second_factor: rows::get::<i64>(row, "requires_second_factor")? != 0,
     })
 }

@@ -122,8 +122,10 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn session(&self, token: &SessionToken, now: Timestamp) -> Result<Option<Session>, StoreError> {
         let query = Sql::new(
-            "SELECT s.id, s.user_id, u.email, s.created_at, s.seen_at, s.complete, s.rotate, s.password_at, s.code_at
-             FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_digest = {}",
+            "SELECT s.id, s.user_id, u.email, s.created_at, s.seen_at, s.complete, s.rotate, s.password_at, s.code_at,
+                f.confirmed_at
+             FROM sessions s JOIN users u ON u.id = s.user_id
+             LEFT JOIN second_factors f ON f.user_id = s.user_id WHERE s.token_digest = {}",
         );
         let row = query.bind(token.digest()).one(&self.reader).await?;
         let session = row.as_ref().map(session).transpose()?;
@@ -235,6 +237,29 @@ pub fn rotate(id: SessionId, token: &SessionToken) -> Sql {
         .bind(id)
 }
 
+/// Completes the sign-in of a session, or keeps it complete: a code was shown in it, and it goes on under another
+/// token. Part of a transaction.
+pub fn complete(id: SessionId, token: &SessionToken, now: Timestamp) -> Sql {
+    Sql::new("UPDATE sessions SET token_digest = {}, rotate = 0, complete = 1, code_at = {} WHERE id = {}")
+        .bind(token.digest())
+        .bind(now)
+        .bind(id)
+}
+
+/// Notes that a code was shown in a session, as part of a transaction.
+pub fn note_code(id: SessionId, now: Timestamp) -> Sql {
+    Sql::new("UPDATE sessions SET code_at = {} WHERE id = {}")
+        .bind(now)
+        .bind(id)
+}
+
+/// Notes that the password was shown in a session, as part of a transaction.
+pub fn note_password(id: SessionId, now: Timestamp) -> Sql {
+    Sql::new("UPDATE sessions SET password_at = {} WHERE id = {}")
+        .bind(now)
+        .bind(id)
+}
+
 /// Ends a session, as part of a transaction.
 pub fn end(id: SessionId) -> Sql {
     Sql::new("DELETE FROM sessions WHERE id = {}").bind(id)
@@ -261,6 +286,8 @@ fn first_id_of(time: Timestamp) -> [u8; 16] {
 
 fn session(row: &QueryResult) -> Result<Session, StoreError> {
     let flag = |column| Ok::<_, StoreError>(rows::get::<i64>(row, column)? != 0);
+    let code_at = rows::optional_time(row, "code_at")?;
+    let has_second_factor = rows::optional_time(row, "confirmed_at")?.is_some();
     Ok(Session {
         id: rows::id(row, "id")?,
         user: UserId::from_bytes(rows::id(row, "user_id")?),
@@ -269,12 +296,13 @@ fn session(row: &QueryResult) -> Result<Session, StoreError> {
             created_at: rows::time(row, "created_at")?,
             seen_at: rows::time(row, "seen_at")?,
         },
-        complete: flag("complete")?,
+        // However it was begun: with a second factor, nobody is in who has not shown a code of it.
+        complete: flag("complete")? && (!has_second_factor || code_at.is_some()),
         rotate: flag("rotate")?,
         shown: Shown {
-            code_at: rows::optional_time(row, "code_at")?,
+            code_at,
             password_at: rows::optional_time(row, "password_at")?,
-            has_second_factor: false,
+            has_second_factor,
         },
     })
 }

@@ -5,7 +5,8 @@ use std::fmt;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
-use super::rows::Sql;
+use super::rows::{self, Sql};
+use super::{Store, StoreError};
 
 /// A user in the making.
 #[derive(Clone)]
@@ -29,6 +30,70 @@ impl fmt::Debug for NewUser {
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
+}
+
+/// A user, as far as signing in needs to know.
+#[derive(Clone)]
+pub struct StoredUser {
+    /// The user's id.
+    pub id: UserId,
+    /// The e-mail address as it was given.
+    pub email: String,
+    /// The hash of the password, in PHC form.
+    pub password_hash: String,
+}
+
+impl fmt::Debug for StoredUser {
+    /// The id alone.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredUser")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The user with this e-mail address, in the form that is unique.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn user_by_email(&self, email_key: &str) -> Result<Option<StoredUser>, StoreError> {
+        let query = Sql::new("SELECT id, email, password_hash FROM users WHERE email_key = {}");
+        let row = query.bind(email_key).one(&self.reader).await?;
+        row.as_ref().map(stored_user).transpose()
+    }
+
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn user(&self, id: UserId) -> Result<Option<StoredUser>, StoreError> {
+        let query = Sql::new("SELECT id, email, password_hash FROM users WHERE id = {}");
+        let row = query.bind(id.as_bytes()).one(&self.reader).await?;
+        row.as_ref().map(stored_user).transpose()
+    }
+
+    /// Puts a stronger hash of the same password in the place of this one, unless the password was changed
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn strengthen_password(&self, user: &StoredUser, hash: &str) -> Result<(), StoreError> {
+        let update = Sql::new("UPDATE users SET password_hash = {} WHERE id = {} AND password_hash = {}");
+        let update = update
+            .bind(hash)
+            .bind(user.id.as_bytes())
+            .bind(user.password_hash.as_str());
+        self.commit_together(vec![update]).await
+    }
+}
+
+fn stored_user(row: &sea_orm::QueryResult) -> Result<StoredUser, StoreError> {
+    Ok(StoredUser {
+        id: UserId::from_bytes(rows::id(row, "id")?),
+        email: rows::get(row, "email")?,
+        password_hash: rows::get(row, "password_hash")?,
+    })
 }
 
 /// Stores a user. An e-mail address that is taken fails the statement.

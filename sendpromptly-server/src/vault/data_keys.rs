@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use sendpromptly_core::envelope::{DataKey, OpenError, data_key_id};
-use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
 use super::key_file::KeyFileError;
@@ -77,13 +76,8 @@ impl DataKeys {
     }
 
     /// The data key with which to seal one value more.
-    pub(super) async fn to_seal(
-        &self,
-        project: &ProjectId,
-        purpose: Purpose,
-        now: Timestamp,
-    ) -> Result<Arc<DataKey>, VaultError> {
-        let key_use = key_use(project, purpose, now);
+    pub(super) async fn to_seal(&self, purpose: Purpose, now: Timestamp) -> Result<Arc<DataKey>, VaultError> {
+        let key_use = key_use(purpose, now);
         let sealer = self
             .sealing
             .try_get_with(key_use, self.newest(key_use, now))
@@ -158,11 +152,11 @@ pub(super) const fn day_of(time: Timestamp) -> i64 {
     time.as_millis().div_euclid(DAY_MS)
 }
 
-const fn key_use(project: &ProjectId, purpose: Purpose, now: Timestamp) -> KeyUse {
+const fn key_use(purpose: Purpose, now: Timestamp) -> KeyUse {
     let day = if purpose.goes_by_days() { day_of(now) } else { 0 };
     KeyUse {
-        scope: "project",
-        scope_id: *project.as_bytes(),
+        scope: purpose.scope(),
+        scope_id: *purpose.owner(),
         purpose: purpose.as_str(),
         day,
     }

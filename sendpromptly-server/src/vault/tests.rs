@@ -10,6 +10,7 @@ use sendpromptly_core::id::{KeyId, OrganizationId};
 use super::*;
 use crate::config::keys::KeyFile;
 use crate::store::api_keys::NewKey;
+use crate::store::data_keys::KeyUse;
 use crate::store::organizations::NewOrganization;
 use crate::store::projects::Project;
 use crate::store::signing_secrets::Rotation;
@@ -65,7 +66,7 @@ impl Fixture {
     async fn create_project(&self, vault: &Vault) -> SigningSecret {
         let organization = OrganizationId::from_bytes([3; 16]);
         let owner = NewUser {
-            id: sendpromptly_core::id::UserId::from_bytes([4; 16]),
+            id: UserId::from_bytes([4; 16]),
             email: "owner@example.com".to_owned(),
             email_key: "owner@example.com".to_owned(),
             password_hash: String::new(),
@@ -128,30 +129,30 @@ async fn what_one_node_seals_every_node_opens_and_at_its_own_place_only() {
     let fixture = Fixture::set_up().await;
     let (one, other) = (fixture.vault().await, fixture.vault().await);
     let sealed = one
-        .seal(&PROJECT, Purpose::Answer, &ROW, b"head", NOW)
+        .seal(Purpose::Answer(PROJECT), &ROW, b"head", NOW)
         .await
         .unwrap();
     let opened = other
-        .open_sealed(&PROJECT, Purpose::Answer, &ROW, &sealed)
+        .open_sealed(Purpose::Answer(PROJECT), &ROW, &sealed)
         .await
         .unwrap();
     assert_eq!(opened.as_slice(), b"head");
     let elsewhere = ProjectId::from_bytes([9; 16]);
     assert!(
         other
-            .open_sealed(&elsewhere, Purpose::Answer, &ROW, &sealed)
+            .open_sealed(Purpose::Answer(elsewhere), &ROW, &sealed)
             .await
             .is_err()
     );
     assert!(
         other
-            .open_sealed(&PROJECT, Purpose::SigningSecret, &ROW, &sealed)
+            .open_sealed(Purpose::SigningSecret(PROJECT), &ROW, &sealed)
             .await
             .is_err()
     );
     assert!(
         other
-            .open_sealed(&PROJECT, Purpose::Answer, &[9; 16], &sealed)
+            .open_sealed(Purpose::Answer(PROJECT), &[9; 16], &sealed)
             .await
             .is_err()
     );
@@ -163,7 +164,7 @@ async fn two_nodes_that_need_the_days_key_at_once_both_go_on() {
     let (one, other) = (fixture.vault().await, fixture.vault().await);
     let seal = async |vault: &Vault| {
         vault
-            .seal(&PROJECT, Purpose::Answer, &ROW, b"head", NOW)
+            .seal(Purpose::Answer(PROJECT), &ROW, b"head", NOW)
             .await
             .unwrap()
     };
@@ -172,7 +173,7 @@ async fn two_nodes_that_need_the_days_key_at_once_both_go_on() {
         for vault in [&one, &other] {
             assert!(
                 vault
-                    .open_sealed(&PROJECT, Purpose::Answer, &ROW, &sealed)
+                    .open_sealed(Purpose::Answer(PROJECT), &ROW, &sealed)
                     .await
                     .is_ok()
             );
@@ -184,8 +185,8 @@ async fn two_nodes_that_need_the_days_key_at_once_both_go_on() {
 async fn answers_take_a_data_key_for_each_utc_day_and_secrets_keep_theirs() {
     let fixture = Fixture::set_up().await;
     let vault = fixture.vault().await;
-    let key_at = async |purpose, now| {
-        let sealed = vault.seal(&PROJECT, purpose, &ROW, b"x", now).await.unwrap();
+    let key_at = async |purpose: fn(ProjectId) -> Purpose, now| {
+        let sealed = vault.seal(purpose(PROJECT), &ROW, b"x", now).await.unwrap();
         sendpromptly_core::envelope::data_key_id(&sealed).unwrap()
     };
     let today = key_at(Purpose::Answer, NOW).await;
@@ -231,7 +232,7 @@ async fn a_key_ring_opens_what_its_earlier_keys_wrapped() {
     let sealed = fixture
         .vault()
         .await
-        .seal(&PROJECT, Purpose::Answer, &ROW, b"head", NOW)
+        .seal(Purpose::Answer(PROJECT), &ROW, b"head", NOW)
         .await
         .unwrap();
     let earlier = std::fs::read_to_string(fixture.path("master.key")).unwrap();
@@ -243,7 +244,7 @@ async fn a_key_ring_opens_what_its_earlier_keys_wrapped() {
     let vault = fixture.open("ring.key", true).await.unwrap();
     assert!(
         vault
-            .open_sealed(&PROJECT, Purpose::Answer, &ROW, &sealed)
+            .open_sealed(Purpose::Answer(PROJECT), &ROW, &sealed)
             .await
             .is_ok()
     );
@@ -319,4 +320,49 @@ async fn a_rotation_is_audited() {
     let last = entries.last().unwrap();
     assert_eq!(last.action, Action::SecretRotated.as_str());
     assert_eq!(last.target, PROJECT.to_string());
+}
+
+#[tokio::test]
+async fn what_is_sealed_for_one_owner_opens_for_no_other_kind_of_owner() {
+    let fixture = Fixture::set_up().await;
+    let vault = fixture.vault().await;
+    let user = UserId::from_bytes(*PROJECT.as_bytes());
+    let purposes = [
+        Purpose::SecondFactor(user),
+        Purpose::SecondFactor(UserId::from_bytes([9; 16])),
+        Purpose::Mail,
+        Purpose::SigningSecret(PROJECT),
+    ];
+    for purpose in purposes {
+        let sealed = vault.seal(purpose, &ROW, b"secret", NOW).await.unwrap();
+        for other in purposes {
+            let opened = vault.open_sealed(other, &ROW, &sealed).await;
+            assert_eq!(opened.is_ok(), other == purpose, "{purpose:?} as {other:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn data_keys_are_stored_under_the_kind_of_their_owner() {
+    let fixture = Fixture::set_up().await;
+    let vault = fixture.vault().await;
+    let user = UserId::from_bytes([7; 16]);
+    for (purpose, scope, scope_id) in [
+        (Purpose::SecondFactor(user), "user", *user.as_bytes()),
+        (Purpose::Mail, "instance", [0; 16]),
+        (Purpose::SigningSecret(PROJECT), "project", *PROJECT.as_bytes()),
+    ] {
+        let sealed = vault.seal(purpose, &ROW, b"secret", NOW).await.unwrap();
+        let stored = KeyUse {
+            scope,
+            scope_id,
+            purpose: purpose.as_str(),
+            day: 0,
+        };
+        let stored = fixture.store.newest_data_key(&stored).await.unwrap().unwrap();
+        assert_eq!(
+            stored.id,
+            sendpromptly_core::envelope::data_key_id(&sealed).unwrap()
+        );
+    }
 }

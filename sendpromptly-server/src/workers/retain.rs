@@ -1,5 +1,5 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
-//! signing secrets and sessions that have ended.
+//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed.
 
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ impl Retain {
             .forget_ended_secrets(now.plus_millis(-AN_HOUR_MS))
             .await?;
         self.store.forget_sessions(now).await?;
+        self.store.forget_proposed_second_factors(now).await?;
         Ok(Left::Nothing)
     }
 }

@@ -179,7 +179,7 @@ async fn an_order_becomes_a_signed_call_and_its_answer_is_kept_sealed() {
     let lease = rows::id(&row, "lease_token").unwrap();
     let opened = scene
         .vault
-        .open_sealed(&scene.world.project, Purpose::Answer, &lease, &head);
+        .open_sealed(Purpose::Answer(scene.world.project), &lease, &head);
     assert_eq!(opened.await.unwrap().as_slice(), b"thank");
 }
 

@@ -137,7 +137,7 @@ fn system_time(at: Timestamp) -> SystemTime {
 async fn seal(calls: &Calls, claim: &Claim, head: &[u8], now: Timestamp) -> Option<Vec<u8>> {
     let project: ProjectId = claim.attempt.project;
     let row = claim.attempt.lease.as_bytes();
-    match calls.vault.seal(&project, Purpose::Answer, row, head, now).await {
+    match calls.vault.seal(Purpose::Answer(project), row, head, now).await {
         Ok(sealed) => Some(sealed),
         Err(error) => {
             tracing::warn!(%project, %error, "an answer's first bytes could not be sealed and are not kept");

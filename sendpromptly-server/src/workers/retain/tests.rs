@@ -18,7 +18,7 @@ async fn the_head_of_an_answer_is_gone_after_30_days_and_so_is_the_key_that_seal
     let claim = world.claim(NOW).await.pop().unwrap();
     let row = claim.attempt.lease.as_bytes();
     let sealed = vault
-        .seal(&world.project, Purpose::Answer, row, b"thanks", NOW)
+        .seal(Purpose::Answer(world.project), row, b"thanks", NOW)
         .await;
     let end = AttemptEnd {
         outcome: AttemptOutcome::NetworkError,
