@@ -11,12 +11,16 @@ use hyper::body::Incoming;
 use sendpromptly_core::id::RequestId;
 use sendpromptly_core::replay::RetrySchedule;
 
+use crate::account::guesses::Guesses;
+use crate::account::hasher::Hasher;
+use crate::account::passwords::Passwords;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod arrival;
 pub mod assets;
 pub mod cookie;
 pub mod error;
@@ -28,7 +32,9 @@ pub mod origin;
 pub mod overview;
 pub mod page;
 pub mod plot;
+pub mod rates;
 pub mod routes;
+pub mod sign_in;
 pub mod step_up;
 pub mod visit;
 pub mod when;
@@ -36,6 +42,7 @@ pub mod when;
 pub use error::PageError;
 pub use visit::Visit;
 
+use rates::Rates;
 use routes::Found;
 
 /// What the console works with.
@@ -60,6 +67,13 @@ pub struct Console {
     pub setting: Setting,
     /// Those who listen to what changes.
     pub live: live::Live,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Counts guesses at passwords and codes.
+    pub guesses: Guesses,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    rates: Rates,
 }
 
 impl Console {
@@ -67,7 +81,16 @@ impl Console {
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
         let live = live::Live::new(setting.store.clone());
-        Arc::new(Self { setting, live })
+        let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
+        let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        Arc::new(Self {
+            setting,
+            live,
+            hasher,
+            guesses,
+            passwords,
+            rates: Rates::default(),
+        })
     }
 
     /// Answers a request for one of its paths.

@@ -93,6 +93,28 @@ impl World {
         id
     }
 
+    /// Makes an organization without members.
+    pub(crate) async fn add_organization(&self, name: &str) -> OrganizationId {
+        let id = OrganizationId::new(NOW, entropy::for_id());
+        let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})");
+        self.write(organization.bind(id.as_bytes()).bind(name).bind(NOW))
+            .await;
+        id
+    }
+
+    /// Makes a user a member of an organization.
+    pub(crate) async fn add_member(&self, organization: OrganizationId, user: UserId, role: &str) {
+        let member = Sql::new(
+            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, {}, {})",
+        );
+        let member = member
+            .bind(organization.as_bytes())
+            .bind(user.as_bytes())
+            .bind(role)
+            .bind(NOW);
+        self.write(member).await;
+    }
+
     /// Makes another project, which can be called.
     pub(crate) async fn add_project(&self, id: ProjectId) {
         let project = Sql::new(

@@ -26,6 +26,7 @@ mod overdue;
 mod record;
 mod retain;
 mod rounds;
+mod sign_ins;
 mod supervisor;
 mod sweep;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use deliver::{Calls, Deliver};
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
+use sign_ins::SignIns;
 use supervisor::{Supervisor, is_in_trouble};
 use sweep::Sweep;
 
@@ -156,6 +158,7 @@ impl Workers {
             store: store.clone(),
             vault: context.vault,
         });
+        supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(Clock {
             store: store.clone(),

@@ -29,10 +29,18 @@ words! {
         IncidentReprocessed = "incident.reprocessed",
         /// An incident was resolved.
         IncidentResolved = "incident.resolved",
+        /// Somebody tried to sign in and was refused.
+        LoginFailed = "login.failed",
+        /// A user signed in.
+        LoginSucceeded = "login.succeeded",
+        /// A user signed out.
+        Logout = "logout",
         /// An organization's settings were changed.
         OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
+        /// A user changed the password.
+        PasswordChanged = "password.changed",
         /// A project's settings were changed.
         ProjectChanged = "project.changed",
         /// A project was created.
@@ -49,6 +57,8 @@ words! {
         SecondFactorReplaced = "second_factor.replaced",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
+        /// A user ended sessions from another one.
+        SessionEnded = "session.ended",
         /// A user was created.
         UserCreated = "user.created",
     }

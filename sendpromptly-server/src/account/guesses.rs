@@ -159,6 +159,15 @@ impl Account {
         Self::Unknown(first_half(digest))
     }
 
+    /// The user, where it is one's.
+    #[must_use]
+    pub const fn user(&self) -> Option<UserId> {
+        match self {
+            Self::User(id) => Some(*id),
+            Self::Unknown(_) => None,
+        }
+    }
+
     /// Names it in the store.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

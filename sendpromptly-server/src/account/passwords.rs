@@ -133,8 +133,7 @@ impl Passwords {
         match (found, user) {
             (Match::Right, Some(user)) => Ok(Checked::Right(user, tried)),
             (Match::RightButWeak, Some(user)) => {
-                self.strengthen(&user, password).await;
-                Ok(Checked::Right(user, tried))
+                Ok(Checked::Right(self.strengthen(user, password).await, tried))
             }
             (Match::Wrong, _) | (_, None) => Ok(Checked::Refused(Refusal {
                 account,
@@ -145,17 +144,20 @@ impl Passwords {
 
     /// Stores a stronger hash of a password that was right. Where it cannot be done now, it can at another
     /// sign-in.
-    async fn strengthen(&self, user: &StoredUser, password: Zeroizing<String>) {
+    async fn strengthen(&self, mut user: StoredUser, password: Zeroizing<String>) -> StoredUser {
         let stronger = match self.hasher.hash_text(password).await {
             Ok(stronger) => stronger,
             Err(error) => {
                 tracing::info!(user = %user.id, %error, "a weak hash of a password is kept for now");
-                return;
+                return user;
             }
         };
-        let kept = self.store.strengthen_password(user, &stronger).await;
-        if let Err(error) = kept {
-            tracing::info!(user = %user.id, %error, "a weak hash of a password is kept for now");
+        match self.store.strengthen_password(&user, &stronger).await {
+            Ok(()) => user.password_hash = stronger,
+            Err(error) => {
+                tracing::info!(user = %user.id, %error, "a weak hash of a password is kept for now");
+            }
         }
+        user
     }
 }

@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, live, overview};
+use super::{PageError, Visit, assets, home, live, overview, sign_in};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -68,7 +68,6 @@ const fn get(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn post(path: &'static str, door: Door) -> Route {
     Route {
         method: &Method::POST,
@@ -106,6 +105,9 @@ pub const LIVE: &str = "/orgs/{org}/live";
 pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
+    get("/sign-in", door!(anyone(sign_in::form))),
+    post("/sign-in", door!(anyone(sign_in::sign_in))),
+    post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(LIVE, door!(member(Viewer, No, live::listen))),

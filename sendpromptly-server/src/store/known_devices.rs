@@ -57,7 +57,8 @@ fn known_since(now: Timestamp) -> Timestamp {
 }
 
 /// Makes a browser known for this user by a new token in place of the one it came with. The others for whom
-/// it was known go along, so a copy of the old token is worth nothing from here on.
+/// it was known go along, so a copy of the old token is worth nothing from here on. A user's browsers beyond the
+/// number that is kept are forgotten.
 #[must_use]
 pub fn remember(
     user: UserId,
@@ -66,7 +67,10 @@ pub fn remember(
     now: Timestamp,
 ) -> Vec<Sql> {
     let insert = Sql::new("INSERT INTO known_devices (token_digest, user_id, seen_at) VALUES ({}, {}, {})");
-    let mut writes = vec![insert.bind(new).bind(user.as_bytes()).bind(now)];
+    let mut writes = vec![
+        insert.bind(new).bind(user.as_bytes()).bind(now),
+        forget_surplus(user, new),
+    ];
     if let Some(old) = came_with {
         let others =
             Sql::new("UPDATE known_devices SET token_digest = {} WHERE token_digest = {} AND user_id <> {}");
@@ -77,14 +81,17 @@ pub fn remember(
     writes
 }
 
-/// Forgets the browsers of a user beyond the number that is kept.
-#[must_use]
-pub fn forget_surplus(user: UserId) -> Sql {
-    let delete = Sql::new(format!(
-        "DELETE FROM known_devices WHERE user_id = {{}} AND token_digest NOT IN
-         (SELECT token_digest FROM known_devices WHERE user_id = {{}} ORDER BY seen_at DESC LIMIT {KNOWN_AT_MOST})"
-    ));
-    delete.bind(user.as_bytes()).bind(user.as_bytes())
+fn forget_surplus(user: UserId, new: &DeviceDigest) -> Sql {
+    let others = KNOWN_AT_MOST - 1;
+    Sql::new(format!(
+        "DELETE FROM known_devices WHERE user_id = {{}} AND token_digest <> {{}} AND token_digest NOT IN
+         (SELECT token_digest FROM known_devices WHERE user_id = {{}} AND token_digest <> {{}}
+          ORDER BY seen_at DESC LIMIT {others})"
+    ))
+    .bind(user.as_bytes())
+    .bind(new)
+    .bind(user.as_bytes())
+    .bind(new)
 }
 
 /// Forgets all browsers of a user but this one.

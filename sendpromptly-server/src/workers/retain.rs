@@ -1,5 +1,6 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
-//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed.
+//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed, guesses
+//! that are forgiven, and browsers in which nobody has signed in for long.
 
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ impl Retain {
         let kept_since = now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX));
         let keys = self.store.forget_answers(now, BATCH).await?;
         let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
-        if keys.max(heads) >= u64::from(BATCH) {
+        let guesses = self.store.forget_guesses(now, BATCH).await?;
+        let devices = self.store.forget_old_devices(now, BATCH).await?;
+        if keys.max(heads).max(guesses).max(devices) >= u64::from(BATCH) {
             return Ok(Left::More);
         }
         // No head is left that these keys could open.

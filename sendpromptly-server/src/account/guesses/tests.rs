@@ -93,7 +93,6 @@ async fn a_user_has_twenty_known_browsers_at_most() {
         let at = NOW.plus_millis(i64::from(number));
         let writes = known_devices::remember(user, None, &token.digest(), at);
         world.store.commit_together(writes).await.unwrap();
-        world.write(known_devices::forget_surplus(user)).await;
     }
     let known = async |number| {
         let token = DeviceToken::new([number; 32]);

@@ -1,42 +1,9 @@
 //! Guesses at passwords and codes, the browsers that are spared strangers' waits, and sign-ins that failed.
 
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
-use sea_orm_migration::{MigrationName, MigrationTrait, SchemaManager, async_trait};
+use super::step;
 
-use crate::store::Dialect;
-
-#[derive(Debug)]
-pub(super) struct Migration;
-
-impl MigrationName for Migration {
-    fn name(&self) -> &'static str {
-        "m0007_guesses"
-    }
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        let backend = connection.get_database_backend();
-        let dialect = match backend {
-            DbBackend::Sqlite => Dialect::Sqlite,
-            _ => Dialect::Postgres,
-        };
-        for statement in STATEMENTS {
-            connection
-                .execute_raw(Statement::from_string(backend, dialect.schema(statement)))
-                .await?;
-        }
-        Ok(())
-    }
-
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-}
-
-const STATEMENTS: &[&str] = &[
+step! {
+    "m0008_guesses":
     // The failures in a budget. `bucket` is a digest: who guesses at what, and from where, is not to be read.
     "CREATE TABLE guesses (
         bucket {id} PRIMARY KEY NOT NULL,
@@ -62,4 +29,4 @@ const STATEMENTS: &[&str] = &[
         PRIMARY KEY (account, minute)
     ) {clustered}",
     "CREATE INDEX failed_sign_ins_by_minute ON failed_sign_ins (minute)",
-];
+}
