@@ -23,6 +23,7 @@ use crate::store::claims::Claim;
 use crate::store::incidents::IncidentRecord;
 use crate::store::receipts::{self, KnownEvent, NewEvent};
 use crate::store::rows::Sql;
+use crate::store::scope::OrganizationScope;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::workers;
 
@@ -126,6 +127,11 @@ impl World {
             .bind(self.organization.as_bytes())
             .bind(NOW);
         self.write(project).await;
+    }
+
+    /// Its organization, as a scope.
+    pub(crate) const fn scope(&self) -> OrganizationScope {
+        OrganizationScope::of_the_command_line(self.organization)
     }
 
     /// Where its keys lie.

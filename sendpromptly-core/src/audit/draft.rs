@@ -45,6 +45,10 @@ words! {
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A recovery code was used in place of a code of the authenticator app.
         RecoveryCodeUsed = "recovery_code.used",
         /// A user's recovery codes were made anew.

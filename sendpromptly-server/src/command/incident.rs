@@ -12,7 +12,6 @@ use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::clock;
 use crate::store::incident_list::{IncidentFilter, PageStart};
 use crate::store::incidents::IncidentRecord;
-use crate::store::scope::OrganizationScope;
 
 /// Incidents read at once.
 const PAGE: u32 = 500;
@@ -152,9 +151,7 @@ async fn list(
     project: ProjectId,
     state: Option<IncidentState>,
 ) -> Result<(), CommandError> {
-    let found = context.store.project(project).await?;
-    let found = found.ok_or_else(|| CommandError::not_found("project", project))?;
-    let scope = OrganizationScope::of_the_command_line(found.organization);
+    let scope = super::project::scope_of(context, project).await?;
     let filter = IncidentFilter {
         project: Some(project),
         state,

@@ -89,7 +89,8 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn project_of_incident(&self, id: IncidentId) -> Result<Option<ProjectId>, StoreError> {
         let query = Sql::new(
-            "SELECT i.project_id FROM projects p JOIN incidents i ON i.project_id = p.id AND i.id = {}",
+            "SELECT i.project_id FROM projects p JOIN incidents i ON i.project_id = p.id AND i.id = {}
+             WHERE p.deleted_at IS NULL",
         );
         let row = query.bind(id.as_bytes()).one(&self.reader).await?;
         row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "project_id")?)))

@@ -60,7 +60,8 @@ const TABLES: &[&str] = &[
         repair_url text,
         timeout_minutes {int} NOT NULL,
         keep_answers {int} NOT NULL DEFAULT 1,
-        created_at {int} NOT NULL
+        created_at {int} NOT NULL,
+        deleted_at {int}
     ) {strict}",
     "CREATE TABLE api_keys (
         id {id} PRIMARY KEY NOT NULL,
@@ -221,6 +222,7 @@ const TABLES: &[&str] = &[
 
 const INDEXES: &[&str] = &[
     "CREATE INDEX projects_by_organization ON projects (organization_id, id)",
+    "CREATE INDEX projects_to_purge ON projects (deleted_at) WHERE deleted_at IS NOT NULL",
     "CREATE INDEX api_keys_by_project ON api_keys (project_id, id)",
     "CREATE INDEX signing_secrets_by_project ON signing_secrets (project_id, id)",
     "CREATE INDEX signing_secrets_to_forget ON signing_secrets (expires_at) WHERE expires_at IS NOT NULL",
