@@ -48,10 +48,10 @@ impl Retain {
         let kept_since = now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX));
         let keys = self.store.forget_answers(now, BATCH).await?;
         let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
-        let guesses = self.store.forget_guesses(now, BATCH).await?;
-        let devices = self.store.forget_old_devices(now, BATCH).await?;
         // An hour after its deletion no request and no call of a project is under way.
         let purged = self.store.purge(now.plus_millis(-AN_HOUR_MS), BATCH).await?;
+        let guesses = self.store.forget_guesses(now, BATCH).await?;
+        let devices = self.store.forget_old_devices(now, BATCH).await?;
         let most = keys.max(heads).max(guesses).max(devices);
         if most >= u64::from(BATCH) || purged != Purged::Nothing {
             return Ok(Left::More);
