@@ -23,20 +23,17 @@ async fn whoever_makes_another_organization_owns_it_and_its_name_can_be_changed(
         address: None,
     };
     let id = OrganizationId::new(NOW, crate::platform::entropy::for_id());
-    let name = |name: &str| name.parse::<Name>().unwrap();
-    let made = world
-        .store
-        .add_organization(id, &name("Second"), user, &origin, NOW);
+    let [second, third]: [Name; 2] = ["Second", "Third"].map(|name| name.parse().unwrap());
+    let store = &world.store;
+    let made = store.add_organization(id, &second, user, &origin, NOW);
     made.await.unwrap();
-    let seat = world.store.membership(user, id).await.unwrap().unwrap();
+    let seat = store.membership(user, id).await.unwrap().unwrap();
     assert_eq!((seat.name.as_str(), seat.role), ("Second", Role::Owner));
     for _ in 0..2 {
-        let renamed = world
-            .store
-            .rename_organization(seat.scope, &name("Third"), &origin, NOW);
+        let renamed = store.rename_organization(seat.scope, &third, &origin, NOW);
         renamed.await.unwrap();
     }
-    let seat = world.store.membership(user, id).await.unwrap().unwrap();
+    let seat = store.membership(user, id).await.unwrap().unwrap();
     assert_eq!(seat.name, "Third");
     let entry = |action: &str, name: &str| (action.to_owned(), format!(r#"{{"name":"{name}"}}"#));
     assert_eq!(
