@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, live, overview, sign_in};
+use super::{PageError, Visit, assets, home, live, member, members, organization, overview, sign_in};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -109,8 +109,36 @@ pub static ROUTES: &[Route] = &[
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/orgs", door!(signed_in(No, home::organizations))),
+    get("/orgs/new", door!(signed_in(No, organization::new))),
+    post("/orgs/new", door!(signed_in(No, organization::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(LIVE, door!(member(Viewer, No, live::listen))),
+    get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
+    get(
+        "/orgs/{org}/members/{user}",
+        door!(member(Admin, No, member::show)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/role",
+        door!(member(Admin, Code, member::change_role)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/remove",
+        door!(member(Admin, Code, member::remove)),
+    ),
+    get(
+        "/orgs/{org}/leave",
+        door!(member(Viewer, No, member::confirm_leaving)),
+    ),
+    post("/orgs/{org}/leave", door!(member(Viewer, Code, member::leave))),
+    get(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::settings)),
+    ),
+    post(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::rename)),
+    ),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {
