@@ -23,7 +23,9 @@ pub mod access;
 pub mod arrival;
 pub mod assets;
 pub mod cookie;
+pub mod credentials;
 pub mod error;
+pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
@@ -35,10 +37,15 @@ pub mod origin;
 pub mod overview;
 pub mod page;
 pub mod plot;
+pub mod project;
+pub mod project_settings;
+pub mod projects;
 pub mod rates;
 pub mod routes;
 pub mod sign_in;
 pub mod step_up;
+pub mod trials;
+pub mod verdict;
 pub mod visit;
 pub mod when;
 
@@ -47,6 +54,7 @@ pub use visit::Visit;
 
 use rates::Rates;
 use routes::Found;
+use trials::Trials;
 
 /// What the console works with.
 pub struct Setting {
@@ -68,6 +76,8 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// How many test callbacks are sent.
+    pub trials: Trials,
     /// Those who listen to what changes.
     pub live: live::Live,
     /// Hashes passwords.
@@ -93,6 +103,7 @@ impl Console {
             guesses,
             passwords,
             rates: Rates::default(),
+            trials: Trials::default(),
         })
     }
 

@@ -11,7 +11,10 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, live, member, members, organization, overview, sign_in};
+use super::{
+    PageError, Visit, assets, credentials, home, live, member, members, organization, overview, project,
+    project_settings, projects, sign_in,
+};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -138,6 +141,63 @@ pub static ROUTES: &[Route] = &[
     post(
         "/orgs/{org}/settings",
         door!(member(Admin, No, organization::rename)),
+    ),
+    get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
+    post(
+        "/orgs/{org}/projects",
+        door!(member(Admin, Code, projects::create)),
+    ),
+    get(
+        "/orgs/{org}/projects/new",
+        door!(member(Admin, No, projects::new)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}",
+        door!(member(Viewer, No, project::show)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/test",
+        door!(member(Operator, No, project::test)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/settings",
+        door!(member(Admin, No, project_settings::show)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/settings",
+        door!(member(Admin, No, project_settings::save)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/repair-url",
+        door!(member(Admin, Code, project_settings::save_url)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/delete",
+        door!(member(Admin, No, project_settings::confirm_deletion)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/delete",
+        door!(member(Admin, Code, project_settings::delete)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/keys",
+        door!(member(Admin, Code, credentials::create_key)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        door!(member(Admin, No, credentials::confirm_revocation)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        door!(member(Admin, Code, credentials::revoke_key)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/secret",
+        door!(member(Admin, No, credentials::choose_overlap)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/secret",
+        door!(member(Admin, Code, credentials::rotate_secret)),
     ),
 ];
 
