@@ -12,8 +12,8 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::{
-    PageError, Visit, assets, credentials, home, live, member, members, organization, overview, project,
-    project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
+    PageError, Visit, assets, audit, credentials, home, live, member, members, organization, overview,
+    project, project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -80,7 +80,6 @@ const fn post(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
@@ -151,6 +150,15 @@ pub static ROUTES: &[Route] = &[
     post(
         "/orgs/{org}/settings/security",
         door!(member(Admin, Code, security::require)),
+    ),
+    get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
+    repeatable(
+        "/orgs/{org}/audit/export",
+        door!(member(Admin, No, audit::export::send)),
+    ),
+    repeatable(
+        "/orgs/{org}/audit/check",
+        door!(member(Admin, No, audit::check::run)),
     ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),

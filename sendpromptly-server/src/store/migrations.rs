@@ -17,6 +17,7 @@ mod m0003_second_factor;
 mod m0006_notes;
 mod m0007_guesses;
 mod m0007_overview;
+mod m0008_audit_filters;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -75,6 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_notes::Migration),
             Box::new(m0007_guesses::Migration),
             Box::new(m0007_overview::Migration),
+            Box::new(m0008_audit_filters::Migration),
         ]
     }
 }
