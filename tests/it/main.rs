@@ -23,6 +23,7 @@ mod idempotency;
 mod incidents;
 mod keys;
 mod kill_and_stop;
+mod members;
 mod negotiation;
 mod openapi;
 mod outages;

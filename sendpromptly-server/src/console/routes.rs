@@ -143,14 +143,6 @@ pub static ROUTES: &[Route] = &[
     get("/orgs/new", door!(signed_in(No, organization::new))),
     post("/orgs/new", door!(signed_in(No, organization::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
-    get(
-        "/orgs/{org}/settings/security",
-        door!(member(Admin, No, security::organization)),
-    ),
-    post(
-        "/orgs/{org}/settings/security",
-        door!(member(Admin, Code, security::require)),
-    ),
     get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
     repeatable(
         "/orgs/{org}/audit/export",
@@ -160,7 +152,6 @@ pub static ROUTES: &[Route] = &[
         "/orgs/{org}/audit/check",
         door!(member(Admin, No, audit::check::run)),
     ),
-    get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
     get(
         "/orgs/{org}/members/{user}",
@@ -187,6 +178,15 @@ pub static ROUTES: &[Route] = &[
         "/orgs/{org}/settings",
         door!(member(Admin, No, organization::rename)),
     ),
+    get(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, No, security::organization)),
+    ),
+    post(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, Code, security::require)),
+    ),
+    get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post(
         "/orgs/{org}/projects",
