@@ -138,8 +138,8 @@ impl People {
 
     /// The entries of the audit log that have this action.
     async fn audited(&self, organization: &str, action: &str) -> Vec<Value> {
-        let export = self.world.cli.run(&["audit", "export", "--org", organization]);
-        let mut entries = export.await.json_lines();
+        let export = ["audit", "export", "--org", organization];
+        let mut entries = self.world.cli.run(&export).await.json_lines();
         entries.retain(|entry| entry["action"] == action);
         entries
     }
