@@ -26,6 +26,7 @@ mod incidents;
 mod keys;
 mod kill_and_stop;
 mod live;
+mod members;
 mod negotiation;
 mod openapi;
 mod outages;
