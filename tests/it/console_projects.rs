@@ -45,19 +45,27 @@ async fn confirm(world: &World, email: &str) {
     let sql = world.sql().await;
     let now = sendpromptly_tests::bodies::now_millis();
     let user = format!("(SELECT id FROM users WHERE email_key = '{email}')");
-    let (id, sealed) = (sql.id(&format!("usr_{:032x}", fastrand::u128(..))), sql.bytes("01"));
+    let (id, sealed) = (
+        sql.id(&format!("usr_{:032x}", fastrand::u128(..))),
+        sql.bytes("01"),
+    );
     sql.run(&format!(
         "INSERT INTO second_factors (user_id, id, sealed, last_step, confirmed_at) \
          SELECT id, {id}, {sealed}, 0, {now} FROM users WHERE email_key = '{email}'"
     ))
     .await;
-    sql.run(&format!("UPDATE sessions SET code_at = {now}, complete = 1 WHERE user_id = {user}"))
-        .await;
+    sql.run(&format!(
+        "UPDATE sessions SET code_at = {now}, complete = 1 WHERE user_id = {user}"
+    ))
+    .await;
 }
 
 /// The actions in the organization's audit log, oldest first, with who did each.
 async fn actions(world: &World) -> Vec<(String, String)> {
-    let export = world.cli.run(&["audit", "export", "--org", &world.organization]).await;
+    let export = world
+        .cli
+        .run(&["audit", "export", "--org", &world.organization])
+        .await;
     let entries = export.json_lines();
     let entries = entries.iter().filter(|line| line["action"].is_string());
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -68,12 +76,18 @@ async fn actions(world: &World) -> Vec<(String, String)> {
 
 async fn was_done_by_a_user(world: &World, action: &str) -> bool {
     let actions = actions(world).await;
-    actions.iter().any(|(done, by)| done == action && by.starts_with("usr_"))
+    actions
+        .iter()
+        .any(|(done, by)| done == action && by.starts_with("usr_"))
 }
 
 /// Makes a project by the form; gives the page that shows its key.
 async fn create(world: &World, browser: &mut Browser, name: &str) -> Page {
-    let form = browser.visit(&format!("{}/new", list(world))).await.ok().form("/projects");
+    let form = browser
+        .visit(&format!("{}/new", list(world)))
+        .await
+        .ok()
+        .form("/projects");
     browser.submit(form.set("name", name)).await
 }
 
@@ -97,7 +111,10 @@ async fn a_project_is_made_and_its_key_and_secret_are_shown_once(kind: StoreKind
     assert!(!project.contains("sk_"), "{project}");
 
     let page = browser.visit(&project).await.ok();
-    for place in [&page.answer.text(), &browser.visit(&list(&world)).await.ok().answer.text()] {
+    for place in [
+        &page.answer.text(),
+        &browser.visit(&list(&world)).await.ok().answer.text(),
+    ] {
         assert!(!place.contains(&key) && !place.contains(&secret));
     }
     assert!(page.text().contains("webshop") && page.has("[data-test=waiting]"));
@@ -115,7 +132,11 @@ async fn a_project_is_made_and_its_key_and_secret_are_shown_once(kind: StoreKind
 async fn a_form_with_mistakes_comes_back_with_what_is_wrong(kind: StoreKind) {
     let world = World::start(kind).await;
     let mut browser = confirmed_owner(&world).await;
-    let form = browser.visit(&format!("{}/new", list(&world))).await.ok().form("/projects");
+    let form = browser
+        .visit(&format!("{}/new", list(&world)))
+        .await
+        .ok()
+        .form("/projects");
     let wrong = form
         .set("name", " ")
         .set("mode", "live")
@@ -156,8 +177,14 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     let world = World::start(kind).await;
     let mut browser = confirmed_owner(&world).await;
     let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();
-    let form = page.form("/settings").set("name", "the shop").set("timeout_minutes", "7");
-    let done = browser.submit_and_follow(form.untick("keep_answers", "true")).await.ok();
+    let form = page
+        .form("/settings")
+        .set("name", "the shop")
+        .set("timeout_minutes", "7");
+    let done = browser
+        .submit_and_follow(form.untick("keep_answers", "true"))
+        .await
+        .ok();
     assert!(done.text_of("[data-test=notice]").contains("saved"));
     let set = ["project", "set", &world.project.id, "--name", "the shop"];
     let stored = world.cli.run(&set).await.json();
@@ -171,17 +198,34 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     let form = page.form("/repair-url").set("repair_url", url);
     let done = browser.submit_and_follow(form).await.ok();
     assert_eq!(done.text_of("[data-test=repair-url]"), "http://127.0.0.1:9");
-    assert!(!done.answer.text().contains("repair-secret-path"), "a path may hold a secret");
-    let entries = world.cli.run(&["audit", "export", "--org", &world.organization]).await.stdout;
+    assert!(
+        !done.answer.text().contains("repair-secret-path"),
+        "a path may hold a secret"
+    );
+    let entries = world
+        .cli
+        .run(&["audit", "export", "--org", &world.organization])
+        .await
+        .stdout;
     assert!(entries.contains("http://127.0.0.1:9") && !entries.contains("repair-secret-path"));
     assert_eq!(
-        actions(&world).await.iter().filter(|(action, _)| action == "project.changed").count(),
+        actions(&world)
+            .await
+            .iter()
+            .filter(|(action, _)| action == "project.changed")
+            .count(),
         2
     );
 
     let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();
-    browser.submit_and_follow(page.form("/repair-url").set("repair_url", "")).await.ok();
-    assert_eq!(world.cli.run(&set).await.json()["repair_url"], serde_json::Value::Null);
+    browser
+        .submit_and_follow(page.form("/repair-url").set("repair_url", ""))
+        .await
+        .ok();
+    assert_eq!(
+        world.cli.run(&set).await.json()["repair_url"],
+        serde_json::Value::Null
+    );
 }
 
 async fn a_repair_url_that_could_never_be_called_is_refused(kind: StoreKind) {
@@ -193,13 +237,17 @@ async fn a_repair_url_that_could_never_be_called_is_refused(kind: StoreKind) {
         ("ftp://shop.example/", "https"),
     ] {
         let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();
-        let refused = browser.submit(page.form("/repair-url").set("repair_url", url)).await;
+        let refused = browser
+            .submit(page.form("/repair-url").set("repair_url", url))
+            .await;
         assert_eq!(refused.status(), 422, "{url}");
         let wrong = refused.text_of("#url-wrong");
         assert!(wrong.contains(word), "{url}: {wrong}");
     }
     let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();
-    let unresolved = page.form("/repair-url").set("repair_url", "https://repair.invalid/");
+    let unresolved = page
+        .form("/repair-url")
+        .set("repair_url", "https://repair.invalid/");
     let done = browser.submit_and_follow(unresolved).await.ok();
     assert!(done.text_of("[data-test=notice]").contains("does not resolve"));
 }
@@ -212,15 +260,24 @@ async fn a_project_is_deleted_with_all_that_it_held(kind: StoreKind) {
     let page = browser.visit(&path).await.ok();
     let refused = browser.submit(page.form("/delete").set("name", "another")).await;
     assert_eq!(refused.status(), 422);
-    let gone = browser.submit_and_follow(refused.form("/delete").set("name", "shop")).await.ok();
+    let gone = browser
+        .submit_and_follow(refused.form("/delete").set("name", "shop"))
+        .await
+        .ok();
     assert!(gone.has("[data-test=no-projects]"), "{}", gone.text());
 
     assert_eq!(browser.get(&own(&world)).await.status(), 404);
-    let incidents = browser.visit(&format!("/orgs/{}/incidents", world.organization)).await.ok();
+    let incidents = browser
+        .visit(&format!("/orgs/{}/incidents", world.organization))
+        .await
+        .ok();
     assert!(!incidents.text().contains("ada"), "{}", incidents.text());
     let one = format!("/orgs/{}/incidents/{incident}", world.organization);
     assert_eq!(browser.get(&one).await.status(), 404);
-    for command in [&["event", "show", &event][..], &["incident", "reprocess", &incident]] {
+    for command in [
+        &["event", "show", &event][..],
+        &["incident", "reprocess", &incident],
+    ] {
         assert_eq!(world.cli.run(command).await.code, 1, "{command:?}");
     }
     eventually("its key is refused", async || {
@@ -235,7 +292,14 @@ async fn a_project_is_deleted_with_all_that_it_held(kind: StoreKind) {
     sql.run("UPDATE projects SET deleted_at = 1").await;
     let world = restarted(world).await;
     eventually("nothing of it is left", async || {
-        let tables = ["projects", "events", "incidents", "results", "api_keys", "signing_secrets"];
+        let tables = [
+            "projects",
+            "events",
+            "incidents",
+            "results",
+            "api_keys",
+            "signing_secrets",
+        ];
         for table in tables {
             if sql.rows(table).await > 0 {
                 return None;
@@ -244,8 +308,14 @@ async fn a_project_is_deleted_with_all_that_it_held(kind: StoreKind) {
         Some(())
     })
     .await;
-    assert!(was_done_by_a_user(&world, "project.deleted").await, "the log is kept");
-    let verified = world.cli.run(&["audit", "verify", "--org", &world.organization]).await;
+    assert!(
+        was_done_by_a_user(&world, "project.deleted").await,
+        "the log is kept"
+    );
+    let verified = world
+        .cli
+        .run(&["audit", "verify", "--org", &world.organization])
+        .await;
     assert_eq!(verified.code, 0, "{verified:?}");
 }
 
@@ -265,13 +335,21 @@ async fn who_may_not_change_a_project_is_not_offered_to(kind: StoreKind) {
         for offered in ["settings", "create-key", "rotate"] {
             assert!(!page.has(&format!("[data-test={offered}]")), "{role}: {offered}");
         }
-        assert!(!browser.visit(&list(&world)).await.ok().has("[data-test=new-project]"));
+        assert!(
+            !browser
+                .visit(&list(&world))
+                .await
+                .ok()
+                .has("[data-test=new-project]")
+        );
         for path in ["settings", "delete", "secret"] {
             let page = browser.get(&format!("{}/{path}", own(&world))).await;
             assert_eq!(page.status(), 403, "{role}: {path}");
         }
         for path in ["settings", "repair-url", "keys", "secret", "delete"] {
-            let page = browser.post(&format!("{}/{path}", own(&world)), &[("name", "shop")]).await;
+            let page = browser
+                .post(&format!("{}/{path}", own(&world)), &[("name", "shop")])
+                .await;
             assert_eq!(page.status(), 403, "{role}: {path}");
         }
     }
@@ -289,7 +367,8 @@ async fn member_again(world: &World) -> Browser {
 async fn confirm_sessions(world: &World) {
     let now = sendpromptly_tests::bodies::now_millis();
     let sql = world.sql().await;
-    sql.run(&format!("UPDATE sessions SET code_at = {now}, complete = 1")).await;
+    sql.run(&format!("UPDATE sessions SET code_at = {now}, complete = 1"))
+        .await;
 }
 
 async fn a_project_of_another_organization_is_not_there(kind: StoreKind) {
@@ -301,7 +380,11 @@ async fn a_project_of_another_organization_is_not_there(kind: StoreKind) {
     let theirs = format!("/orgs/{elsewhere}/projects/{}", other.id);
     for path in [&mine, &theirs] {
         for rest in ["", "/settings", "/delete", "/secret"] {
-            assert_eq!(browser.get(&format!("{path}{rest}")).await.status(), 404, "{path}{rest}");
+            assert_eq!(
+                browser.get(&format!("{path}{rest}")).await.status(),
+                404,
+                "{path}{rest}"
+            );
         }
     }
     // Forms of one's own, sent there.

@@ -131,9 +131,10 @@ impl Store {
         &self,
         scope: OrganizationScope,
     ) -> Result<Vec<(ProjectId, String)>, StoreError> {
-        let query =
-            Sql::new("SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL
-             ORDER BY name, id LIMIT 200");
+        let query = Sql::new(
+            "SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL
+             ORDER BY name, id LIMIT 200",
+        );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let name = |row| {
             Ok((

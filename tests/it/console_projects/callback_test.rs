@@ -31,7 +31,10 @@ async fn a_test_callback_is_signed_as_a_real_one_and_names_nothing(kind: StoreKi
     let world = World::start_calling(kind, &endpoint).await;
     let page = send(&world).await;
     let verdict = page.text_of("[data-test=verdict]");
-    assert!(verdict.contains("answered 204") && verdict.contains("ms"), "{verdict}");
+    assert!(
+        verdict.contains("answered 204") && verdict.contains("ms"),
+        "{verdict}"
+    );
     assert!(page.has(".notice[data-test=verdict]"));
     let [call] = <[_; 1]>::try_from(endpoint.calls()).unwrap();
     assert!(call.is_signed_with(&[&world.project.signing_secret]));
@@ -72,13 +75,22 @@ async fn the_outcome_says_what_it_means(kind: StoreKind) {
     .await;
     let world = World::start_calling(kind, &endpoint).await;
     let mut browser = member(&world, "operator").await;
-    for word in ["signing secret", "redirect", "again by the schedule", "ended early"] {
+    for word in [
+        "signing secret",
+        "redirect",
+        "again by the schedule",
+        "ended early",
+    ] {
         let page = browser.visit(&own(&world)).await.ok();
         let page = browser.submit(page.form("/test")).await.ok();
         let verdict = page.text_of(".refusal[data-test=verdict]");
         assert!(verdict.contains(word), "{word}: {verdict}");
     }
-    assert_eq!(endpoint.calls().len(), 4, "none is tried again, and no redirect is followed");
+    assert_eq!(
+        endpoint.calls().len(),
+        4,
+        "none is tried again, and no redirect is followed"
+    );
 }
 
 async fn the_head_of_the_answer_is_shown_once_and_kept_nowhere(kind: StoreKind) {
@@ -109,7 +121,9 @@ async fn a_refused_address_is_not_called(kind: StoreKind) {
     let mut world = World::start_calling(kind, &endpoint).await;
     world.server.stop().await;
     // What was saved while private addresses were allowed is refused when they are not.
-    world.restart(&Options::quick().without("--allow-private-callbacks")).await;
+    world
+        .restart(&Options::quick().set("--allow-private-callbacks", "false"))
+        .await;
     let page = send(&world).await;
     let verdict = page.text_of(".refusal[data-test=verdict]");
     assert!(verdict.contains("Nothing was sent"), "{verdict}");
@@ -124,7 +138,11 @@ async fn only_a_few_are_sent_a_minute(kind: StoreKind) {
     for number in 1..=6 {
         let page = browser.visit(&own(&world)).await.ok();
         let page = browser.submit(page.form("/test")).await;
-        assert_eq!(page.status(), if number <= 5 { 200 } else { 429 }, "test {number}");
+        assert_eq!(
+            page.status(),
+            if number <= 5 { 200 } else { 429 },
+            "test {number}"
+        );
         assert_eq!(page.header("retry-after").is_some(), number == 6);
     }
     assert_eq!(endpoint.calls().len(), 5);

@@ -40,11 +40,17 @@ async fn a_key_is_created_shown_once_and_revoked(kind: StoreKind) {
     let hint = &key[key.len() - 10..key.len() - 6];
     let links = page.all("[data-test=key] a");
     let label = format!("Revoke the key {hint}");
-    let link = links.iter().find(|link| link.attribute("aria-label") == Some(label.as_str()));
+    let link = links
+        .iter()
+        .find(|link| link.attribute("aria-label") == Some(label.as_str()));
     let path = link.unwrap().must_have("href").to_owned();
     let asked = browser.visit(&path).await.ok();
     assert!(asked.text().contains(hint));
-    assert_eq!(api.receipt(&unique("key"), &receipt("evt_2")).await.status, 202, "a GET revokes nothing");
+    assert_eq!(
+        api.receipt(&unique("key"), &receipt("evt_2")).await.status,
+        202,
+        "a GET revokes nothing"
+    );
     let done = browser.submit_and_follow(asked.form("/revoke")).await.ok();
     assert!(done.text_of("[data-test=notice]").contains("revoked"));
     assert_eq!(browser.get(&path).await.status(), 404, "it is revoked already");
@@ -77,7 +83,11 @@ async fn a_secret_is_rotated_with_an_overlap_and_at_once(kind: StoreKind) {
     let page = browser.visit(&path).await.ok();
     let refused = browser.submit(page.form("/secret").set("overlap", "24h")).await;
     assert_eq!(refused.status(), 409);
-    assert!(refused.text_of("[data-test=refusal]").contains("Two signing secrets"));
+    assert!(
+        refused
+            .text_of("[data-test=refusal]")
+            .contains("Two signing secrets")
+    );
     let form = refused.form("/secret").set("overlap", "at-once");
     let second = browser.submit(form).await.ok().text_of("[data-test=credential]");
     let page = browser.visit(&own(&world)).await.ok();
@@ -107,7 +117,11 @@ async fn a_key_that_travelled_in_clear_is_marked(kind: StoreKind) {
     let world = World::start(kind).await;
     let mut browser = owner(&world).await;
     assert!(!browser.visit(&own(&world)).await.ok().has("[data-test=exposed]"));
-    world.sql().await.run("UPDATE api_keys SET exposed_at = 1800000000000").await;
+    world
+        .sql()
+        .await
+        .run("UPDATE api_keys SET exposed_at = 1800000000000")
+        .await;
     let page = browser.visit(&own(&world)).await.ok();
     assert!(page.text_of("[data-test=key]").contains("travelled in clear"));
 }

@@ -48,9 +48,17 @@ async fn the_lines_on_a_new_projects_page_send_a_receipt_and_its_result(kind: St
     let mut browser = confirmed_owner(&world).await;
     let page = create(&world, &mut browser, "webshop").await.ok();
     let (status, receipt) = run(line(&page, "curl-receipt")).await;
-    assert_eq!((status.as_str(), &receipt["accepted"]), ("202", &true.into()), "{receipt}");
+    assert_eq!(
+        (status.as_str(), &receipt["accepted"]),
+        ("202", &true.into()),
+        "{receipt}"
+    );
     let (status, result) = run(line(&page, "curl-result")).await;
-    assert_eq!((status.as_str(), &result["status"]), ("202", &"succeeded".into()), "{result}");
+    assert_eq!(
+        (status.as_str(), &result["status"]),
+        ("202", &"succeeded".into()),
+        "{result}"
+    );
     assert_eq!(result["event_id"], receipt["event_id"]);
     // Who runs the first line twice gets the same answer.
     assert_eq!(run(line(&page, "curl-receipt")).await.1, receipt);
@@ -65,7 +73,10 @@ async fn a_projects_page_shows_the_lines_without_a_key(kind: StoreKind) {
     let shown = line(&page, "curl-receipt");
     let key = &world.project.api_key;
     let hint = &key[key.len() - 10..key.len() - 6];
-    assert!(!shown.contains(key) && shown.contains(&format!("sk_…{hint}…")), "{shown}");
+    assert!(
+        !shown.contains(key) && shown.contains(&format!("sk_…{hint}…")),
+        "{shown}"
+    );
     // With the key put in its place it is the same line.
     let (status, _) = run(shown.replace(&format!("sk_…{hint}…"), key)).await;
     assert_eq!(status, "202");
