@@ -14,7 +14,9 @@ use sendpromptly_core::replay::RetrySchedule;
 use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
+use crate::account::second_factor::SecondFactors;
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::checkpoints::Checkpoints;
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -22,7 +24,9 @@ use crate::vault::Vault;
 pub mod access;
 pub mod arrival;
 pub mod assets;
+pub mod audit;
 pub mod bulk;
+pub mod code;
 pub mod cookie;
 pub mod credentials;
 pub mod error;
@@ -42,7 +46,10 @@ pub mod project_settings;
 pub mod projects;
 pub mod rates;
 pub mod routes;
+pub mod second_factor;
+pub mod security;
 pub mod sign_in;
+pub mod sign_in_code;
 pub mod step_up;
 pub mod trials;
 pub mod verdict;
@@ -62,6 +69,8 @@ pub struct Setting {
     pub store: Store,
     /// Seals and opens.
     pub vault: Vault,
+    /// Signs the end of an export of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     /// Calls repair endpoints.
     pub callbacks: CallbackClient,
     /// Which addresses may be called.
@@ -86,6 +95,8 @@ pub struct Console {
     pub guesses: Guesses,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Sets second factors up and takes their codes.
+    pub second_factors: SecondFactors,
     rates: Rates,
 }
 
@@ -96,12 +107,15 @@ impl Console {
         let live = live::Live::new(setting.store.clone());
         let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
         let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        let (store, vault) = (setting.store.clone(), setting.vault.clone());
+        let second_factors = SecondFactors::new(store, vault, guesses.clone());
         Arc::new(Self {
             setting,
             live,
             hasher,
             guesses,
             passwords,
+            second_factors,
             rates: Rates::default(),
             trials: Trials::default(),
         })

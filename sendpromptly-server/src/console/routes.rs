@@ -13,8 +13,8 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, assets, bulk, credentials, home, incident, incidents, live, overview, project,
-    project_settings, projects, sign_in,
+    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, overview, project,
+    project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -111,6 +111,35 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/sign-in/code", door!(anyone(sign_in_code::form))),
+    post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
+    get("/step-up", door!(signed_in(No, step_up::form))),
+    post("/step-up", door!(signed_in(No, step_up::show))),
+    get("/account/security", door!(signed_in(No, security::account))),
+    get(
+        "/account/second-factor",
+        door!(signed_in(No, second_factor::overview)),
+    ),
+    post(
+        "/account/second-factor/begin",
+        door!(signed_in(Password, second_factor::set_up::begin)),
+    ),
+    get(
+        "/account/second-factor/set-up",
+        door!(signed_in(Password, second_factor::set_up::form)),
+    ),
+    post(
+        "/account/second-factor/set-up",
+        door!(signed_in(Password, second_factor::set_up::confirm)),
+    ),
+    post(
+        "/account/second-factor/recovery-codes",
+        door!(signed_in(Code, second_factor::make_codes)),
+    ),
+    post(
+        "/account/second-factor/turn-off",
+        door!(signed_in(Code, second_factor::turn_off)),
+    ),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(
@@ -144,6 +173,23 @@ pub static ROUTES: &[Route] = &[
     post(
         "/orgs/{org}/incidents/{incident}/notes",
         door!(member(Operator, No, actions::add_note)),
+    ),
+    get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
+    repeatable(
+        "/orgs/{org}/audit/export",
+        door!(member(Admin, No, audit::export::send)),
+    ),
+    repeatable(
+        "/orgs/{org}/audit/check",
+        door!(member(Admin, No, audit::check::run)),
+    ),
+    get(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, No, security::organization)),
+    ),
+    post(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, Code, security::require)),
     ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),

@@ -8,6 +8,14 @@ pub(crate) const EVENTS: u32 = 1_000_000;
 /// The app's own reference of every second event, as an app gives it that does not know better.
 pub(crate) const COMMON_REFERENCE: &str = "customer";
 
+/// A place in the list: that of the incident of this event.
+pub(crate) fn incident_at(event: u32) -> String {
+    format!("inc_{:012x}70000000000000000000", FIRST + u64::from(event))
+}
+
+/// When the first event came.
+const FIRST: u64 = 1_800_000_000_000;
+
 /// What depends on the database.
 struct Words {
     series: String,
@@ -20,8 +28,12 @@ struct Words {
 fn words(kind: StoreKind) -> Words {
     match kind {
         StoreKind::Sqlite => Words {
-            series: format!("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {EVENTS})"),
-            id_at: |n| format!("unhex(printf('%012x7%03x8%015x', 1800000000000 + {n}, {n} % 4096, {n} * 7919))"),
+            series: format!(
+                "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {EVENTS})"
+            ),
+            id_at: |n| {
+                format!("unhex(printf('%012x7%03x8%015x', 1800000000000 + {n}, {n} % 4096, {n} * 7919))")
+            },
             digest: |n| format!("unhex(printf('%016x%016x', ({n} * 2654435761) % 4294967296, {n}))"),
         },
         StoreKind::Postgres => Words {
@@ -43,9 +55,16 @@ fn words(kind: StoreKind) -> Words {
 
 /// Stores them in these projects: all but the last one share them, the last one has three incidents.
 pub(crate) async fn fill(sql: &Sql, kind: StoreKind, organization: &str, projects: &[String]) {
-    let Words { series, id_at, digest } = words(kind);
+    let Words {
+        series,
+        id_at,
+        digest,
+    } = words(kind);
     let common = projects.len() - 1;
-    let mut project = format!("CASE WHEN n IN (10, 500000, 1000000) THEN {} ELSE CASE n / 10 % {common}", projects[common]);
+    let mut project = format!(
+        "CASE WHEN n IN (10, 500000, 1000000) THEN {} ELSE CASE n / 10 % {common}",
+        projects[common]
+    );
     for (number, id) in projects[..common].iter().enumerate() {
         project.push_str(&format!(" WHEN {number} THEN {id}"));
     }
