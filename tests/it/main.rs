@@ -34,6 +34,8 @@ mod replays;
 mod results;
 mod routes;
 mod schemathesis;
+mod second_factor;
+mod step_up;
 mod tidy;
 mod tls;
 mod tls_redirect;
