@@ -324,6 +324,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sensitive_takes_a_code_or_the_password() {
+        const SENSITIVE: &[&str] = &[
+            "billing",
+            "delete",
+            "email",
+            "invitations",
+            "invite",
+            "keys",
+            "password",
+            "remove",
+            "repair-url",
+            "role",
+            "second-factor",
+            "secret",
+            "security",
+            "snapshot",
+        ];
+        for route in ROUTES.iter().filter(|route| *route.method != Method::GET) {
+            let mut parts = route.path.split('/');
+            let is_sensitive = parts.any(|part| SENSITIVE.contains(&part));
+            let asks = !matches!(
+                route.door,
+                Door::SignedIn(StepUp::No, _) | Door::Member(_, StepUp::No, _)
+            );
+            assert!(asks || !is_sensitive, "{} {}", route.method, route.path);
+        }
+    }
+
+    #[test]
     fn another_method_is_told_which_ones_there_are() {
         let refused = find(&Method::DELETE, "/").err();
         assert_eq!(refused, Some(ApiError::MethodNotAllowed("GET, HEAD".to_owned())));
