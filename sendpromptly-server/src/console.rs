@@ -20,8 +20,10 @@ use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod account;
 pub mod arrival;
 pub mod assets;
+pub mod browser_name;
 pub mod cookie;
 pub mod error;
 pub mod form;

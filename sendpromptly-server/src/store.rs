@@ -35,6 +35,8 @@ pub mod organizations;
 pub mod overdue;
 pub mod overview;
 mod own_actions;
+pub mod own_password;
+pub mod own_sessions;
 pub mod projects;
 pub mod receipts;
 pub mod results;

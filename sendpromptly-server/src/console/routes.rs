@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, overview, sign_in};
+use super::{PageError, Visit, account, assets, home, overview, sign_in};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -105,6 +105,24 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/account", door!(signed_in(No, account::show))),
+    get(
+        "/account/password",
+        door!(signed_in(Code, account::password::form)),
+    ),
+    post(
+        "/account/password",
+        door!(signed_in(Code, account::password::change)),
+    ),
+    get("/account/sessions", door!(signed_in(No, account::sessions::list))),
+    post(
+        "/account/sessions/end-others",
+        door!(signed_in(No, account::sessions::end_others)),
+    ),
+    post(
+        "/account/sessions/{session}/end",
+        door!(signed_in(No, account::sessions::end)),
+    ),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
 ];
