@@ -10,6 +10,7 @@ pub mod event;
 pub mod hex;
 pub mod id;
 pub mod incident;
+pub mod project;
 pub mod replay;
 pub mod request;
 pub mod second_factor;

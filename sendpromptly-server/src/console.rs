@@ -29,6 +29,7 @@ pub mod error;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod live;
 pub mod origin;
 pub mod overview;
 pub mod page;
@@ -66,6 +67,8 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// Those who listen to what changes.
+    pub live: live::Live,
     /// Hashes passwords.
     pub hasher: Hasher,
     /// Counts guesses at passwords and codes.
@@ -79,10 +82,12 @@ impl Console {
     /// A console in this setting.
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
+        let live = live::Live::new(setting.store.clone());
         let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
         let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
         Arc::new(Self {
             setting,
+            live,
             hasher,
             guesses,
             passwords,

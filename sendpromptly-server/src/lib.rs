@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod logging;
 pub mod operate;
 pub mod platform;
+pub mod projects;
 pub mod redirect;
 pub mod site;
 pub mod store;

@@ -19,6 +19,8 @@ words! {
         AuditExported = "audit.exported",
         /// A person put an incident aside.
         IncidentDismissed = "incident.dismissed",
+        /// A person took a note on an incident.
+        IncidentNoted = "incident.noted",
         /// An incident was opened.
         IncidentOpened = "incident.opened",
         /// An incident went back to open: its replay ended without success, or a person reopened it.
@@ -43,6 +45,10 @@ words! {
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A recovery code was used in place of a code of the authenticator app.
         RecoveryCodeUsed = "recovery_code.used",
         /// A user's recovery codes were made anew.

@@ -17,6 +17,7 @@ use crate::api::{App, Readiness};
 use crate::callback::{CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
 use crate::config::{CallbackConfig, Config};
+use crate::console::live::Live;
 use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
@@ -56,6 +57,7 @@ pub struct Server {
     committers: Committers,
     connections: JoinHandle<()>,
     redirect: Option<JoinHandle<()>>,
+    live: Live,
     stop: watch::Sender<()>,
 }
 
@@ -139,6 +141,7 @@ impl Server {
         }
         let store = &context.store;
         let redirect = https::redirect(&config.http, address, store, stopped.clone(), limits).await?;
+        let live = console.live.clone();
         let site = Arc::new(Site::new(app, console, config.http.trusted_proxies.clone()));
         tokio::spawn(tidy(Arc::downgrade(&site)));
         let secure = tls.is_some();
@@ -165,6 +168,7 @@ impl Server {
             committers,
             connections,
             redirect,
+            live,
             stop,
         })
     }
@@ -181,6 +185,7 @@ impl Server {
                 let _ = redirect.await;
             }
         };
+        self.live.close();
         let accepted = async {
             let _ = self.connections.await;
             let committed = tokio::time::timeout(COMMIT, self.committers.finish());

@@ -1,6 +1,6 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
 //! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed, guesses
-//! that are forgiven, and browsers in which nobody has signed in for long.
+//! that are forgiven, browsers in which nobody has signed in for long, and what projects held that were deleted.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rounds::{Left, Rounds};
 use crate::store::attempts::ANSWERS_KEPT;
+use crate::store::purge::Purged;
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 
@@ -47,9 +48,12 @@ impl Retain {
         let kept_since = now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX));
         let keys = self.store.forget_answers(now, BATCH).await?;
         let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
+        // An hour after its deletion no request and no call of a project is under way.
+        let purged = self.store.purge(now.plus_millis(-AN_HOUR_MS), BATCH).await?;
         let guesses = self.store.forget_guesses(now, BATCH).await?;
         let devices = self.store.forget_old_devices(now, BATCH).await?;
-        if keys.max(heads).max(guesses).max(devices) >= u64::from(BATCH) {
+        let most = keys.max(heads).max(guesses).max(devices);
+        if most >= u64::from(BATCH) || purged != Purged::Nothing {
             return Ok(Left::More);
         }
         // No head is left that these keys could open.
