@@ -33,6 +33,8 @@ mod replays;
 mod results;
 mod routes;
 mod schemathesis;
+mod sessions;
+mod sign_in;
 mod tidy;
 mod two_nodes;
 mod unavailable;
