@@ -158,8 +158,8 @@ impl Workers {
             store: store.clone(),
             vault: context.vault,
         });
-        supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Count { store: store.clone() });
+        supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),
