@@ -37,6 +37,8 @@ mod results;
 mod routes;
 mod schemathesis;
 mod second_factor;
+mod sessions;
+mod sign_in;
 mod step_up;
 mod tidy;
 mod tls;

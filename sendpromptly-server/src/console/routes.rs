@@ -13,8 +13,8 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, overview, project,
-    project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
+    PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, live, overview,
+    project, project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -111,6 +111,24 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/account", door!(signed_in(No, account::show))),
+    get(
+        "/account/password",
+        door!(signed_in(Code, account::password::form)),
+    ),
+    post(
+        "/account/password",
+        door!(signed_in(Code, account::password::change)),
+    ),
+    get("/account/sessions", door!(signed_in(No, account::sessions::list))),
+    post(
+        "/account/sessions/end-others",
+        door!(signed_in(No, account::sessions::end_others)),
+    ),
+    post(
+        "/account/sessions/{session}/end",
+        door!(signed_in(No, account::sessions::end)),
+    ),
     get("/sign-in/code", door!(anyone(sign_in_code::form))),
     post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
     get("/step-up", door!(signed_in(No, step_up::form))),
