@@ -34,6 +34,8 @@ pub mod form;
 pub mod form_token;
 pub mod home;
 pub mod live;
+#[cfg(test)]
+mod matrix;
 pub mod origin;
 pub mod overview;
 pub mod page;
