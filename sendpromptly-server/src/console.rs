@@ -25,6 +25,7 @@ pub mod access;
 pub mod arrival;
 pub mod assets;
 pub mod audit;
+pub mod bulk;
 pub mod code;
 pub mod cookie;
 pub mod credentials;
@@ -33,6 +34,8 @@ pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod incident;
+pub mod incidents;
 pub mod live;
 #[cfg(test)]
 mod matrix;

@@ -11,9 +11,10 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
+use super::incident::actions;
 use super::{
-    PageError, Visit, assets, audit, credentials, home, live, overview, project, project_settings, projects,
-    second_factor, security, sign_in, sign_in_code, step_up,
+    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, overview, project,
+    project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -141,6 +142,38 @@ pub static ROUTES: &[Route] = &[
     ),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get(
+        "/orgs/{org}/incidents",
+        door!(member(Viewer, No, incidents::list)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/preview",
+        door!(member(Operator, No, bulk::preview)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/reprocess",
+        door!(member(Operator, No, bulk::reprocess)),
+    ),
+    get(
+        "/orgs/{org}/incidents/{incident}",
+        door!(member(Viewer, No, incident::show)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/{incident}/reprocess",
+        door!(member(Operator, No, actions::reprocess)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/dismiss",
+        door!(member(Operator, No, actions::dismiss)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/reopen",
+        door!(member(Operator, No, actions::reopen)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/notes",
+        door!(member(Operator, No, actions::add_note)),
+    ),
     get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
     repeatable(
         "/orgs/{org}/audit/export",

@@ -122,7 +122,7 @@ impl Store {
         })
     }
 
-    /// The projects that the list can be narrowed to, by name, at most 500 of them.
+    /// The projects that the list can be narrowed to, by name, at most 200 of them.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -131,7 +131,7 @@ impl Store {
         scope: OrganizationScope,
     ) -> Result<Vec<(ProjectId, String)>, StoreError> {
         let query =
-            Sql::new("SELECT id, name FROM projects WHERE organization_id = {} ORDER BY name, id LIMIT 500");
+            Sql::new("SELECT id, name FROM projects WHERE organization_id = {} ORDER BY name, id LIMIT 200");
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let name = |row| {
             Ok((
