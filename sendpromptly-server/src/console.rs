@@ -39,6 +39,9 @@ pub mod incidents;
 pub mod live;
 #[cfg(test)]
 mod matrix;
+pub mod member;
+pub mod members;
+pub mod organization;
 pub mod origin;
 pub mod overview;
 pub mod page;

@@ -10,7 +10,9 @@ use super::routes::{Door, ROUTES, Route};
 use crate::testing::console::{Answer, Ask, House, Person};
 use crate::testing::estate::{Estate, fill, parts};
 
+mod samples;
 mod strangers;
+mod told;
 
 /// A code shown so long ago counts no longer.
 fn stale() -> i64 {
@@ -108,7 +110,12 @@ async fn a_role_below_the_least_one_is_refused_and_the_least_one_is_not() {
         };
         for role in Role::ALL {
             let person = member(&house, &estate, *role, 0).await;
-            let asked = ask(route, &path(route, &estate)).with_form_of(&person);
+            let mut asked = ask(route, &path(route, &estate)).with_form_of(&person);
+            if sends(route) {
+                asked
+                    .fields
+                    .extend(samples::of(route).fields(&estate, &person.email));
+            }
             let answer = house.send(&person, asked).await;
             let case = format!("{role}: {}", told(route, &answer));
             if *role < least {

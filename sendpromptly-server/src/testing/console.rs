@@ -28,6 +28,10 @@ use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
 use crate::vault::Vault;
 
+/// A hash that no password has.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// A console with its store.
 #[derive(Debug)]
 pub(crate) struct House {
@@ -151,9 +155,10 @@ impl House {
         let now = clock::now();
         let user = UserId::new(now, entropy::for_id());
         let insert = Sql::new(
-            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, 'none', {})",
+            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, {}, {})",
         );
-        let insert = insert.bind(user.as_bytes()).bind(email).bind(email).bind(now);
+        let insert = insert.bind(user.as_bytes()).bind(email).bind(email);
+        let insert = insert.bind(NO_PASSWORD).bind(now);
         self.world.write(insert).await;
         self.sign_in(user, email).await
     }

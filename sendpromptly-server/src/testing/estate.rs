@@ -24,6 +24,7 @@ pub(crate) struct Estate {
     /// The organization, seen as a world of its own.
     pub(crate) world: World,
     pub(crate) owner: Person,
+    pub(crate) project_name: String,
     /// For each part of a path what it stands for.
     pub(crate) ids: BTreeMap<&'static str, String>,
     /// Texts that nobody outside may see.
@@ -45,9 +46,13 @@ impl Estate {
         world.add_project(project).await;
         let names = Sql::new("UPDATE projects SET name = {} WHERE id = {}");
         let name = format!("canary-{word}-project");
-        world.write(names.bind(name).bind(project.as_bytes())).await;
+        world
+            .write(names.bind(name.clone()).bind(project.as_bytes()))
+            .await;
         let owner = house.person(&format!("canary-{word}-owner@example.com")).await;
         house.join(&owner, organization, Role::Owner).await;
+        let member = house.person(&format!("canary-{word}-member@example.com")).await;
+        house.join(&member, organization, Role::Viewer).await;
         let (_, incident) = world.failed_event(&format!("canary-{word}-event")).await;
         let reference = Sql::new("UPDATE events SET internal_reference = {} WHERE project_id = {}");
         let reference = reference.bind(format!("canary-{word}-reference"));
@@ -58,7 +63,7 @@ impl Estate {
             ("project", project.to_string()),
             ("incident", incident.to_string()),
             ("key", key.to_string()),
-            ("user", owner.user.to_string()),
+            ("user", member.user.to_string()),
             ("session", hex::encode(&session_of(&world, &owner).await)),
         ]);
         ids.insert("file", "none".to_owned());
@@ -71,6 +76,7 @@ impl Estate {
         Self {
             world,
             owner,
+            project_name: name,
             ids,
             canaries,
         }
@@ -82,6 +88,11 @@ impl Estate {
             hex::encode(self.world.organization.as_bytes()),
             hex::encode(self.world.project.as_bytes()),
         ];
+        self.rows_with(&marks).await
+    }
+
+    /// Every stored row that holds one of these, but sessions, as text.
+    pub(crate) async fn rows_with(&self, marks: &[String]) -> Vec<String> {
         let mut found = Vec::new();
         for table in tables(&self.world).await {
             let rows = dump(&self.world, &table).await;
@@ -91,6 +102,7 @@ impl Estate {
             );
         }
         found.sort();
+        assert!(!found.is_empty());
         found
     }
 }

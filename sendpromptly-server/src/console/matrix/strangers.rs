@@ -78,6 +78,45 @@ async fn ids_of_another_organization_name_nothing_in_the_own_one() {
     assert_eq!(session.status, 200, "the other's session goes on");
 }
 
+#[tokio::test]
+async fn ids_of_another_organization_in_fields_reach_nothing() {
+    let (house, first, second) = two().await;
+    let before = first.rows().await;
+    for route in ROUTES
+        .iter()
+        .filter(|route| matches!(route.door, Door::Member(..)))
+    {
+        let owner = house.sign_in_with_code(&second.owner, 0).await;
+        let ids = FIELDS
+            .iter()
+            .flat_map(|field| first.ids.values().map(move |id| (*field, id.clone())));
+        let ids: Vec<_> = ids.collect();
+        let mut path = path(route, &second);
+        let mut asked = ask(route, &path).with_form_of(&owner);
+        if sends(route) {
+            asked
+                .fields
+                .extend(ids.into_iter().map(|(name, id)| (name.to_owned(), id)));
+        } else {
+            // One id for each field: an address has not room for all.
+            let one = ids.iter().step_by(first.ids.len());
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(one)
+                .finish();
+            path = format!("{path}?{query}");
+            asked = ask(route, &path);
+        }
+        let answer = house.send(&owner, asked).await;
+        assert!(!answer.status.is_server_error(), "{}", told(route, &answer));
+        assert!(
+            !answer.body.contains(&first.canaries[0]),
+            "{}",
+            told(route, &answer)
+        );
+    }
+    assert_eq!(first.rows().await, before);
+}
+
 /// One request of a sequence.
 #[derive(Debug, Clone)]
 struct Step {
