@@ -39,6 +39,8 @@ pub mod home;
 pub mod incident;
 pub mod incidents;
 pub mod live;
+#[cfg(test)]
+mod matrix;
 pub mod member;
 pub mod members;
 pub mod organization;
