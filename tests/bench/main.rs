@@ -11,6 +11,7 @@
 mod callbacks;
 mod ingest;
 mod load;
+mod logins;
 mod overdue;
 mod pgbench;
 mod process;
@@ -42,6 +43,9 @@ async fn main() {
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;
+    }
+    if runs("logins") {
+        logins::measure(&mut report).await;
     }
     report.print();
 }
