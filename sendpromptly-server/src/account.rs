@@ -2,4 +2,5 @@
 
 pub mod email;
 mod guess;
+pub mod link;
 pub mod password;

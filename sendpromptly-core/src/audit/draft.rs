@@ -15,6 +15,8 @@ words! {
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.
         AuditExported = "audit.exported",
+        /// A user confirmed a new e-mail address.
+        EmailChanged = "email.changed",
         /// A person put an incident aside.
         IncidentDismissed = "incident.dismissed",
         /// An incident was opened.
@@ -25,10 +27,24 @@ words! {
         IncidentReprocessed = "incident.reprocessed",
         /// An incident was resolved.
         IncidentResolved = "incident.resolved",
+        /// An invitation was accepted, and its holder became a member.
+        InvitationAccepted = "invitation.accepted",
+        /// Somebody was invited into an organization.
+        InvitationCreated = "invitation.created",
+        /// An invitation was taken back.
+        InvitationRevoked = "invitation.revoked",
+        /// A member left an organization.
+        MemberLeft = "member.left",
+        /// A member was removed from an organization.
+        MemberRemoved = "member.removed",
+        /// A member's role was changed.
+        MemberRoleChanged = "member.role_changed",
         /// An organization's settings were changed.
         OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
+        /// A user chose a new password by a mailed link.
+        PasswordReset = "password.reset",
         /// A project's settings were changed.
         ProjectChanged = "project.changed",
         /// A project was created.

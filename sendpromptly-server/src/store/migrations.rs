@@ -14,6 +14,7 @@ use super::{Dialect, Store, StoreError};
 mod m0001_spine;
 mod m0002_sessions;
 mod m0003_second_factor;
+mod m0004_joining;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -69,6 +70,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
             Box::new(m0003_second_factor::Migration),
+            Box::new(m0004_joining::Migration),
         ]
     }
 }
