@@ -39,6 +39,13 @@ macro_rules! ids {
                 Self(uuid::Builder::from_unix_timestamp_millis(millis, &entropy).into_uuid().into_bytes())
             }
 
+            /// When it was made, to the millisecond.
+            #[must_use]
+            pub fn made_at(&self) -> Timestamp {
+                let [a, b, c, d, e, f, ..] = self.0;
+                Timestamp::from_millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+            }
+
             /// The id that a store holds as these bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -100,9 +107,7 @@ impl ReplayId {
     /// was made by: replays of an incident are told in the order of their ids.
     #[must_use]
     pub fn next(self, now: Timestamp, entropy: [u8; 10]) -> Self {
-        let [a, b, c, d, e, f, ..] = self.0;
-        let millis = i64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-        Self::new(now.max(Timestamp::from_millis(millis + 1)), entropy)
+        Self::new(now.max(self.made_at().plus_millis(1)), entropy)
     }
 }
 
@@ -117,6 +122,12 @@ mod tests {
         let later = EventId::new(Timestamp::from_millis(1_001), [0; 10]);
         assert!(earlier < later);
         assert!(earlier.to_string() < later.to_string());
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        let at = Timestamp::from_millis(1_769_851_800_999);
+        assert_eq!(EventId::new(at, [0xff; 10]).made_at(), at);
     }
 
     #[test]

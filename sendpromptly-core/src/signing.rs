@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sendpromptly_verify::signature::{
-    ATTEMPT_HEADER, NONCE_HEADER, SCHEME, SIGNATURE_HEADER, TIMESTAMP_HEADER,
+    ATTEMPT_HEADER, NONCE_HEADER, SCHEME, SIGNATURE_HEADER, TEST_EFFECT, TIMESTAMP_HEADER,
 };
 use serde::Serialize;
 
@@ -44,20 +44,6 @@ impl CallbackBody<'_> {
     /// The JSON text, its fields in the order of the documentation.
     #[must_use]
     pub fn to_json(&self) -> String {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            replay_id: String,
-            incident_id: String,
-            event_id: String,
-            project_id: String,
-            mode: &'a str,
-            provider: &'a str,
-            provider_event_id: &'a str,
-            event_type: &'a str,
-            effect_type: &'a str,
-            internal_reference: &'a str,
-            occurred_at: String,
-        }
         let wire = Wire {
             replay_id: self.replay_id.to_string(),
             incident_id: self.incident_id.to_string(),
@@ -71,7 +57,68 @@ impl CallbackBody<'_> {
             internal_reference: self.internal_reference,
             occurred_at: self.occurred_at.to_string(),
         };
-        serde_json::to_string(&wire).unwrap_or_default() // strings always serialize
+        wire.to_json()
+    }
+}
+
+/// What a person sends to try a repair URL. It has the fields of a repair, so that an endpoint reads it as one,
+/// and an effect type that no repair has: an endpoint that does not know of tests finds nothing to apply.
+#[derive(Debug, Clone, Copy)]
+pub struct TestCallback {
+    /// An id that no replay has.
+    pub replay_id: ReplayId,
+    /// An id that no incident has.
+    pub incident_id: IncidentId,
+    /// An id that no event has.
+    pub event_id: EventId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The project's mode.
+    pub mode: Mode,
+    /// When it is sent.
+    pub sent_at: Timestamp,
+}
+
+impl TestCallback {
+    /// The JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        const NOBODY: &str = "sendpromptly-test";
+        let wire = Wire {
+            replay_id: self.replay_id.to_string(),
+            incident_id: self.incident_id.to_string(),
+            event_id: self.event_id.to_string(),
+            project_id: self.project_id.to_string(),
+            mode: self.mode.as_str(),
+            provider: Provider::Stripe.as_str(),
+            provider_event_id: NOBODY,
+            event_type: "sendpromptly.test",
+            effect_type: TEST_EFFECT,
+            internal_reference: NOBODY,
+            occurred_at: self.sent_at.to_string(),
+        };
+        wire.to_json()
+    }
+}
+
+#[derive(Serialize)]
+struct Wire<'a> {
+    replay_id: String,
+    incident_id: String,
+    event_id: String,
+    project_id: String,
+    mode: &'a str,
+    provider: &'a str,
+    provider_event_id: &'a str,
+    event_type: &'a str,
+    effect_type: &'a str,
+    internal_reference: &'a str,
+    occurred_at: String,
+}
+
+impl Wire<'_> {
+    fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default() // strings always serialize
     }
 }
 
@@ -165,6 +212,30 @@ mod tests {
                 hex("04")
             )
         );
+    }
+
+    #[test]
+    fn a_test_callback_has_the_fields_of_a_repair_and_an_effect_that_no_receipt_can_name() {
+        let test = TestCallback {
+            replay_id: ReplayId::from_bytes([1; 16]),
+            incident_id: IncidentId::from_bytes([2; 16]),
+            event_id: EventId::from_bytes([3; 16]),
+            project_id: ProjectId::from_bytes([4; 16]),
+            mode: Mode::Live,
+            sent_at: Timestamp::from_millis(0),
+        };
+        let hex = |byte: &str| byte.repeat(16);
+        assert_eq!(
+            test.to_json(),
+            format!(
+                r#"{{"replay_id":"rpl_{}","incident_id":"inc_{}","event_id":"evt_{}","project_id":"prj_{}","mode":"live","provider":"stripe","provider_event_id":"sendpromptly-test","event_type":"sendpromptly.test","effect_type":"test","internal_reference":"sendpromptly-test","occurred_at":"1970-01-01T00:00:00.000Z"}}"#,
+                hex("01"),
+                hex("02"),
+                hex("03"),
+                hex("04")
+            )
+        );
+        assert!(TEST_EFFECT.parse::<EffectType>().is_err());
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub mod value;
 pub mod work;
 
 pub use callbacks::CallbackConfig;
-pub use http::HttpConfig;
+pub use http::{HttpConfig, TlsConfig};
 pub use keys::KeyConfig;
 pub use log::LogConfig;
 pub use mail::{MailConfig, SignUp};

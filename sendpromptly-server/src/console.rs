@@ -23,11 +23,15 @@ pub mod error;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod live;
 pub mod origin;
+pub mod overview;
 pub mod page;
+pub mod plot;
 pub mod routes;
 pub mod step_up;
 pub mod visit;
+pub mod when;
 
 pub use error::PageError;
 pub use visit::Visit;
@@ -54,13 +58,16 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// Those who listen to what changes.
+    pub live: live::Live,
 }
 
 impl Console {
     /// A console in this setting.
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
-        Arc::new(Self { setting })
+        let live = live::Live::new(setting.store.clone());
+        Arc::new(Self { setting, live })
     }
 
     /// Answers a request for one of its paths.

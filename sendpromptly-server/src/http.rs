@@ -4,9 +4,11 @@ pub mod body;
 pub mod client;
 pub mod client_address;
 pub mod error;
+pub mod host;
 pub mod listener;
 pub mod negotiation;
 pub mod response;
+pub mod tls;
 
 pub use client::Client;
 pub use error::ApiError;

@@ -13,6 +13,8 @@ pub mod ingest;
 pub mod logging;
 pub mod operate;
 pub mod platform;
+pub mod projects;
+pub mod redirect;
 pub mod site;
 pub mod store;
 #[cfg(test)]

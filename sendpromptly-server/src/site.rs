@@ -6,9 +6,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
+use hyper::Request;
 use hyper::body::Incoming;
-use hyper::header::HOST;
-use hyper::{Request, Version};
 use ipnet::IpNet;
 use sendpromptly_core::id::RequestId;
 use tracing::Instrument;
@@ -16,7 +15,7 @@ use tracing::Instrument;
 use crate::api::{self, App, Handler};
 use crate::console::Console;
 use crate::console::routes::Found;
-use crate::http::{ApiError, Client, Response, negotiation, response};
+use crate::http::{ApiError, Client, Response, host, negotiation, response};
 use crate::platform::{clock, entropy};
 
 mod faults;
@@ -70,7 +69,7 @@ impl Site {
     /// Answers a request; `tls` is whether it came over TLS. A panic in a handler ends that request only.
     pub async fn answer(
         self: Arc<Self>,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         peer: SocketAddr,
         tls: bool,
     ) -> Response {
@@ -78,7 +77,7 @@ impl Site {
         let place = place_of(&request);
         let path = place.as_ref().map_or("-", Place::path);
         let span = tracing::debug_span!("request", %id, path);
-        let place = names_one_host(&request).and(place);
+        let place = host::settle(&mut request).and(place);
         let client = Client::of(peer, tls, request.headers(), &self.trusted_proxies);
         let reads_html = negotiation::prefers_html(request.headers());
         let handled = AssertUnwindSafe(self.handle(place, request, client, id)).catch_unwind();
@@ -97,7 +96,7 @@ impl Site {
                 error.into_response(id)
             }
         });
-        response::finish(&mut response, id);
+        response::finish(&mut response, id, client.secure);
         tracing::debug!(%id, path, status = response.status().as_u16(), "answered");
         response
     }
@@ -122,17 +121,6 @@ fn place_of(request: &Request<Incoming>) -> Result<Place, ApiError> {
         Ok(route) => Ok(Place::Api(route.path, route.handler)),
         Err(ApiError::NotFound) => crate::console::routes::find(method, path).map(Place::Console),
         Err(error) => Err(error),
-    }
-}
-
-/// A request of HTTP/1.1 names its host once (RFC 9112, section 3.2); the library does not look.
-fn names_one_host<B>(request: &Request<B>) -> Result<(), ApiError> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let (first, second) = (hosts.next(), hosts.next());
-    match request.version() {
-        Version::HTTP_11 if first.is_none() || second.is_some() => Err(ApiError::BadHost),
-        _ if second.is_some() => Err(ApiError::BadHost),
-        _ => Ok(()),
     }
 }
 

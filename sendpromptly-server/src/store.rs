@@ -6,8 +6,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, IsolationLevel, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
 };
 use sendpromptly_core::time::Timestamp;
 
@@ -23,19 +23,27 @@ pub mod data_keys;
 pub mod dialect;
 mod error;
 pub mod events;
+pub mod hours;
 pub mod idempotency;
+mod incident_facets;
+pub mod incident_history;
+pub mod incident_list;
 pub mod incidents;
 pub mod invitations;
 pub mod links;
 pub mod mail_rates;
 pub mod members;
 pub mod migrations;
+pub mod notes;
 pub mod orders;
 pub mod organizations;
 pub mod outbox;
 pub mod overdue;
 mod own_actions;
+pub mod overview;
+pub mod project_list;
 pub mod projects;
+pub mod purge;
 pub mod receipts;
 pub mod resets;
 pub mod results;
@@ -85,6 +93,22 @@ impl Store {
             ..TransactionOptions::default()
         };
         Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Begins a transaction that only reads, and sees everything as it was at its first query.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the database is down.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let isolation_level = match self.dialect {
+            Dialect::Sqlite => None, // it has no other
+            Dialect::Postgres => Some(IsolationLevel::RepeatableRead),
+        };
+        let options = TransactionOptions {
+            isolation_level,
+            ..TransactionOptions::default()
+        };
+        Ok(self.reader.begin_with_options(options).await?)
     }
 
     /// Runs these statements in a transaction of their own.

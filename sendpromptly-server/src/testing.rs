@@ -22,6 +22,7 @@ use crate::store::claims::Claim;
 use crate::store::incidents::IncidentRecord;
 use crate::store::receipts::{self, KnownEvent, NewEvent};
 use crate::store::rows::Sql;
+use crate::store::scope::OrganizationScope;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::workers;
 
@@ -39,6 +40,14 @@ pub(crate) struct World {
     pub(crate) organization: OrganizationId,
     pub(crate) project: ProjectId,
     pub(crate) directory: tempfile::TempDir,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sale<'a> {
+    pub(crate) provider: Provider,
+    pub(crate) effect_type: EffectType,
+    pub(crate) reference: &'a str,
 }
 
 impl World {
@@ -75,6 +84,11 @@ impl World {
             .bind(self.organization.as_bytes())
             .bind(NOW);
         self.write(project).await;
+    }
+
+    /// Its organization, as a scope.
+    pub(crate) const fn scope(&self) -> OrganizationScope {
+        OrganizationScope::of_the_command_line(self.organization)
     }
 
     /// Where its keys lie.
@@ -117,15 +131,30 @@ impl World {
     }
 
     pub(crate) async fn receive_for(&self, project: ProjectId, provider_event_id: &str) -> EventId {
+        let sale = Sale {
+            provider: Provider::Stripe,
+            effect_type: EffectType::AccessUnlock,
+            reference: "customer-7",
+        };
+        self.receive_sale(project, provider_event_id, &sale).await
+    }
+
+    /// Stores a receipt of [`NOW`] for such an event.
+    pub(crate) async fn receive_sale(
+        &self,
+        project: ProjectId,
+        provider_event_id: &str,
+        sale: &Sale<'_>,
+    ) -> EventId {
         let id = EventId::new(NOW, entropy::for_id());
         let event = NewEvent {
-            name: (project, dedupe::digest(provider_event_id), Provider::Stripe),
+            name: (project, dedupe::digest(provider_event_id), sale.provider),
             known: KnownEvent {
                 id,
                 timeout_at: NOW.plus(TIMEOUT),
                 event_type: "invoice.paid".to_owned(),
-                effect_type: EffectType::AccessUnlock,
-                internal_reference: "customer-7".to_owned(),
+                effect_type: sale.effect_type,
+                internal_reference: sale.reference.to_owned(),
             },
             provider_event_id,
             shop_domain: None,
@@ -151,7 +180,7 @@ impl World {
         self.report_for(self.project, event, effect, replay, at).await;
     }
 
-    async fn report_for(
+    pub(crate) async fn report_for(
         &self,
         project: ProjectId,
         event: EventId,

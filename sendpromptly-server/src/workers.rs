@@ -20,6 +20,7 @@ mod answers;
 mod beat;
 mod checkpoint;
 mod clock;
+mod count;
 mod deliver;
 mod overdue;
 mod record;
@@ -34,6 +35,7 @@ use answers::Answers;
 use beat::{Pulse, Stage};
 use checkpoint::Checkpoint;
 use clock::{Clock, Skew};
+use count::Count;
 pub(crate) use deliver::SLOTS;
 use deliver::{Calls, Deliver};
 use record::{Inbox, Recorder};
@@ -48,6 +50,12 @@ pub(crate) async fn record_ends(store: &Store, ends: &[crate::store::attempts::A
     record::commit(store, ends, &RetrySchedule::default())
         .await
         .unwrap();
+}
+
+/// Counts what happened up to a time, for tests elsewhere.
+#[cfg(test)]
+pub(crate) async fn count_all(store: &Store, now: sendpromptly_core::time::Timestamp) {
+    count::count_all(store, now).await;
 }
 
 /// How long calls under way may go on at a stop.
@@ -148,6 +156,7 @@ impl Workers {
             store: store.clone(),
             vault: context.vault,
         });
+        supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),

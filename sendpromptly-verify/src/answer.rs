@@ -16,6 +16,9 @@ pub enum Answer {
     /// 200, result `success`: it was applied when the callback came before, and nothing was done now.
     #[error("already applied")]
     AlreadyApplied,
+    /// 200, without a result: a test callback that was verified. There is nothing to apply.
+    #[error("a test callback")]
+    Tested,
     /// 200, result `failed`: the effect can't be applied. The incident opens again.
     #[error("failed")]
     Failed,
@@ -48,7 +51,7 @@ impl Answer {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Applied | Self::AlreadyApplied | Self::Failed => 200,
+            Self::Applied | Self::AlreadyApplied | Self::Tested | Self::Failed => 200,
             Self::NotApplied | Self::Running | Self::InDoubt { .. } | Self::StoreFailed(_) => 503,
             Self::Refused(error) => error.status(),
             #[cfg(feature = "serde")]

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::replay::ReplayId;
+use crate::signature::TEST_EFFECT;
 use crate::verifier::Verified;
 
 /// What a callback asks to repair. Fields that a later version adds are passed over, and words of a later
@@ -26,12 +27,21 @@ pub struct Callback {
     pub provider_event_id: String,
     /// The provider's type of the event.
     pub event_type: String,
-    /// The business effect to apply: `access_unlock`, `credit_grant`, ….
+    /// The business effect to apply: `access_unlock`, `credit_grant`, …; `test` where there is none.
     pub effect_type: String,
     /// The app's own reference, as its receipt gave it.
     pub internal_reference: String,
     /// When the event happened: RFC 3339, in UTC.
     pub occurred_at: String,
+}
+
+impl Callback {
+    /// Whether a person only tries the repair URL: there is no such event, and nothing must be applied. Answer
+    /// with a 2xx. [`Endpoint::admit`](crate::Endpoint::admit) and what builds on it do so by themselves.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        self.effect_type == TEST_EFFECT
+    }
 }
 
 /// The body of a genuine callback can't be read. It repeats nothing of the body.
@@ -45,7 +55,7 @@ pub struct CallbackError {
 }
 
 impl Verified<'_> {
-    /// Reads the body.
+    /// Reads the body. Ask [`Callback::is_test`] before anything is applied.
     ///
     /// # Errors
     /// [`CallbackError`] where it is not JSON or lacks a field.

@@ -81,18 +81,23 @@ impl Endpoint {
     /// ```
     ///
     /// # Errors
-    /// The [`Answer`] to send where the callback is refused or can't be read.
+    /// The [`Answer`] to send where there is nothing to apply: the callback is refused, can't be read, or is a
+    /// test.
     #[cfg(feature = "serde")]
     pub fn admit<H: Headers + ?Sized>(&self, headers: &H, body: &[u8], now: i64) -> Result<Callback, Answer> {
-        Ok(self.verify(headers, body, now)?.callback()?)
+        let callback = self.verify(headers, body, now)?.callback()?;
+        if callback.is_test() {
+            return Err(Answer::Tested);
+        }
+        Ok(callback)
     }
 
     /// Admits a genuine callback and claims its repair. Apply the effect, awaiting what you need to, and
     /// [`finish`](Repair::finish); a repair that is dropped unfinished is in doubt.
     ///
     /// # Errors
-    /// The [`Answer`] to send where there is nothing to apply: the callback is refused, or its repair is
-    /// applied already, being applied, or in doubt.
+    /// The [`Answer`] to send where there is nothing to apply: the callback is refused or a test, or its
+    /// repair is applied already, being applied, or in doubt.
     #[cfg(feature = "serde")]
     pub fn begin<'s, S: ReplayStore, H: Headers + ?Sized>(
         &self,

@@ -18,6 +18,8 @@ pub const SIGNATURE_HEADER: &str = "x-sendpromptly-signature";
 pub const ATTEMPT_HEADER: &str = "x-sendpromptly-attempt";
 /// The header of the answer in which the endpoint may give its result at once: `success` or `failed`.
 pub const RESULT_HEADER: &str = "x-sendpromptly-result";
+/// The `effect_type` of a test callback. No receipt may name it, so no repair ever bears it.
+pub const TEST_EFFECT: &str = "test";
 /// The name of this scheme in the signature header, as in `v1=…`.
 pub const SCHEME: &str = "v1";
 

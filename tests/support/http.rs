@@ -67,6 +67,12 @@ impl Request {
         self
     }
 
+    /// Where it goes.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.path
+    }
+
     /// Sends it with another method.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {

@@ -11,6 +11,8 @@ words! {
     Action {
         /// An API key was created.
         ApiKeyCreated = "api_key.created",
+        /// An API key travelled in clear.
+        ApiKeyExposed = "api_key.exposed",
         /// An API key was revoked.
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.
@@ -19,6 +21,8 @@ words! {
         EmailChanged = "email.changed",
         /// A person put an incident aside.
         IncidentDismissed = "incident.dismissed",
+        /// A person took a note on an incident.
+        IncidentNoted = "incident.noted",
         /// An incident was opened.
         IncidentOpened = "incident.opened",
         /// An incident went back to open: its replay ended without success, or a person reopened it.
@@ -59,6 +63,10 @@ words! {
         SecondFactorEnabled = "second_factor.enabled",
         /// A user set up another authenticator in place of the one before.
         SecondFactorReplaced = "second_factor.replaced",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
         /// A user was created.

@@ -66,6 +66,14 @@ impl Authenticator {
             self.failures.count(client)?;
             return Err(ApiError::Unauthorized);
         };
+        self.holder_of(&key, client).await
+    }
+
+    /// What this key opens.
+    ///
+    /// # Errors
+    /// As [`Self::authenticate`].
+    pub async fn holder_of(&self, key: &ApiKey, client: IpAddr) -> Result<KeyHolder, ApiError> {
         let hash = key.hash();
         let (holder, counted) = match self.holders.get(&hash).await {
             Some(holder) => (holder, false),

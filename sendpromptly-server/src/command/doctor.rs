@@ -4,6 +4,8 @@
 //! what must be mended. Nothing is changed, but for what every command does: a store and keys that were never
 //! there are made.
 
+mod https;
+
 use std::fmt;
 use std::path::Path;
 
@@ -57,6 +59,7 @@ impl Findings {
 pub async fn run(config: &Config) -> Result<(), CommandError> {
     let mut findings = Findings::default();
     check_configuration(config, &mut findings);
+    https::check(&config.http, clock::now(), &mut findings);
     if let Some(store) = check_store(config, &mut findings).await {
         check_durability(&store, &mut findings).await;
         check_clock(&store, &mut findings).await;

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::{CommandError, Context, print_json};
 use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::clock;
-use crate::store::incidents::{IncidentQuery, IncidentRecord};
+use crate::store::incident_list::{IncidentFilter, PageStart};
+use crate::store::incidents::IncidentRecord;
 
 /// Incidents read at once.
 const PAGE: u32 = 500;
@@ -150,22 +151,22 @@ async fn list(
     project: ProjectId,
     state: Option<IncidentState>,
 ) -> Result<(), CommandError> {
-    if context.store.project(project).await?.is_none() {
-        return Err(CommandError::not_found("project", project));
-    }
-    let mut query = IncidentQuery {
-        project,
+    let scope = super::project::scope_of(context, project).await?;
+    let filter = IncidentFilter {
+        project: Some(project),
         state,
-        after: None,
-        limit: PAGE,
+        ..IncidentFilter::default()
     };
+    let mut start = PageStart::Newest;
     loop {
-        let page = context.store.incidents(&query).await?;
-        for record in &page {
+        let page = context.store.list_incidents(scope, &filter, start, PAGE).await?;
+        for record in &page.incidents {
             print_json(&Shown::from(record))?;
         }
-        let Some(last) = page.last() else { return Ok(()) };
-        query.after = Some(last.incident.id);
+        match page.incidents.last() {
+            Some(last) if page.older => start = PageStart::OlderThan(last.incident.id),
+            _ => return Ok(()),
+        }
     }
 }
 

@@ -1,12 +1,12 @@
 //! `key`: API keys.
 
 use clap::Subcommand;
-use sendpromptly_core::credential::ApiKey;
 use sendpromptly_core::id::{KeyId, ProjectId};
 use serde::Serialize;
 
+use super::project::{at_project, in_office, scope_of};
 use super::{CommandError, Context, print_json};
-use crate::platform::{clock, entropy};
+use crate::projects::ProjectError;
 
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
@@ -63,22 +63,17 @@ pub async fn run(context: &Context, command: KeyCommand) -> Result<(), CommandEr
 }
 
 async fn create(context: &Context, project: ProjectId) -> Result<(), CommandError> {
-    let key = ApiKey::generate(entropy::bytes());
-    let new = super::project::new_key(&key, project);
-    if !context.store.create_key(&new, &context.origin()).await? {
-        return Err(CommandError::not_found("project", project));
-    }
+    let created = at_project(context, project, async |office| office.create_key(project).await);
+    let (id, key) = created.await?;
     print_json(&Created {
-        key_id: new.id.to_string(),
+        key_id: id.to_string(),
         api_key: key.expose(),
     })
 }
 
 async fn list(context: &Context, project: ProjectId) -> Result<(), CommandError> {
-    if context.store.project(project).await?.is_none() {
-        return Err(CommandError::not_found("project", project));
-    }
-    for key in context.store.keys(project).await? {
+    let scope = scope_of(context, project).await?;
+    for key in context.store.keys(scope, project).await? {
         print_json(&Listed {
             key_id: key.id.to_string(),
             hint: &key.hint,
@@ -90,11 +85,16 @@ async fn list(context: &Context, project: ProjectId) -> Result<(), CommandError>
 }
 
 async fn revoke(context: &Context, id: KeyId) -> Result<(), CommandError> {
-    let revoked = context
-        .store
-        .revoke_key(id, &context.origin(), clock::now())
-        .await?;
-    let revoked_at = revoked.ok_or_else(|| CommandError::not_found("API key", id))?;
+    let found = context.store.project_of_key(id).await?;
+    let (scope, project) = found.ok_or_else(|| CommandError::not_found("API key", id))?;
+    let revoked = in_office(context, scope, async |office| {
+        office.revoke_key(project, id).await
+    })
+    .await;
+    let revoked_at = revoked.map_err(|error| match error {
+        ProjectError::NoKey => CommandError::not_found("API key", id),
+        error => CommandError::refused(error),
+    })?;
     print_json(&Revoked {
         key_id: id.to_string(),
         revoked_at: revoked_at.to_string(),

@@ -41,7 +41,7 @@ struct Created {
 /// [`CommandError`] by its cause.
 pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandError> {
     let OrgCommand::Create { name, owner_email } = command;
-    let name = super::project::name(&name)?;
+    let name = super::project::name(&name)?.into_string();
     let email =
         Email::parse(&owner_email).map_err(|error| CommandError::Usage(format!("--owner-email {error}")))?;
     let password =

@@ -1,19 +1,17 @@
 //! `project`: projects and their settings.
 
 use clap::Subcommand;
-use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
-use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
+use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_core::project::{Name, Timeout};
 use serde::Serialize;
 
 use super::{CommandError, Context, print_json};
-use crate::callback::{RepairUrl, SystemResolver, TargetError};
-use crate::platform::{clock, entropy};
-use crate::store::api_keys::NewKey;
-use crate::store::projects::{Project, ProjectChange};
-
-/// The most characters of a name.
-const MAX_NAME: usize = 128;
+use crate::callback::TargetError;
+use crate::platform::clock;
+use crate::projects::{CheckedUrl, Created, NewProject, Office, ProjectError};
+use crate::store::projects::{ProjectChange, UrlChange};
+use crate::store::scope::OrganizationScope;
 
 /// What can be done with projects.
 #[derive(Debug, Subcommand)]
@@ -32,9 +30,9 @@ pub enum ProjectCommand {
         /// Whether it watches real money: test or live
         #[arg(long, default_value_t = Mode::Test)]
         mode: Mode,
-        /// How long an event waits for its result, 1 to 43200
-        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=43_200))]
-        timeout_minutes: u32,
+        /// How many minutes an event waits for its result, 1 to 43200
+        #[arg(long, value_name = "N", default_value_t)]
+        timeout_minutes: Timeout,
     },
     /// Change a project's settings, one or more of them
     Set {
@@ -46,14 +44,17 @@ pub enum ProjectCommand {
         /// Where its signed callbacks go from now on
         #[arg(long, value_name = "URL")]
         repair_url: Option<String>,
-        /// How long an event waits for its result, 1 to 43200
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=43_200))]
-        timeout_minutes: Option<u32>,
+        /// How many minutes an event waits for its result, 1 to 43200
+        #[arg(long, value_name = "N")]
+        timeout_minutes: Option<Timeout>,
+        /// Whether the first bytes of its endpoint's answers are kept, sealed, for 30 days: true or false
+        #[arg(long, value_name = "BOOLEAN", action = clap::ArgAction::Set)]
+        keep_answers: Option<bool>,
     },
 }
 
 #[derive(Serialize)]
-struct Created<'a> {
+struct ShownOnce<'a> {
     project_id: String,
     api_key: &'a str,
     signing_secret: &'a str,
@@ -67,6 +68,7 @@ struct Shown<'a> {
     mode: &'a str,
     repair_url: Option<&'a str>,
     timeout_minutes: u32,
+    keep_answers: bool,
     created_at: String,
 }
 
@@ -83,24 +85,17 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             mode,
             timeout_minutes,
         } => {
-            let now = clock::now();
-            let project = Project {
-                id: ProjectId::new(now, entropy::for_id()),
-                organization: org,
+            let new = NewProject {
                 name: self::name(&name)?,
                 mode,
-                repair_url: checked_url(context, repair_url.as_deref())
-                    .await?
-                    .map(|url| url.as_str().to_owned()),
-                timeout_minutes,
-                keep_answers: true,
-                created_at: now,
+                repair_url: checked_url(context, repair_url.as_deref()).await?,
+                timeout: timeout_minutes,
             };
-            let (key, secret) = create(context, &project).await?;
-            print_json(&Created {
-                project_id: project.id.to_string(),
-                api_key: key.expose(),
-                signing_secret: secret.expose(),
+            let created = create(context, org, new).await?;
+            print_json(&ShownOnce {
+                project_id: created.project.id.to_string(),
+                api_key: created.api_key.expose(),
+                signing_secret: created.signing_secret.expose(),
             })
         }
         ProjectCommand::Set {
@@ -108,17 +103,30 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             name,
             repair_url,
             timeout_minutes,
+            keep_answers,
         } => {
-            if name.is_none() && repair_url.is_none() && timeout_minutes.is_none() {
+            let asks = [
+                name.is_some(),
+                repair_url.is_some(),
+                timeout_minutes.is_some(),
+                keep_answers.is_some(),
+            ];
+            if !asks.contains(&true) {
                 return Err(CommandError::Usage(
-                    "nothing to change: give --name, --repair-url or --timeout-minutes".to_owned(),
+                    "nothing to change: give --name, --repair-url, --timeout-minutes or --keep-answers"
+                        .to_owned(),
                 ));
             }
             let url = checked_url(context, repair_url.as_deref()).await?;
             let change = ProjectChange {
-                name: name.as_deref().map(self::name).transpose()?,
-                repair_url: url.map(|url| (url.as_str().to_owned(), url.origin())),
-                timeout_minutes,
+                name: name
+                    .as_deref()
+                    .map(self::name)
+                    .transpose()?
+                    .map(Name::into_string),
+                repair_url: url.map_or(UrlChange::Keep, UrlChange::from),
+                timeout_minutes: timeout_minutes.map(Timeout::minutes),
+                keep_answers,
             };
             set(context, id, &change).await
         }
@@ -128,31 +136,20 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
 /// Makes a project with its first API key and signing secret.
 pub(super) async fn create(
     context: &Context,
-    project: &Project,
-) -> Result<(ApiKey, SigningSecret), CommandError> {
-    if !context.store.has_organization(project.organization).await? {
-        return Err(CommandError::not_found("organization", project.organization));
-    }
-    let key = ApiKey::generate(entropy::bytes());
-    let new_key = new_key(&key, project.id);
-    let (secret, sealed) = context
-        .vault()
-        .await?
-        .new_secret(project.id, project.created_at)
-        .await?;
-    context
-        .store
-        .create_project(project, &new_key, &sealed, &context.origin())
-        .await?;
-    Ok((key, secret))
+    organization: OrganizationId,
+    new: NewProject,
+) -> Result<Created, CommandError> {
+    let vault = context.vault().await?;
+    let scope = OrganizationScope::of_the_command_line(organization);
+    let created = in_office(context, scope, async |office| office.create(vault, new).await).await;
+    created.map_err(|error| match error {
+        ProjectError::NoOrganization => CommandError::not_found("organization", organization),
+        error => CommandError::refused(error),
+    })
 }
 
 async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result<(), CommandError> {
-    let changed = context
-        .store
-        .change_project(id, change, &context.origin(), clock::now())
-        .await?;
-    let project = changed.ok_or_else(|| CommandError::not_found("project", id))?;
+    let project = at_project(context, id, async |office| office.change(id, change).await).await?;
     print_json(&Shown {
         project_id: project.id.to_string(),
         organization_id: project.organization.to_string(),
@@ -160,32 +157,54 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
         mode: project.mode.as_str(),
         repair_url: project.repair_url.as_deref(),
         timeout_minutes: project.timeout_minutes,
+        keep_answers: project.keep_answers,
         created_at: project.created_at.to_string(),
     })
 }
 
-/// What is stored of a key that was just made.
-pub(super) fn new_key(key: &ApiKey, project: ProjectId) -> NewKey {
-    let now = clock::now();
-    NewKey {
-        id: KeyId::new(now, entropy::for_id()),
-        project,
-        hash: key.hash(),
-        hint: key.hint().to_owned(),
-        created_at: now,
-    }
+/// Works on the projects of an organization.
+pub(super) async fn in_office<T>(
+    context: &Context,
+    scope: OrganizationScope,
+    work: impl AsyncFnOnce(&Office<'_>) -> Result<T, ProjectError>,
+) -> Result<T, ProjectError> {
+    let origin = context.origin();
+    let office = Office {
+        store: &context.store,
+        scope,
+        origin: &origin,
+        now: clock::now(),
+    };
+    work(&office).await
+}
+
+/// Works on a project, whosever it is.
+pub(super) async fn at_project<T>(
+    context: &Context,
+    project: ProjectId,
+    work: impl AsyncFnOnce(&Office<'_>) -> Result<T, ProjectError>,
+) -> Result<T, CommandError> {
+    let scope = scope_of(context, project).await?;
+    let done = in_office(context, scope, work).await;
+    done.map_err(|error| match error {
+        ProjectError::NoProject => CommandError::not_found("project", project),
+        error => CommandError::refused(error),
+    })
+}
+
+/// The organization of a project.
+pub(super) async fn scope_of(
+    context: &Context,
+    project: ProjectId,
+) -> Result<OrganizationScope, CommandError> {
+    let scope = context.store.scope_of_project(project).await?;
+    scope.ok_or_else(|| CommandError::not_found("project", project))
 }
 
 /// A name as it is stored: without white space around it.
-pub(super) fn name(text: &str) -> Result<String, CommandError> {
-    let name = text.trim();
-    let fits = (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if fits {
-        Ok(name.to_owned())
-    } else {
-        let allowed = format!("--name must be 1 to {MAX_NAME} characters, none of them a control character");
-        Err(CommandError::Usage(allowed))
-    }
+pub(super) fn name(text: &str) -> Result<Name, CommandError> {
+    text.parse()
+        .map_err(|error| CommandError::Usage(format!("--name {error}")))
 }
 
 /// An ill-formed URL is wrong usage, a forbidden one is refused by a rule.
@@ -198,13 +217,12 @@ fn refusal(error: TargetError) -> CommandError {
 }
 
 /// Refuses a repair URL that could never be called, and warns of one that cannot be called now.
-async fn checked_url(context: &Context, text: Option<&str>) -> Result<Option<RepairUrl>, CommandError> {
+async fn checked_url(context: &Context, text: Option<&str>) -> Result<Option<CheckedUrl>, CommandError> {
     let Some(text) = text else { return Ok(None) };
     let policy = &context.config.callbacks.policy;
-    let url = RepairUrl::parse(text, policy).map_err(refusal)?;
-    let check = url.check_before_saving(policy, &SystemResolver).await;
-    if let Some(warning) = check.map_err(refusal)?.warning() {
+    let checked = CheckedUrl::check(text, policy).await.map_err(refusal)?;
+    if let Some(warning) = &checked.warning {
         eprintln!("warning: {warning}");
     }
-    Ok(Some(url))
+    Ok(Some(checked))
 }

@@ -1,18 +1,14 @@
 //! `secret`: signing secrets.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::project::{Overlap, OverlapError};
 use serde::Serialize;
 
+use super::project::{in_office, scope_of};
 use super::{CommandError, Context, print_json};
-use crate::config::value::{NotAllowed, duration};
-use crate::platform::clock;
-use crate::store::signing_secrets::Rotation;
-
-/// The longest overlap: what rotates for longer does not rotate.
-const MAX_OVERLAP: Duration = Duration::from_secs(30 * 24 * 3_600);
+use crate::config::value::duration;
+use crate::projects::ProjectError;
 
 /// What can be done with signing secrets.
 #[derive(Debug, Subcommand)]
@@ -24,7 +20,7 @@ pub enum SecretCommand {
         project: ProjectId,
         /// How long the secret before it still signs, 0s to 30d; 0s ends every other one at once
         #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = overlap)]
-        overlap: Duration,
+        overlap: Overlap,
     },
 }
 
@@ -35,15 +31,11 @@ struct Rotated<'a> {
     previous_expires_at: String,
 }
 
-fn overlap(text: &str) -> Result<Duration, String> {
-    let overlap = duration(text).and_then(|overlap| {
-        if overlap <= MAX_OVERLAP {
-            Ok(overlap)
-        } else {
-            Err(NotAllowed)
-        }
-    });
-    overlap.map_err(|_| "must be a duration from 0s to 30d, such as 24h".to_owned())
+fn overlap(text: &str) -> Result<Overlap, String> {
+    let overlap = duration(text).ok().map(Overlap::new);
+    overlap
+        .unwrap_or(Err(OverlapError))
+        .map_err(|error| error.to_string())
 }
 
 /// Runs it.
@@ -52,24 +44,19 @@ fn overlap(text: &str) -> Result<Duration, String> {
 /// [`CommandError`] by its cause.
 pub async fn run(context: &Context, command: SecretCommand) -> Result<(), CommandError> {
     let SecretCommand::Rotate { project, overlap } = command;
-    if context.store.project(project).await?.is_none() {
-        return Err(CommandError::not_found("project", project));
-    }
-    let now = clock::now();
-    let (secret, sealed) = context.vault().await?.new_secret(project, now).await?;
-    let rotation = context
-        .store
-        .rotate_secret(&sealed, now.plus(overlap), &context.origin())
-        .await?;
-    match rotation {
-        Rotation::Done { previous_expires_at } => print_json(&Rotated {
-            project_id: project.to_string(),
-            signing_secret: secret.expose(),
-            previous_expires_at: previous_expires_at.to_string(),
-        }),
-        Rotation::TwoLive => Err(CommandError::refused(
-            "two signing secrets are live already; wait until the older one ends, or end all others at once with --overlap 0s",
-        )),
-        Rotation::NoProject => Err(CommandError::not_found("project", project)),
-    }
+    let vault = context.vault().await?;
+    let scope = scope_of(context, project).await?;
+    let rotated = in_office(context, scope, async |office| {
+        office.rotate_secret(vault, project, overlap).await
+    });
+    let rotated = rotated.await.map_err(|error| match error {
+        ProjectError::NoProject => CommandError::not_found("project", project),
+        ProjectError::TwoLive => CommandError::refused(format_args!("{error} with --overlap 0s")),
+        error => CommandError::refused(error),
+    })?;
+    print_json(&Rotated {
+        project_id: project.to_string(),
+        signing_secret: rotated.signing_secret.expose(),
+        previous_expires_at: rotated.previous_expires_at.to_string(),
+    })
 }

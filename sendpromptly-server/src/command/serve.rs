@@ -1,5 +1,7 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
+mod https;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{CommandError, Context};
@@ -15,6 +17,7 @@ use crate::api::{App, Readiness};
 use crate::callback::{CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
 use crate::config::{CallbackConfig, Config};
+use crate::console::live::Live;
 use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
@@ -53,7 +56,9 @@ pub struct Server {
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
-    stop: oneshot::Sender<()>,
+    redirect: Option<JoinHandle<()>>,
+    live: Live,
+    stop: watch::Sender<()>,
 }
 
 /// Serves until the process is asked to stop.
@@ -88,7 +93,9 @@ impl Server {
     /// # Errors
     /// [`CommandError::Refused`] where a part of it cannot start.
     pub async fn start(config: Config) -> Result<Self, CommandError> {
-        let limits = Limits::default().within(raise_file_limit());
+        let files = raise_file_limit().saturating_sub(https::files(&config.http));
+        let limits = Limits::default().within(files);
+        let tls = https::open(&config.http)?;
         if config.callbacks.policy.allow_private {
             tracing::warn!(
                 "--allow-private-callbacks is on: callbacks may reach any address, without https. \
@@ -128,13 +135,23 @@ impl Server {
             schedule: config.callbacks.schedule.clone(),
             base_url: base_url(config, address),
         });
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = watch::channel(());
+        if let Some(tls) = &tls {
+            https::reload_on_hangup(tls.clone(), stopped.clone())?;
+        }
+        let store = &context.store;
+        let redirect = https::redirect(&config.http, address, store, stopped.clone(), limits).await?;
+        let live = console.live.clone();
         let site = Arc::new(Site::new(app, console, config.http.trusted_proxies.clone()));
         tokio::spawn(tidy(Arc::downgrade(&site)));
+        let secure = tls.is_some();
         let connections = tokio::spawn(listener::serve(
             listener,
-            move |request, peer| site.clone().answer(request, peer, false),
-            stopped.map(|_| ()),
+            tls,
+            move |request, peer| site.clone().answer(request, peer, secure),
+            async move {
+                let _ = stopped.changed().await;
+            },
             limits,
         ));
         tracing::info!(
@@ -150,6 +167,8 @@ impl Server {
             workers,
             committers,
             connections,
+            redirect,
+            live,
             stop,
         })
     }
@@ -161,6 +180,12 @@ impl Server {
     /// [`CommandError::Refused`] where the last checkpoint was not written or the store not closed in order.
     pub async fn stop(self) -> Result<(), CommandError> {
         let _ = self.stop.send(());
+        let redirected = async {
+            if let Some(redirect) = self.redirect {
+                let _ = redirect.await;
+            }
+        };
+        self.live.close();
         let accepted = async {
             let _ = self.connections.await;
             let committed = tokio::time::timeout(COMMIT, self.committers.finish());
@@ -170,7 +195,7 @@ impl Server {
                 );
             }
         };
-        tokio::join!(accepted, self.workers.stop());
+        tokio::join!(accepted, redirected, self.workers.stop());
         let checkpointed = self
             .checkpoints
             .append_due(&self.context.store, clock::now())
@@ -183,11 +208,13 @@ impl Server {
 
 /// How links in mails lead here.
 fn base_url(config: &Config, address: SocketAddr) -> String {
-    config
-        .http
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{address}"))
+    let scheme = if config.http.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
+    let own = || format!("{scheme}://{address}");
+    config.http.public_url.clone().unwrap_or_else(own)
 }
 
 /// Keeps the site's memory small for as long as there is a site.

@@ -81,8 +81,17 @@ options! {
     PUBLIC_URL = "public-url" "URL" One, None,
         "how this server is reached from outside",
         "an http:// or https:// URL without path, such as https://pay.example.com";
+    TLS_CERT = "tls-cert" "FILE" One, None,
+        "the certificate for HTTPS, and after it those that lead to its authority; with it --listen speaks HTTPS only",
+        "the path of a file of certificates in PEM";
+    TLS_KEY = "tls-key" "FILE" One, None,
+        "the private key of --tls-cert",
+        "the path of a private key in PEM";
+    REDIRECT_LISTEN = "redirect-listen" "ADDRESS:PORT" One, None,
+        "where plain HTTP is sent on to HTTPS; needs --tls-cert",
+        "an IP address and a port, such as 0.0.0.0:80 or [::]:80";
     TRUSTED_PROXY = "trusted-proxy" "CIDR" Many, None,
-        "a range of proxies whose X-Forwarded-For counts",
+        "a range of proxies whose X-Forwarded-For and X-Forwarded-Proto count",
         "an address or a range such as 10.0.0.0/8";
     RATE_LIMIT = "rate-limit" "N" One, Some("100"),
         "requests a second for each project, with bursts to twice that; 0 lifts it",

@@ -106,6 +106,9 @@ const WRONG: &[(&str, &[&str])] = &[
             "https://a.example/?q",
         ],
     ),
+    ("tls-cert", &[""]),
+    ("tls-key", &[""]),
+    ("redirect-listen", &["", "80", "localhost:80", "0.0.0.0"]),
     ("trusted-proxy", &["", "10.0.0.0/33", "proxy", "10.0.0.0/8,"]),
     ("rate-limit", &["", "-1", "1.5", "+1", "1000001", "many"]),
     ("committers", &["0", "17", "two"]),
@@ -266,6 +269,34 @@ fn a_moved_file_is_told_from_one_in_the_data_directory() {
     .unwrap();
     assert!(config.keys.audit.named && !config.keys.master.named);
     assert_eq!(config.keys.master.path.to_str(), Some("/var/lib/sp/master.key"));
+}
+
+#[test]
+fn certificate_and_key_stand_together_and_a_redirect_needs_both() {
+    let (certificate, key) = (("tls-cert", "/run/tls/full.pem"), ("tls-key", "/run/tls/key.pem"));
+    let redirect = ("redirect-listen", "0.0.0.0:80");
+    let tls = |given: &[_]| read(given, &[], "").map(|config| config.http.tls);
+    assert_eq!(tls(&[]), Ok(None));
+    let whole = tls(&[certificate, key, redirect]).unwrap().unwrap();
+    assert_eq!(whole.files.certificate.to_str(), Some("/run/tls/full.pem"));
+    assert_eq!(whole.redirect_listen, Some("0.0.0.0:80".parse().unwrap()));
+    assert_eq!(tls(&[certificate, key]).unwrap().unwrap().redirect_listen, None);
+    for (given, option, needs) in [
+        (&[certificate][..], "--tls-cert", "--tls-key"),
+        (&[key], "--tls-key", "--tls-cert"),
+        (&[certificate, redirect], "--tls-cert", "--tls-key"),
+        (&[redirect], "--redirect-listen", "--tls-cert and --tls-key"),
+    ] {
+        let said = tls(given).unwrap_err();
+        let expected = format!("{option}, given on the command line, must be given together with {needs}");
+        assert_eq!(said, expected);
+    }
+    let by_variable = [("SENDPROMPTLY_TLS_KEY", "/run/tls/key.pem")];
+    let said = read(&[], &by_variable, "").unwrap_err();
+    assert!(
+        said.contains("the environment variable SENDPROMPTLY_TLS_KEY must be given together"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use url::form_urlencoded;
 
 use super::form::Form;
 use super::form_token::{self, FormToken};
-use super::routes::{Door, FormUse, Found, Route};
+use super::routes::{self, Door, FormUse, Found, Route};
 use super::step_up::{self, Verdict};
 use super::{Console, PageError, Visit, cookie, error, origin, page};
 use crate::http::{ApiError, Client, Response, body};
@@ -106,8 +106,10 @@ async fn welcome(
         session = console.setting.store.session(&shown, now).await?;
         token = session.as_ref().map(|_| shown);
     }
+    // What a page's script does by itself is no sign that its user is there.
+    let by_itself = head.headers.contains_key(page::LIVE) || found.route.path == routes::LIVE;
     if let (Some(known), Some(held)) = (&session, &mut token) {
-        keep(console, known, held, &client, cookies).await?;
+        keep(console, known, held, by_itself, &client, cookies).await?;
     }
     let token = token.unwrap_or_else(|| {
         cookie::read(cookie::Kind::Visitor, &client, &head.headers).unwrap_or_else(|| {
@@ -140,12 +142,13 @@ async fn keep(
     console: &Arc<Console>,
     session: &Session,
     held: &mut SessionToken,
+    by_itself: bool,
     client: &Client,
     cookies: &mut Vec<hyper::header::HeaderValue>,
 ) -> Result<(), PageError> {
     let store = &console.setting.store;
     let now = clock::now();
-    if session.life.is_to_be_noted(now) {
+    if !by_itself && session.life.is_to_be_noted(now) {
         store.note_session(session.id, now).await?;
     }
     let new = SessionToken::generate();

@@ -1,9 +1,9 @@
-//! Where a user begins: the organizations, and the front page of one.
+//! Where a user begins: the organizations.
 
 use askama::Template;
 
-use super::access::{Seat, SignedIn};
-use super::page::{self, Frame, Nav};
+use super::access::SignedIn;
+use super::page::{self, Frame};
 use super::{PageError, Visit};
 use crate::http::Response;
 
@@ -47,21 +47,5 @@ pub async fn organizations(visit: Visit, who: SignedIn) -> Result<Response, Page
     page::page(&OrganizationsPage {
         frame: visit.frame_for(&who, "Organizations"),
         places,
-    })
-}
-
-#[derive(Template)]
-#[template(path = "overview.html")]
-struct OverviewPage {
-    frame: Frame,
-}
-
-/// `/orgs/{org}`: the front page of an organization.
-///
-/// # Errors
-/// [`PageError`] by its cause.
-pub async fn overview(visit: Visit, seat: Seat) -> Result<Response, PageError> {
-    page::page(&OverviewPage {
-        frame: visit.frame_of(&seat, "Overview", Nav::Overview),
     })
 }

@@ -14,6 +14,9 @@ use crate::http::response;
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// The header of a request that a live page's script makes by itself.
+pub const LIVE: &str = "x-live";
+
 /// The parts of an organization's pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nav {

@@ -11,7 +11,7 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home};
+use super::{PageError, Visit, assets, home, live, overview};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -99,12 +99,16 @@ macro_rules! door {
     };
 }
 
+/// Where pages listen to what changes.
+pub const LIVE: &str = "/orgs/{org}/live";
+
 /// Every path of the console.
 pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/{org}", door!(member(Viewer, No, home::overview))),
+    get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get(LIVE, door!(member(Viewer, No, live::listen))),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {

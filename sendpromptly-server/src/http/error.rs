@@ -30,6 +30,12 @@ pub enum ApiError {
     /// No, a malformed, an unknown or a revoked key: one answer for all.
     #[error("a valid API key is required: Authorization: Bearer sk_…")]
     Unauthorized,
+    /// A credential came over plain HTTP where HTTPS is to be had.
+    #[error(
+        "use https; the credential of this request has travelled in clear, where others can read it: revoke it and \
+         make a new one"
+    )]
+    HttpsRequired,
     /// Over the project's rate, or too many failures from one address.
     #[error("too many requests; try again later")]
     RateLimited(Duration),
@@ -91,6 +97,7 @@ impl ApiError {
             Self::NotFound | Self::EventNotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::HttpsRequired => (StatusCode::FORBIDDEN, "https_required"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::MissingAccept => (StatusCode::NOT_ACCEPTABLE, "missing_accept_header"),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not_acceptable"),

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,14 +11,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::Response;
+use super::tls::Tls;
 
 /// Bounds on what clients can hold.
 #[derive(Debug, Clone, Copy)]
@@ -65,17 +70,25 @@ const STREAMS: u32 = 64;
 /// Bytes of bodies that an HTTP/2 connection may send ahead of their being read: two of the largest.
 const H2_WINDOW: u32 = 128 * 1024;
 
-/// Answers requests that come over a listener until `stop` resolves; then requests under way are finished.
-pub async fn serve<S, F>(listener: TcpListener, handler: S, stop: impl Future<Output = ()>, limits: Limits)
-where
+/// Answers requests that come over a listener, by TLS where it is given, until `stop` resolves; then requests
+/// under way are finished.
+pub async fn serve<S, F>(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    handler: S,
+    stop: impl Future<Output = ()>,
+    limits: Limits,
+) where
     S: Fn(hyper::Request<Incoming>, SocketAddr) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response> + Send + 'static,
 {
     let builder = Arc::new(connection_builder(limits));
+    let acceptor = tls.map(|tls| tls.acceptor());
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(limits.connections));
-    // Connections end when this sender goes: nothing else would end one that outlasts the drain.
-    let (held, cut_off) = watch::channel(());
+    // A change says that the stop has begun. Connections end when this sender goes: nothing else would end one
+    // that outlasts the drain.
+    let (held, stopping) = watch::channel(());
     let mut stop = std::pin::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -91,15 +104,25 @@ where
             service_fn(move |request| {
                 seen.store(true, Ordering::Relaxed);
                 let answer = handler(request, peer);
-                async move { Ok::<_, std::convert::Infallible>(answer.await) }
+                async move { Ok::<_, Infallible>(answer.await) }
             })
         };
-        let connection = builder
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
-        let mut cut_off = cut_off.clone();
+        let (builder, acceptor, watcher) = (builder.clone(), acceptor.clone(), graceful.watcher());
+        let (begun, mut cut_off) = (stopping.clone(), stopping.clone());
+        let conversation = async move {
+            let Some(acceptor) = acceptor else {
+                return converse(&builder, stream, service, watcher).await;
+            };
+            // Apart, for a connection without TLS should not take its memory.
+            let by_tls = async move {
+                if let Some(stream) = shake_hands(acceptor, stream, begun).await {
+                    converse(&builder, stream, service, watcher).await;
+                }
+            };
+            Box::pin(by_tls).await;
+        };
         tokio::spawn(async move {
+            // The clock runs from the connection on, so a handshake that does not end is no way around it.
             let silent = async {
                 tokio::time::sleep(limits.first_head).await;
                 if seen.load(Ordering::Relaxed) {
@@ -107,15 +130,15 @@ where
                 }
             };
             tokio::select! {
-                // An error here is the client's: it broke off, or sent what is not HTTP.
-                _ = connection => {}
+                () = conversation => {}
                 () = silent => {}
-                _ = cut_off.changed() => {}
+                () = gone(&mut cut_off) => {}
             }
             drop(place);
         });
     }
     drop(listener);
+    let _ = held.send(());
     if tokio::time::timeout(limits.drain, graceful.shutdown())
         .await
         .is_err()
@@ -123,6 +146,42 @@ where
         tracing::warn!("connections were cut off at the stop");
     }
     drop(held);
+}
+
+/// Answers the requests of one connection.
+async fn converse<I, S>(builder: &Builder<TokioExecutor>, stream: I, service: S, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send>
+        + Send
+        + 'static,
+{
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    // An error here is the client's: it broke off, or sent what is not HTTP.
+    let _ = watcher.watch(connection.into_owned()).await;
+}
+
+/// Makes TLS of a connection; `None` where the client cannot, or the stop begins before it could.
+async fn shake_hands(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    mut stopping: watch::Receiver<()>,
+) -> Option<TlsStream<TcpStream>> {
+    tokio::select! {
+        shaken = acceptor.accept(stream) => match shaken {
+            Ok(stream) => Some(stream),
+            Err(error) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                None
+            }
+        },
+        _ = stopping.changed() => None,
+    }
+}
+
+/// Waits until the sender is gone.
+async fn gone(held: &mut watch::Receiver<()>) {
+    while held.changed().await.is_ok() {}
 }
 
 fn connection_builder(limits: Limits) -> Builder<TokioExecutor> {

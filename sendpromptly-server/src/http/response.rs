@@ -9,7 +9,8 @@ use http_body_util::{Either, Full, StreamBody};
 use hyper::StatusCode;
 use hyper::body::Frame;
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use sendpromptly_core::id::RequestId;
 
@@ -50,9 +51,12 @@ pub fn with_type(status: StatusCode, content_type: &'static str, body: impl Into
     response
 }
 
+/// For a year browsers come by HTTPS only, to this host and those below it.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
+
 /// Adds what every answer bears: the request's id, and what browsers should refuse to do with it, unless the
-/// answer says otherwise already.
-pub fn finish(response: &mut Response, request: RequestId) {
+/// answer says otherwise already. Where the request came over TLS, `secure`, browsers are told to stay with it.
+pub fn finish(response: &mut Response, request: RequestId, secure: bool) {
     const FIXED: [(HeaderName, HeaderValue); 5] = [
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -69,6 +73,10 @@ pub fn finish(response: &mut Response, request: RequestId) {
     let headers = response.headers_mut();
     for (name, value) in FIXED {
         headers.entry(name).or_insert(value);
+    }
+    // Over plain HTTP it would mean nothing (RFC 6797, section 7.2).
+    if secure {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
     }
     if let Ok(id) = HeaderValue::from_str(&request.to_string()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);

@@ -7,6 +7,7 @@ use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
 
 /// An API key in the making.
@@ -35,7 +36,12 @@ pub struct ListedKey {
     pub created_at: Timestamp,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// When it was last seen to travel in clear, give or take an hour.
+    pub exposed_at: Option<Timestamp>,
 }
+
+/// How long one entry stands for all further exposures of a key: a sender in a loop must not flood the log.
+const ONE_EXPOSURE_MILLIS: i64 = 60 * 60 * 1_000;
 
 /// What an API key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +65,7 @@ impl Store {
         let query = Sql::new(
             "SELECT k.id, k.project_id, p.organization_id, p.timeout_minutes
              FROM api_keys k JOIN projects p ON p.id = k.project_id
-             WHERE k.hash = {} AND k.revoked_at IS NULL AND k.scope = 'ingest'",
+             WHERE k.hash = {} AND k.revoked_at IS NULL AND k.scope = 'ingest' AND p.deleted_at IS NULL",
         );
         let Some(row) = query.bind(hash.as_bytes()).one(&self.reader).await? else {
             return Ok(None);
@@ -76,11 +82,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn create_key(&self, key: &NewKey, origin: &Origin) -> Result<bool, StoreError> {
-        let Some(project) = self.project(key.project).await? else {
+    pub async fn create_key(
+        &self,
+        scope: OrganizationScope,
+        key: &NewKey,
+        origin: &Origin,
+    ) -> Result<bool, StoreError> {
+        if self.project(scope, key.project).await?.is_none() {
             return Ok(false);
-        };
-        let drafts = audit::drafts_of(project.organization, key.created_at, vec![created(key, origin)]);
+        }
+        let drafts = audit::drafts_of(scope.id(), key.created_at, vec![created(key, origin)]);
         self.commit_audited(&[insert(key)], &drafts).await?;
         Ok(true)
     }
@@ -89,12 +100,40 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn keys(&self, project: ProjectId) -> Result<Vec<ListedKey>, StoreError> {
+    pub async fn keys(
+        &self,
+        scope: OrganizationScope,
+        project: ProjectId,
+    ) -> Result<Vec<ListedKey>, StoreError> {
         let query = Sql::new(
-            "SELECT id, hint, created_at, revoked_at FROM api_keys WHERE project_id = {} ORDER BY id",
+            "SELECT k.id, k.hint, k.created_at, k.revoked_at, k.exposed_at
+             FROM api_keys k JOIN projects p ON p.id = k.project_id
+             WHERE k.project_id = {} AND p.organization_id = {} AND p.deleted_at IS NULL ORDER BY k.id",
         );
-        let found = query.bind(project.as_bytes()).all(&self.reader).await?;
+        let query = query.bind(project.as_bytes()).bind(scope.as_bytes());
+        let found = query.all(&self.reader).await?;
         found.iter().map(listed).collect()
+    }
+
+    /// The project of a key, for an operator at the machine, who may see every project.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn project_of_key(
+        &self,
+        id: KeyId,
+    ) -> Result<Option<(OrganizationScope, ProjectId)>, StoreError> {
+        let query = Sql::new(
+            "SELECT p.organization_id, p.id FROM api_keys k JOIN projects p ON p.id = k.project_id
+             WHERE k.id = {} AND p.deleted_at IS NULL",
+        );
+        let row = query.bind(id.as_bytes()).one(&self.reader).await?;
+        row.map(|row| {
+            let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
+            let project = ProjectId::from_bytes(rows::id(&row, "id")?);
+            Ok((OrganizationScope::of_the_command_line(organization), project))
+        })
+        .transpose()
     }
 
     /// Revokes a key and gives since when it is; `None` where there is none. A second time changes nothing.
@@ -103,6 +142,8 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn revoke_key(
         &self,
+        scope: OrganizationScope,
+        project: ProjectId,
         id: KeyId,
         origin: &Origin,
         now: Timestamp,
@@ -110,25 +151,77 @@ impl Store {
         let tx = self.begin().await?;
         let lock = self.dialect.for_update_of("k");
         let query = Sql::new(format!(
-            "SELECT k.revoked_at, p.organization_id FROM api_keys k JOIN projects p ON p.id = k.project_id
-             WHERE k.id = {{}}{lock}"
+            "SELECT k.revoked_at, k.hint FROM api_keys k JOIN projects p ON p.id = k.project_id
+             WHERE k.id = {{}} AND k.project_id = {{}} AND p.organization_id = {{}} AND p.deleted_at IS NULL{lock}"
         ));
-        let Some(row) = query.bind(id.as_bytes()).one(&tx).await? else {
+        let query = query
+            .bind(id.as_bytes())
+            .bind(project.as_bytes())
+            .bind(scope.as_bytes());
+        let Some(row) = query.one(&tx).await? else {
             return Ok(None);
         };
         if let Some(revoked_at) = rows::optional_time(&row, "revoked_at")? {
+            tx.rollback().await?;
             return Ok(Some(revoked_at));
         }
-        let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
-        let draft = Draft::new(origin, Action::ApiKeyRevoked, id, &[]);
+        let (project, hint): (_, String) = (project.to_string(), rows::get(&row, "hint")?);
+        let details = [("project", project.as_str()), ("hint", hint.as_str())];
+        let draft = Draft::new(origin, Action::ApiKeyRevoked, id, &details);
         let revoke = Sql::new("UPDATE api_keys SET revoked_at = {} WHERE id = {}")
             .bind(now)
             .bind(id.as_bytes());
-        let drafts = audit::drafts_of(organization, now, vec![draft]);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
         self.write_audited(&tx, vec![revoke], &drafts).await?;
         tx.commit().await?;
         Ok(Some(now))
     }
+
+    /// Records that a live key travelled in clear, and tells its organization; `false` where that was done within
+    /// the hour, by any node, or the key was revoked meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn note_exposed_key(
+        &self,
+        key: &KeyHolder,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        // Most often there is nothing to do, and then nobody has to wait for the one writer.
+        let due = exposure_due(
+            Sql::new(format!("SELECT id FROM api_keys {EXPOSURE_DUE}")),
+            key,
+            now,
+        );
+        if due.one(&self.reader).await?.is_none() {
+            return Ok(false);
+        }
+        let tx = self.begin().await?;
+        let note = Sql::new(format!("UPDATE api_keys SET exposed_at = {{}} {EXPOSURE_DUE}")).bind(now);
+        if exposure_due(note, key, now).run(&tx).await? == 0 {
+            return Ok(false);
+        }
+        let project = key.project.to_string();
+        let draft = Draft::new(
+            origin,
+            Action::ApiKeyExposed,
+            key.key_id,
+            &[("project", &project)],
+        );
+        let drafts = audit::drafts_of(key.organization, now, vec![draft]);
+        self.write_audited(&tx, Vec::new(), &drafts).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+const EXPOSURE_DUE: &str =
+    "WHERE id = {} AND revoked_at IS NULL AND (exposed_at IS NULL OR exposed_at <= {})";
+
+fn exposure_due(sql: Sql, key: &KeyHolder, now: Timestamp) -> Sql {
+    sql.bind(key.key_id.as_bytes())
+        .bind(now.plus_millis(-ONE_EXPOSURE_MILLIS))
 }
 
 /// What the audit log says of a new key.
@@ -159,5 +252,9 @@ fn listed(row: &QueryResult) -> Result<ListedKey, StoreError> {
         hint: rows::get(row, "hint")?,
         created_at: rows::time(row, "created_at")?,
         revoked_at: rows::optional_time(row, "revoked_at")?,
+        exposed_at: rows::optional_time(row, "exposed_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

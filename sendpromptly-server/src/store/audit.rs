@@ -3,7 +3,7 @@
 //! A chain's head is locked last of all locks, and its entries are linked under that lock; so the entries of
 //! one organization are in one order, whatever node wrote them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::{Details, Draft, Entry, Head, chain};
@@ -109,6 +109,33 @@ impl Store {
         let query = Sql::new("SELECT seq, hash, at FROM audit_heads WHERE organization_id = {}");
         let row = query.bind(organization.as_bytes()).one(&self.reader).await?;
         row.as_ref().map_or(Ok(Head::EMPTY), head_of)
+    }
+
+    /// The places of these organizations' heads; a chain without entries has none.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn audit_seqs(
+        &self,
+        organizations: &[OrganizationId],
+    ) -> Result<HashMap<OrganizationId, u64>, StoreError> {
+        let mut wanted = Rows::new(ORGANIZATIONS);
+        for organization in organizations {
+            wanted.push([organization.as_bytes().into()]);
+        }
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = Sql::over(
+            "SELECT h.organization_id, h.seq FROM {rows}
+             JOIN audit_heads h ON h.organization_id = r.organization_id",
+            wanted,
+        );
+        let found = query.all(&self.reader).await?;
+        found
+            .iter()
+            .map(|row| Ok((organization_of(row)?, seq_of(row)?)))
+            .collect()
     }
 
     /// The heads of all chains that have entries.

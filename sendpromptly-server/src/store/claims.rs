@@ -94,6 +94,7 @@ impl Store {
              SELECT s.project_id, c.project_id AS paced
              FROM steps s LEFT JOIN project_calls c ON c.project_id = s.project_id
              WHERE s.project_id IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM projects p WHERE p.id = s.project_id AND p.deleted_at IS NOT NULL)
                 AND EXISTS (SELECT 1 FROM replays q{queue} WHERE q.project_id = s.project_id
                     AND q.lease_token IS NULL AND q.next_attempt_at <= {{}})
                 AND (SELECT count(*) FROM attempts a{under_way} WHERE a.project_id = s.project_id
@@ -197,7 +198,7 @@ impl Store {
                     q.id, q.event_id, q.body,
                     (SELECT count(*) FROM attempts a{under_way} WHERE a.project_id = r.project_id
                         AND a.ended_at IS NULL AND a.started_at > {{}}) AS in_flight
-                 FROM {{rows}} JOIN projects p ON p.id = r.project_id {due}",
+                 FROM {{rows}} JOIN projects p ON p.id = r.project_id AND p.deleted_at IS NULL {due}",
                 due = first_due(self.dialect)
             ),
             projects,

@@ -48,6 +48,19 @@ impl Dialect {
         }
     }
 
+    /// Follows `{rows}` in a `FROM`: the project ids and ids that this query gives for each row of them, as
+    /// `each_row`. The query may order and limit, and names the row `r`. SQLite has no `LATERAL`, and looks the
+    /// ids up in their table.
+    #[must_use]
+    pub fn for_each_row(self, table: &str, query: &str) -> String {
+        match self {
+            Self::Sqlite => {
+                format!("CROSS JOIN {table} each_row ON (each_row.project_id, each_row.id) IN ({query})")
+            }
+            Self::Postgres => format!("CROSS JOIN LATERAL ({query}) AS each_row"),
+        }
+    }
+
     /// Locks the rows that a query reads until the transaction ends. SQLite's write transactions run one at
     /// a time and need none.
     #[must_use]

@@ -60,7 +60,8 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn project_of_event(&self, id: EventId) -> Result<Option<ProjectId>, StoreError> {
         let query = Sql::new(
-            "SELECT e.project_id FROM projects p JOIN events e ON e.project_id = p.id AND e.id = {}",
+            "SELECT e.project_id FROM projects p JOIN events e ON e.project_id = p.id AND e.id = {}
+             WHERE p.deleted_at IS NULL",
         );
         let row = query.bind(id.as_bytes()).one(&self.reader).await?;
         row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "project_id")?)))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::QueryResult;
 use sendpromptly_core::event::{EffectType, Provider};
 use sendpromptly_core::id::{EventId, IncidentId, ProjectId};
-use sendpromptly_core::incident::{Incident, IncidentState};
+use sendpromptly_core::incident::Incident;
 use sendpromptly_core::replay::Replay;
 
 use super::cases::{incident, replay};
@@ -38,50 +38,12 @@ pub struct IncidentRecord {
     pub replays: Vec<Replay>,
 }
 
-/// Which incidents of a project to give.
-#[derive(Debug, Clone, Copy)]
-pub struct IncidentQuery {
-    /// The project.
-    pub project: ProjectId,
-    /// Only those in this state.
-    pub state: Option<IncidentState>,
-    /// Only those before this one in the list, which is the last one of the page before.
-    pub after: Option<IncidentId>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-const COLUMNS: &str = "i.project_id, i.id AS incident_id, i.event_id, i.state AS incident_state, i.reason,
+pub(super) const COLUMNS: &str =
+    "i.project_id, i.id AS incident_id, i.event_id, i.state AS incident_state, i.reason,
     i.opened_at, i.resolved_at, e.provider, e.provider_event_id, e.event_type, e.effect_type,
     e.internal_reference";
 
-const AFTER_ALL: IncidentId = IncidentId::from_bytes([0xff; 16]);
-
 impl Store {
-    /// A page of a project's incidents, newest first.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn incidents(&self, wanted: &IncidentQuery) -> Result<Vec<IncidentRecord>, StoreError> {
-        let in_state = if wanted.state.is_some() {
-            "AND i.state = {}"
-        } else {
-            ""
-        };
-        let mut query = Sql::new(format!(
-            "SELECT {COLUMNS} FROM incidents i
-             JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
-             WHERE i.project_id = {{}} {in_state} AND i.id < {{}} ORDER BY i.id DESC LIMIT {}",
-            wanted.limit
-        ));
-        query = query.bind(wanted.project.as_bytes());
-        if let Some(state) = wanted.state {
-            query = query.bind(state.as_str());
-        }
-        let after = wanted.after.unwrap_or(AFTER_ALL);
-        self.records(query.bind(after.as_bytes())).await
-    }
-
     /// One incident of a project.
     ///
     /// # Errors
@@ -127,14 +89,15 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn project_of_incident(&self, id: IncidentId) -> Result<Option<ProjectId>, StoreError> {
         let query = Sql::new(
-            "SELECT i.project_id FROM projects p JOIN incidents i ON i.project_id = p.id AND i.id = {}",
+            "SELECT i.project_id FROM projects p JOIN incidents i ON i.project_id = p.id AND i.id = {}
+             WHERE p.deleted_at IS NULL",
         );
         let row = query.bind(id.as_bytes()).one(&self.reader).await?;
         row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "project_id")?)))
             .transpose()
     }
 
-    async fn records(&self, query: Sql) -> Result<Vec<IncidentRecord>, StoreError> {
+    pub(super) async fn records(&self, query: Sql) -> Result<Vec<IncidentRecord>, StoreError> {
         let found = query.all(&self.reader).await?;
         let mut records = found.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         let mut replays = self.replays_of(&records).await?;

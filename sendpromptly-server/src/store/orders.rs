@@ -48,7 +48,7 @@ impl Store {
              FROM incidents i
              JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
              JOIN projects p ON p.id = i.project_id
-             WHERE i.project_id = {} AND i.id = {}",
+             WHERE i.project_id = {} AND i.id = {} AND p.deleted_at IS NULL",
         );
         let query = query.bind(project.as_bytes()).bind(incident.as_bytes());
         let Some(row) = query.one(&self.reader).await? else {

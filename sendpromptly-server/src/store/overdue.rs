@@ -22,7 +22,7 @@ impl Store {
         let query = Sql::new(format!(
             "SELECT e.project_id, e.id AS event_id, p.organization_id
              FROM events e{index} JOIN projects p ON p.id = e.project_id
-             WHERE e.sweep_at <= {{}} ORDER BY e.sweep_at LIMIT {limit}"
+             WHERE e.sweep_at <= {{}} AND p.deleted_at IS NULL ORDER BY e.sweep_at LIMIT {limit}"
         ));
         self.due_cases(query.bind(now)).await
     }
@@ -36,7 +36,7 @@ impl Store {
         let query = Sql::new(format!(
             "SELECT q.project_id, q.event_id, p.organization_id
              FROM replays q{index} JOIN projects p ON p.id = q.project_id
-             WHERE q.answer_due_at <= {{}} ORDER BY q.answer_due_at LIMIT {limit}"
+             WHERE q.answer_due_at <= {{}} AND p.deleted_at IS NULL ORDER BY q.answer_due_at LIMIT {limit}"
         ));
         self.due_cases(query.bind(now)).await
     }

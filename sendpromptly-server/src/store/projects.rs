@@ -8,6 +8,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::api_keys::{self, NewKey};
 use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
 use super::signing_secrets::{self, SealedSecret};
 use super::{Store, StoreError, audit};
 
@@ -37,23 +38,45 @@ pub struct Project {
 pub struct ProjectChange {
     /// A new name.
     pub name: Option<String>,
-    /// A new repair URL, and what of it an audit entry may show.
-    pub repair_url: Option<(String, String)>,
+    /// What becomes of the repair URL.
+    pub repair_url: UrlChange,
     /// A new timeout, in minutes.
     pub timeout_minutes: Option<u32>,
+    /// Whether the heads of answers are kept from now on.
+    pub keep_answers: Option<bool>,
 }
 
-const COLUMNS: &str =
+/// What becomes of a project's repair URL.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum UrlChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// Nobody is called any more.
+    Remove,
+    /// It is this one from now on.
+    Set {
+        /// The URL, which may hold a secret.
+        url: String,
+        /// What of it an audit entry may show.
+        origin: String,
+    },
+}
+
+pub(super) const COLUMNS: &str =
     "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.created_at";
 
 impl Store {
-    /// The project with this id.
+    /// The organization's project with this id.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
-        let query = Sql::new(format!("SELECT {COLUMNS} FROM projects p WHERE p.id = {{}}"));
-        let found = query.bind(id.as_bytes()).one(&self.reader).await?;
+    pub async fn project(
+        &self,
+        scope: OrganizationScope,
+        id: ProjectId,
+    ) -> Result<Option<Project>, StoreError> {
+        let found = select(scope, id, "").one(&self.reader).await?;
         found.as_ref().map(project_of).transpose()
     }
 
@@ -61,14 +84,27 @@ impl Store {
     pub(super) async fn lock_project(
         &self,
         tx: &DatabaseTransaction,
+        scope: OrganizationScope,
         id: ProjectId,
     ) -> Result<Option<Project>, StoreError> {
-        let lock = self.dialect.for_update_of("p");
-        let query = Sql::new(format!(
-            "SELECT {COLUMNS} FROM projects p WHERE p.id = {{}}{lock}"
-        ));
-        let found = query.bind(id.as_bytes()).one(tx).await?;
+        let lock = self.dialect.for_update_of("p").to_string();
+        let found = select(scope, id, &lock).one(tx).await?;
         found.as_ref().map(project_of).transpose()
+    }
+
+    /// The organization of a project, for an operator at the machine, who may see every project.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn scope_of_project(&self, id: ProjectId) -> Result<Option<OrganizationScope>, StoreError> {
+        let query =
+            Sql::new("SELECT p.organization_id FROM projects p WHERE p.id = {} AND p.deleted_at IS NULL");
+        let row = query.bind(id.as_bytes()).one(&self.reader).await?;
+        row.map(|row| {
+            let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
+            Ok(OrganizationScope::of_the_command_line(organization))
+        })
+        .transpose()
     }
 
     /// Stores a project with its first API key and signing secret.
@@ -106,17 +142,19 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn change_project(
         &self,
+        scope: OrganizationScope,
         id: ProjectId,
         change: &ProjectChange,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<Project>, StoreError> {
         let tx = self.begin().await?;
-        let Some(before) = self.lock_project(&tx, id).await? else {
+        let Some(before) = self.lock_project(&tx, scope, id).await? else {
             return Ok(None);
         };
         let after = before.with(change);
         if after == before {
+            tx.rollback().await?;
             return Ok(Some(after));
         }
         let details = before.differences(&after, change);
@@ -138,11 +176,16 @@ impl Project {
         if let Some(name) = &change.name {
             after.name.clone_from(name);
         }
-        if let Some((url, _)) = &change.repair_url {
-            after.repair_url = Some(url.clone());
+        match &change.repair_url {
+            UrlChange::Keep => {}
+            UrlChange::Remove => after.repair_url = None,
+            UrlChange::Set { url, .. } => after.repair_url = Some(url.clone()),
         }
         if let Some(minutes) = change.timeout_minutes {
             after.timeout_minutes = minutes;
+        }
+        if let Some(keep) = change.keep_answers {
+            after.keep_answers = keep;
         }
         after
     }
@@ -153,16 +196,36 @@ impl Project {
         if self.name != after.name {
             told.push(("name", after.name.clone()));
         }
-        if let Some((_, shown)) = &change.repair_url
-            && self.repair_url != after.repair_url
-        {
-            told.push(("repair_url", shown.clone()));
+        if self.repair_url != after.repair_url {
+            told.push(("repair_url", change.repair_url.shown().to_owned()));
         }
         if self.timeout_minutes != after.timeout_minutes {
             told.push(("timeout_minutes", after.timeout_minutes.to_string()));
         }
+        if self.keep_answers != after.keep_answers {
+            told.push(("keep_answers", after.keep_answers.to_string()));
+        }
         told
     }
+}
+
+impl UrlChange {
+    /// What an audit entry may show of it.
+    fn shown(&self) -> &str {
+        match self {
+            Self::Keep => "",
+            Self::Remove => "none",
+            Self::Set { origin, .. } => origin,
+        }
+    }
+}
+
+fn select(scope: OrganizationScope, id: ProjectId, lock: &str) -> Sql {
+    let query = Sql::new(format!(
+        "SELECT {COLUMNS} FROM projects p
+         WHERE p.id = {{}} AND p.organization_id = {{}} AND p.deleted_at IS NULL{lock}"
+    ));
+    query.bind(id.as_bytes()).bind(scope.as_bytes())
 }
 
 fn insert(project: &Project) -> Sql {
@@ -181,14 +244,18 @@ fn insert(project: &Project) -> Sql {
 }
 
 fn update(project: &Project) -> Sql {
-    Sql::new("UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {} WHERE id = {}")
-        .bind(project.name.as_str())
-        .bind(project.repair_url.as_deref().unwrap_or_default())
-        .bind(project.timeout_minutes)
-        .bind(project.id.as_bytes())
+    Sql::new(
+        "UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {}, keep_answers = {}
+         WHERE id = {}",
+    )
+    .bind(project.name.as_str())
+    .bind(project.repair_url.as_deref().unwrap_or_default())
+    .bind(project.timeout_minutes)
+    .bind(project.keep_answers)
+    .bind(project.id.as_bytes())
 }
 
-fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
+pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
     let keep_answers: i64 = rows::get(row, "keep_answers")?;
     Ok(Project {
         id: ProjectId::from_bytes(rows::id(row, "id")?),
@@ -207,6 +274,12 @@ impl std::fmt::Debug for Project {
         f.debug_struct("Project")
             .field("id", &self.id)
             .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for UrlChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UrlChange(..)")
     }
 }
 

@@ -3,9 +3,11 @@
 use sea_orm::QueryResult;
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::project::Overlap;
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
 
 /// A signing secret as it is stored.
@@ -17,6 +19,15 @@ pub struct SealedSecret {
     pub project: ProjectId,
     /// The secret, sealed.
     pub sealed: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends; `None` for the newest.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A signing secret as a list shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedSecret {
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None` for the newest.
@@ -55,29 +66,50 @@ impl Store {
         found.iter().map(|row| secret_of(project, row)).collect()
     }
 
-    /// Stores a new secret. The live ones before it end at `previous_expires_at`; where that is not later than
-    /// the new one was made they end at once, else only one may be live. Ended ones are forgotten.
+    /// The secrets of a project that are live now, newest first: when each was made, and when it ends.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn listed_secrets(
+        &self,
+        scope: OrganizationScope,
+        project: ProjectId,
+        now: Timestamp,
+    ) -> Result<Vec<ListedSecret>, StoreError> {
+        let query = Sql::new(
+            "SELECT s.created_at, s.expires_at FROM signing_secrets s JOIN projects p ON p.id = s.project_id
+             WHERE s.project_id = {} AND p.organization_id = {} AND p.deleted_at IS NULL
+                AND (s.expires_at IS NULL OR s.expires_at > {}) ORDER BY s.id DESC",
+        );
+        let query = query.bind(project.as_bytes()).bind(scope.as_bytes()).bind(now);
+        let found = query.all(&self.reader).await?;
+        found.iter().map(listed).collect()
+    }
+
+    /// Stores a new secret. The live ones before it end when the overlap is over; ended ones are forgotten.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn rotate_secret(
         &self,
+        scope: OrganizationScope,
         new: &SealedSecret,
-        previous_expires_at: Timestamp,
+        overlap: Overlap,
         origin: &Origin,
     ) -> Result<Rotation, StoreError> {
         let now = new.created_at;
+        let previous_expires_at = now.plus(overlap.length());
         let tx = self.begin().await?;
-        let Some(project) = self.lock_project(&tx, new.project).await? else {
+        if self.lock_project(&tx, scope, new.project).await?.is_none() {
             return Ok(Rotation::NoProject);
-        };
+        }
         let stored = select(new.project).all(&tx).await?;
         let stored: Vec<_> = stored
             .iter()
             .map(|row| secret_of(new.project, row))
             .collect::<Result<_, _>>()?;
         let live = stored.iter().filter(|secret| secret.is_live(now)).count();
-        if live > 1 && previous_expires_at > now {
+        if !overlap.allows(live) {
             return Ok(Rotation::TwoLive);
         }
         let end_live = Sql::new(
@@ -97,7 +129,7 @@ impl Store {
             new.project,
             &[("previous_expires_at", &until)],
         );
-        let drafts = audit::drafts_of(project.organization, now, vec![draft]);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
         // Forgotten first: what ends now may still sign calls under way elsewhere.
         self.write_audited(&tx, vec![forget, end_live, insert(new)], &drafts)
             .await?;
@@ -130,6 +162,13 @@ pub(super) fn insert(secret: &SealedSecret) -> Sql {
         .bind(secret.project.as_bytes())
         .bind(secret.sealed.clone())
         .bind(secret.created_at)
+}
+
+fn listed(row: &QueryResult) -> Result<ListedSecret, StoreError> {
+    Ok(ListedSecret {
+        created_at: rows::time(row, "created_at")?,
+        expires_at: rows::optional_time(row, "expires_at")?,
+    })
 }
 
 fn secret_of(project: ProjectId, row: &QueryResult) -> Result<SealedSecret, StoreError> {

@@ -6,6 +6,7 @@ use sendpromptly_core::audit::{Action, Origin};
 use sendpromptly_core::credential::ApiKey;
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{KeyId, OrganizationId};
+use sendpromptly_core::project::Overlap;
 
 use super::*;
 use crate::config::keys::KeyFile;
@@ -13,6 +14,7 @@ use crate::store::api_keys::NewKey;
 use crate::store::data_keys::KeyUse;
 use crate::store::organizations::NewOrganization;
 use crate::store::projects::Project;
+use crate::store::scope::OrganizationScope;
 use crate::store::signing_secrets::Rotation;
 use crate::store::users::NewUser;
 use crate::store::{DatabaseUrl, StoreRole};
@@ -108,10 +110,11 @@ impl Fixture {
 
     async fn rotate(&self, vault: &Vault, at: Timestamp, overlap: Duration) -> (SigningSecret, Rotation) {
         let (secret, sealed) = vault.new_secret(PROJECT, at).await.unwrap();
-        let ends = at.plus(overlap);
+        let scope = OrganizationScope::of_the_command_line(OrganizationId::from_bytes([3; 16]));
+        let overlap = Overlap::new(overlap).unwrap();
         let rotation = self
             .store
-            .rotate_secret(&sealed, ends, &Origin::system("test"))
+            .rotate_secret(scope, &sealed, overlap, &Origin::system("test"))
             .await
             .unwrap();
         (secret, rotation)

@@ -1,5 +1,6 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
-//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed.
+//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed, links and
+//! sign-ups that have run out, and what projects held that were deleted.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rounds::{Left, Rounds};
 use crate::store::attempts::ANSWERS_KEPT;
+use crate::store::purge::Purged;
 use crate::store::{Store, StoreError};
 use crate::vault::Vault;
 
@@ -46,7 +48,9 @@ impl Retain {
         let kept_since = now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX));
         let keys = self.store.forget_answers(now, BATCH).await?;
         let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
-        if keys.max(heads) >= u64::from(BATCH) {
+        // An hour after its deletion no request and no call of a project is under way.
+        let purged = self.store.purge(now.plus_millis(-AN_HOUR_MS), BATCH).await?;
+        if keys.max(heads) >= u64::from(BATCH) || purged != Purged::Nothing {
             return Ok(Left::More);
         }
         // No head is left that these keys could open.
@@ -57,6 +61,8 @@ impl Retain {
             .await?;
         self.store.forget_sessions(now).await?;
         self.store.forget_proposed_second_factors(now).await?;
+        self.store.forget_links(now).await?;
+        self.store.forget_mail_rates(now).await?;
         Ok(Left::Nothing)
     }
 }

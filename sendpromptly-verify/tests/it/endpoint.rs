@@ -85,6 +85,25 @@ fn fields_and_words_of_a_later_version_do_not_break_an_endpoint() {
 }
 
 #[test]
+fn a_test_callback_is_answered_with_2xx_and_nothing_is_applied() {
+    let test = String::from_utf8(BODY.to_vec())
+        .unwrap()
+        .replace("credit_grant", "test");
+    let app = App::new();
+    let (answer, applied) = app.receive(&nonce(1), test.as_bytes(), Outcome::Applied);
+    assert!(matches!(answer, Answer::Tested), "{answer}");
+    assert_eq!((answer.status(), answer.result(), applied), (200, None, 0));
+    // It was a genuine one: its nonce is used up, and a forged one is refused as any other.
+    let (again, _) = app.receive(&nonce(1), test.as_bytes(), Outcome::Applied);
+    assert!(matches!(again, Answer::Refused(VerifyError::ReplayedNonce)));
+    let forged = headers(NOW, &nonce(2), BODY);
+    let refused = app.endpoint.admit(&forged, test.as_bytes(), NOW).unwrap_err();
+    assert_eq!(refused.status(), 401);
+    // And the replay that it names is not claimed by it.
+    assert_eq!(app.receive(&nonce(3), BODY, Outcome::Applied).1, 1);
+}
+
+#[test]
 fn a_genuine_body_that_can_not_be_read_halts() {
     for (number, body) in [&b""[..], b"{}", b"[]", b"\xff", br#"{"replay_id":"evt_7"}"#]
         .into_iter()

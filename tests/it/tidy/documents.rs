@@ -133,7 +133,7 @@ fn the_tree_stands_alone() {
     ];
     let mut found = Vec::new();
     for file in files(&[
-        ".rs", ".md", ".toml", ".json", ".py", ".js", ".php", "/run", "/setup",
+        ".rs", ".md", ".toml", ".json", ".py", ".js", ".mjs", ".php", "/run", "/setup",
     ]) {
         found.extend(
             outside

@@ -42,7 +42,13 @@ impl Fixture {
             hint: key.hint().to_owned(),
             created_at: NOW,
         };
-        assert!(self.world.store.create_key(&new, &operator()).await.unwrap());
+        assert!(
+            self.world
+                .store
+                .create_key(self.world.scope(), &new, &operator())
+                .await
+                .unwrap()
+        );
         (key, new.id)
     }
 
@@ -158,6 +164,7 @@ async fn a_look_up_that_failed_is_no_failure_of_the_key() {
 async fn a_key_that_is_revoked_while_the_body_comes_slowly_is_refused() {
     let fixture = Fixture::set_up().await;
     let store = &fixture.world.store;
+    let (scope, project) = (fixture.world.scope(), fixture.world.project);
     let (key, id) = fixture.key_and_id().await;
     let (ingest, _committers) = Ingest::start(store, 1);
     let readiness = Readiness::new(|| async { Vec::new() }.boxed());
@@ -171,8 +178,8 @@ async fn a_key_that_is_revoked_while_the_body_comes_slowly_is_refused() {
         headers.insert(name, HeaderValue::from_static(value));
     }
     let slow_body = async {
-        let revoked = store.revoke_key(id, &operator(), NOW).await.unwrap();
-        assert!(revoked.is_some());
+        let revoked = store.revoke_key(scope, project, id, &operator(), NOW).await;
+        assert!(revoked.unwrap().is_some());
         app.authenticator.holders.invalidate_all(); // as four seconds do
         tokio::time::pause();
         tokio::time::advance(Duration::from_secs(4)).await;

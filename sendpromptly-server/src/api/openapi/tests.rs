@@ -32,7 +32,8 @@ fn after(error: &ApiError) -> Option<ApiError> {
     Some(match error {
         ApiError::NotFound => ApiError::MethodNotAllowed("POST".to_owned()),
         ApiError::MethodNotAllowed(_) => ApiError::Unauthorized,
-        ApiError::Unauthorized => ApiError::RateLimited(Duration::ZERO),
+        ApiError::Unauthorized => ApiError::HttpsRequired,
+        ApiError::HttpsRequired => ApiError::RateLimited(Duration::ZERO),
         ApiError::RateLimited(_) => ApiError::MissingAccept,
         ApiError::MissingAccept => ApiError::NotAcceptable,
         ApiError::NotAcceptable => ApiError::UnsupportedMediaType,

@@ -93,6 +93,7 @@ impl Shop {
         let answering = business.clone();
         tokio::spawn(listener::serve(
             listener,
+            None,
             move |request, _| answering.clone().answer(request),
             closed.map(|_| ()),
             Limits::default(),

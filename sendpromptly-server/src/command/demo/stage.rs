@@ -6,7 +6,8 @@ use std::path::Path;
 use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::hex;
-use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::project::Timeout;
 use sendpromptly_verify::replay::MemoryReplays;
 use sendpromptly_verify::{Endpoint, Verifier};
 use tempfile::TempDir;
@@ -20,7 +21,8 @@ use crate::account::password::Password;
 use crate::command::serve::Server;
 use crate::command::{CommandError, org, project};
 use crate::config::Config;
-use crate::platform::{clock, entropy};
+use crate::platform::entropy;
+use crate::projects::{CheckedUrl, Created, NewProject};
 use crate::store::projects::Project;
 
 /// The e-mail address of the shop's owner.
@@ -61,18 +63,17 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let shop_address = listener.local_addr()?;
         let (organization, owner_password) = create_organization(&server).await?;
-        let now = clock::now();
-        let project = Project {
-            id: ProjectId::new(now, entropy::for_id()),
-            organization,
-            name: "Sample shop".to_owned(),
+        let project = NewProject {
+            name: "Sample shop".parse().map_err(CommandError::refused)?,
             mode: Mode::Test,
-            repair_url: Some(format!("http://{shop_address}{REPAIR}")),
-            timeout_minutes: 30,
-            keep_answers: true,
-            created_at: now,
+            repair_url: Some(repair_url(&server, shop_address).await?),
+            timeout: Timeout::default(),
         };
-        let (api_key, signing_secret) = project::create(&server.context, &project).await?;
+        let Created {
+            project,
+            api_key,
+            signing_secret,
+        } = project::create(&server.context, organization, project).await?;
         let stripe = StripeSecret::new("whsec_demo");
         let verifier = Verifier::new([shop_secret(&signing_secret).expose()]);
         let business = Business {
@@ -107,6 +108,14 @@ impl Stage {
         self.server.stop().await?;
         Ok(self.directory.close()?)
     }
+}
+
+async fn repair_url(server: &Server, shop: SocketAddr) -> Result<CheckedUrl, CommandError> {
+    let url = format!("http://{shop}{REPAIR}");
+    let policy = &server.context.config.callbacks.policy;
+    CheckedUrl::check(&url, policy)
+        .await
+        .map_err(CommandError::refused)
 }
 
 /// An organization, and the password of its owner.

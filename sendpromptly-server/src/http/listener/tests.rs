@@ -62,7 +62,7 @@ impl Fixture {
         let stopped = async {
             let _ = stopped.await;
         };
-        let served = tokio::spawn(serve(listener, handler, stopped, limits));
+        let served = tokio::spawn(serve(listener, None, handler, stopped, limits));
         Self {
             address,
             stop,

@@ -13,6 +13,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::{CaseKey, StoredCase};
 use crate::store::audit::Drafts;
+use crate::store::incident_facets;
 use crate::store::rows::{self, Column, Kind, Rows, Sql};
 use crate::store::{Store, StoreError};
 
@@ -128,6 +129,8 @@ const INCIDENT_COLUMNS: &[Column] = &[
     Column::new("reason", Kind::Text),
     Column::new("opened_at", Kind::Int),
     Column::optional("resolved_at", Kind::Int),
+    Column::new("organization_id", Kind::Id),
+    Column::new("state_facet", Kind::Int),
 ];
 
 fn incident_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Incident)>) -> Rows {
@@ -141,16 +144,25 @@ fn incident_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Incident
             incident.reason.as_str().into(),
             incident.opened_at.into(),
             incident.resolved_at.into(),
+            change.organization.as_bytes().into(),
+            incident_facets::of_state(incident.state).into(),
         ]);
     }
     rows
 }
 
+/// An incident takes from its event what the list is searched and filtered by.
 fn new_incidents(changes: &[CaseChange]) -> Sql {
     let new = changes.iter().filter(|change| change.before.incident.is_none());
     Sql::over(
-        "INSERT INTO incidents (project_id, id, event_id, state, reason, opened_at, resolved_at)
-         SELECT r.project_id, r.id, r.event_id, r.state, r.reason, r.opened_at, r.resolved_at FROM {rows}",
+        format!(
+            "INSERT INTO incidents (project_id, id, event_id, state, reason, opened_at, resolved_at,
+                organization_id, facet, internal_reference, provider_event_digest)
+             SELECT r.project_id, r.id, r.event_id, r.state, r.reason, r.opened_at, r.resolved_at,
+                r.organization_id, r.state_facet + {}, e.internal_reference, e.provider_event_digest
+             FROM {{rows}} JOIN events e ON e.project_id = r.project_id AND e.id = r.event_id",
+            incident_facets::of_event("e")
+        ),
         incident_rows(new.filter_map(|change| Some((change, change.after.incident.as_ref()?)))),
     )
 }
@@ -160,8 +172,11 @@ fn incident_updates(changes: &[CaseChange]) -> Sql {
         .iter()
         .filter(|change| change.before.incident.is_some() && change.before.incident != change.after.incident);
     Sql::over(
-        "UPDATE incidents SET state = r.state, resolved_at = r.resolved_at FROM {rows}
-         WHERE incidents.project_id = r.project_id AND incidents.id = r.id",
+        format!(
+            "UPDATE incidents SET state = r.state, resolved_at = r.resolved_at, facet = {} FROM {{rows}}
+             WHERE incidents.project_id = r.project_id AND incidents.id = r.id",
+            incident_facets::with_state("incidents.facet", "r.state_facet")
+        ),
         incident_rows(changed.filter_map(|change| Some((change, change.after.incident.as_ref()?)))),
     )
 }

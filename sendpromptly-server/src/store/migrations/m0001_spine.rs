@@ -60,7 +60,8 @@ const TABLES: &[&str] = &[
         repair_url text,
         timeout_minutes {int} NOT NULL,
         keep_answers {int} NOT NULL DEFAULT 1,
-        created_at {int} NOT NULL
+        created_at {int} NOT NULL,
+        deleted_at {int}
     ) {strict}",
     "CREATE TABLE api_keys (
         id {id} PRIMARY KEY NOT NULL,
@@ -69,7 +70,8 @@ const TABLES: &[&str] = &[
         hint text NOT NULL,
         scope text NOT NULL,
         created_at {int} NOT NULL,
-        revoked_at {int}
+        revoked_at {int},
+        exposed_at {int}
     ) {strict}",
     "CREATE TABLE signing_secrets (
         id {id} PRIMARY KEY NOT NULL,
@@ -113,6 +115,10 @@ const TABLES: &[&str] = &[
         reason text NOT NULL,
         opened_at {int} NOT NULL,
         resolved_at {int},
+        organization_id {id} NOT NULL,
+        facet {int} NOT NULL,
+        internal_reference text,
+        provider_event_digest {id} NOT NULL,
         PRIMARY KEY (project_id, id),
         UNIQUE (project_id, event_id)
     ) {clustered}",
@@ -216,6 +222,7 @@ const TABLES: &[&str] = &[
 
 const INDEXES: &[&str] = &[
     "CREATE INDEX projects_by_organization ON projects (organization_id, id)",
+    "CREATE INDEX projects_to_purge ON projects (deleted_at) WHERE deleted_at IS NOT NULL",
     "CREATE INDEX api_keys_by_project ON api_keys (project_id, id)",
     "CREATE INDEX signing_secrets_by_project ON signing_secrets (project_id, id)",
     "CREATE INDEX signing_secrets_to_forget ON signing_secrets (expires_at) WHERE expires_at IS NOT NULL",
@@ -223,7 +230,15 @@ const INDEXES: &[&str] = &[
     "CREATE UNIQUE INDEX events_by_provider_event ON events (project_id, provider_event_digest, provider)",
     "CREATE INDEX events_to_sweep ON events (sweep_at) WHERE sweep_at IS NOT NULL",
     "CREATE INDEX replays_by_event ON replays (project_id, event_id)",
-    "CREATE INDEX incidents_by_state ON incidents (project_id, state, id)",
+    // The list of incidents, filtered or not, newest first; see `store/incident_list.rs`.
+    "CREATE INDEX incidents_of_organization ON incidents (organization_id, id)",
+    "CREATE INDEX incidents_of_organization_by_facet ON incidents (organization_id, facet, id)",
+    "CREATE INDEX incidents_of_project_by_facet ON incidents (project_id, facet, id)",
+    "CREATE INDEX incidents_of_organization_by_reference
+        ON incidents (organization_id, internal_reference, facet, id)",
+    "CREATE INDEX incidents_of_project_by_reference
+        ON incidents (project_id, internal_reference, facet, id)",
+    "CREATE INDEX incidents_by_provider_event ON incidents (organization_id, provider_event_digest)",
     // By project, so that nobody who looks for work reads through one project's long queue.
     "CREATE INDEX replays_to_attempt ON replays (project_id, next_attempt_at)
         WHERE next_attempt_at IS NOT NULL AND lease_token IS NULL",

@@ -74,3 +74,26 @@ async fn a_signing_secret_is_gone_an_hour_after_its_end_and_the_newest_stays() {
     retain.drop_old(NOW.plus_millis(AN_HOUR_MS)).await.unwrap();
     assert_eq!(secrets().await, before - 1);
 }
+
+#[tokio::test]
+async fn a_deleted_project_is_removed_after_an_hour() {
+    let world = World::set_up().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    world.queue(world.project, 2).await;
+    let origin = crate::testing::operator();
+    let deleted = world
+        .store
+        .delete_project(world.scope(), world.project, &origin, NOW)
+        .await;
+    assert!(deleted.unwrap());
+    let retain = Retain {
+        store: world.store.clone(),
+        vault,
+    };
+    let projects = async || world.number(Sql::new("SELECT count(*) AS n FROM projects")).await;
+    let drop_old = async |millis| retain.drop_old(NOW.plus_millis(millis)).await.unwrap();
+    assert_eq!(drop_old(AN_HOUR_MS - 1).await, Left::Nothing);
+    assert_eq!(projects().await, 1);
+    while drop_old(AN_HOUR_MS).await == Left::More {}
+    assert_eq!(projects().await, 0);
+}

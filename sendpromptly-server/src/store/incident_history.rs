@@ -1,0 +1,242 @@
+//! What has happened to an incident: results, replays with their attempts, and what people noted and did.
+
+use std::collections::HashMap;
+
+use sea_orm::QueryResult;
+use sendpromptly_core::id::{EventId, IncidentId, ProjectId, ReplayId, UserId};
+use sendpromptly_core::replay::Effect;
+use sendpromptly_core::time::Timestamp;
+
+use super::incidents::{COLUMNS, IncidentRecord};
+use super::rows::{self, Column, Kind, Rows, Sql};
+use super::scope::OrganizationScope;
+use super::{Store, StoreError};
+
+/// So many results, audit entries and replays of an incident are shown, the latest.
+pub const SHOWN: u32 = 200;
+
+/// A result that was accepted.
+#[derive(Debug, Clone)]
+pub struct ResultRecord {
+    /// What happened.
+    pub effect: Effect,
+    /// The app's own code of the failure.
+    pub error_code: Option<String>,
+    /// The app's own words about the failure.
+    pub error_message: Option<String>,
+    /// The replay that it answers.
+    pub replay: Option<ReplayId>,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+}
+
+/// A call that was made, or is being made.
+#[derive(Debug, Clone)]
+pub struct AttemptRecord {
+    /// Its replay.
+    pub replay: ReplayId,
+    /// 1, 2, …
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs.
+    pub ended_at: Option<Timestamp>,
+    /// One word for how it ended.
+    pub outcome: Option<String>,
+    /// The HTTP status, where one came.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: Option<u32>,
+    /// The first bytes of the answer, sealed, and the row that they are sealed for.
+    pub answer_head: Option<(Vec<u8>, [u8; 16])>,
+}
+
+/// What the audit log says of an incident.
+#[derive(Debug, Clone)]
+pub struct ActionRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as the log names them.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// Reasons and the like, as a JSON object; `None` where they were erased.
+    pub details: Option<String>,
+}
+
+impl Store {
+    /// An incident of an organization.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn incident_of(
+        &self,
+        scope: OrganizationScope,
+        id: IncidentId,
+    ) -> Result<Option<IncidentRecord>, StoreError> {
+        Ok(self.incidents_of(scope, &[id]).await?.pop())
+    }
+
+    /// Those of these incidents that are an organization's, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn incidents_of(
+        &self,
+        scope: OrganizationScope,
+        ids: &[IncidentId],
+    ) -> Result<Vec<IncidentRecord>, StoreError> {
+        const IDS: &[Column] = &[Column::new("id", Kind::Id)];
+        let mut wanted = Rows::new(IDS);
+        for id in ids {
+            wanted.push([id.as_bytes().into()]);
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let by_index = self.dialect.by_index("incidents_of_organization");
+        let query = Sql::over(
+            format!(
+                "SELECT DISTINCT {COLUMNS} FROM {{rows}}
+                 JOIN incidents i{by_index} ON i.organization_id = {{}} AND i.id = r.id
+                 JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id ORDER BY i.id DESC"
+            ),
+            wanted,
+        );
+        self.records(query.bind(scope.as_bytes())).await
+    }
+
+    /// The results of an event, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn results_of(
+        &self,
+        project: ProjectId,
+        event: EventId,
+    ) -> Result<Vec<ResultRecord>, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT effect, error_code, error_message, replay_id, received_at FROM results
+             WHERE project_id = {{}} AND event_id = {{}} ORDER BY id DESC LIMIT {SHOWN}"
+        ));
+        let query = query.bind(project.as_bytes()).bind(event.as_bytes());
+        let found = query.all(&self.reader).await?;
+        found.iter().rev().map(result).collect()
+    }
+
+    /// The attempts of an event's replays, in their order. Answers' heads are read for whoever may see them.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn attempts_of(
+        &self,
+        project: ProjectId,
+        event: EventId,
+        with_heads: bool,
+    ) -> Result<Vec<AttemptRecord>, StoreError> {
+        let by_event = self.dialect.by_index("replays_by_event");
+        let head = if with_heads {
+            "a.answer_head"
+        } else {
+            "CASE WHEN 1 = 0 THEN a.answer_head END"
+        };
+        let query = Sql::new(format!(
+            "SELECT a.replay_id, a.number, a.started_at, a.ended_at, a.outcome, a.status, a.duration_ms,
+                a.lease_token, {head} AS answer_head
+             FROM replays p{by_event}
+             JOIN attempts a ON a.project_id = p.project_id AND a.replay_id = p.id
+             WHERE p.project_id = {{}} AND p.event_id = {{}} ORDER BY a.replay_id DESC, a.number DESC LIMIT {SHOWN}"
+        ));
+        let query = query.bind(project.as_bytes()).bind(event.as_bytes());
+        let found = query.all(&self.reader).await?;
+        found.iter().rev().map(attempt).collect()
+    }
+
+    /// What the audit log says of an incident, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn actions_on(
+        &self,
+        scope: OrganizationScope,
+        incident: IncidentId,
+    ) -> Result<Vec<ActionRecord>, StoreError> {
+        let by_target = self.dialect.by_index("audit_entries_by_target");
+        let query = Sql::new(format!(
+            "SELECT e.at, e.actor, e.action, d.details FROM audit_entries e{by_target}
+             LEFT JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
+             WHERE e.organization_id = {{}} AND e.target = {{}} ORDER BY e.seq DESC LIMIT {SHOWN}"
+        ));
+        let query = query.bind(scope.as_bytes()).bind(incident.to_string());
+        let found = query.all(&self.reader).await?;
+        found.iter().rev().map(action).collect()
+    }
+
+    /// The e-mail addresses of those of these users who are members of the organization.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn member_emails(
+        &self,
+        scope: OrganizationScope,
+        users: impl IntoIterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, String>, StoreError> {
+        const IDS: &[Column] = &[Column::new("id", Kind::Id)];
+        let mut wanted = Rows::new(IDS);
+        for user in users {
+            wanted.push([user.as_bytes().into()]);
+        }
+        if wanted.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let query = Sql::over(
+            "SELECT u.id, u.email FROM {rows} JOIN members m ON m.organization_id = {} AND m.user_id = r.id
+             JOIN users u ON u.id = m.user_id",
+            wanted,
+        );
+        let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
+        let email = |row| Ok((UserId::from_bytes(rows::id(row, "id")?), rows::get(row, "email")?));
+        found.iter().map(email).collect()
+    }
+}
+
+fn result(row: &QueryResult) -> Result<ResultRecord, StoreError> {
+    let effect: String = rows::get(row, "effect")?;
+    Ok(ResultRecord {
+        effect: match effect.as_str() {
+            "success" => Effect::Success,
+            "failed" => Effect::Failed,
+            _ => return Err(StoreError::Corrupt("effect: an unknown word".to_owned())),
+        },
+        error_code: rows::get(row, "error_code")?,
+        error_message: rows::get(row, "error_message")?,
+        replay: rows::optional_id(row, "replay_id")?.map(ReplayId::from_bytes),
+        received_at: rows::time(row, "received_at")?,
+    })
+}
+
+fn attempt(row: &QueryResult) -> Result<AttemptRecord, StoreError> {
+    let (status, duration): (Option<i64>, Option<i64>) =
+        (rows::get(row, "status")?, rows::get(row, "duration_ms")?);
+    let (head, sealed_for): (Option<Vec<u8>>, _) =
+        (rows::get(row, "answer_head")?, rows::id(row, "lease_token")?);
+    Ok(AttemptRecord {
+        replay: ReplayId::from_bytes(rows::id(row, "replay_id")?),
+        number: rows::count(row, "number")?,
+        started_at: rows::time(row, "started_at")?,
+        ended_at: rows::optional_time(row, "ended_at")?,
+        outcome: rows::get(row, "outcome")?,
+        status: status.and_then(|status| u16::try_from(status).ok()),
+        duration_ms: duration.and_then(|millis| u32::try_from(millis).ok()),
+        answer_head: head.map(|head| (head, sealed_for)),
+    })
+}
+
+fn action(row: &QueryResult) -> Result<ActionRecord, StoreError> {
+    Ok(ActionRecord {
+        at: rows::time(row, "at")?,
+        actor: rows::get(row, "actor")?,
+        action: rows::get(row, "action")?,
+        details: rows::get(row, "details")?,
+    })
+}

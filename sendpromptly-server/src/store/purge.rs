@@ -1,0 +1,122 @@
+//! Deleting a project: it is gone for everyone at once, and what it held is removed bit by bit.
+
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::audit::{Action, Draft, Origin};
+use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::time::Timestamp;
+
+use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
+use super::{Store, StoreError, audit};
+
+#[cfg(test)]
+mod tests;
+
+/// What is removed with a project, and the rest of each table's key; last what the rows before refer to.
+const HELD: &[(&str, &str)] = &[
+    ("results", "event_id, id"),
+    ("attempts", "replay_id, number"),
+    ("orders", "key_digest"),
+    ("idempotency", "key_digest"),
+    ("replays", "id"),
+    ("incidents", "id"),
+    ("events", "id"),
+    ("project_calls", "project_id"),
+    ("signing_secrets", "id"),
+    ("api_keys", "id"),
+];
+
+/// What a step of the removal has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purged {
+    /// Rows of a project are removed; there may be more.
+    Rows(u64),
+    /// A project is removed, with all that it held.
+    Project,
+    /// No project waits to be removed.
+    Nothing,
+}
+
+impl Store {
+    /// Deletes a project: from now on nobody finds it, its keys open nothing and its callbacks are not made.
+    /// What it held is removed later. `false` where there is no such project.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn delete_project(
+        &self,
+        scope: OrganizationScope,
+        id: ProjectId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let tx = self.begin().await?;
+        let Some(project) = self.lock_project(&tx, scope, id).await? else {
+            return Ok(false);
+        };
+        let details = [("name", project.name.as_str())];
+        let draft = Draft::new(origin, Action::ProjectDeleted, id, &details);
+        // The repair URL may hold a secret, and nobody calls it any more.
+        let mark = Sql::new("UPDATE projects SET deleted_at = {}, repair_url = NULL WHERE id = {}")
+            .bind(now)
+            .bind(id.as_bytes());
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+        self.write_audited(&tx, vec![mark], &drafts).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Removes at most `limit` rows of one project that was deleted by this time. One that holds nothing any
+    /// more is removed itself.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn purge(&self, deleted_by: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        let tx = self.begin().await?;
+        let lock = self.dialect.for_update_skip_locked("p");
+        let next = Sql::new(format!(
+            "SELECT p.id FROM projects p WHERE p.deleted_at <= {{}} ORDER BY p.deleted_at LIMIT 1{lock}"
+        ));
+        let Some(row) = next.bind(deleted_by).one(&tx).await? else {
+            tx.rollback().await?;
+            return Ok(Purged::Nothing);
+        };
+        let project = ProjectId::from_bytes(rows::id(&row, "id")?);
+        let removed = remove_rows(&tx, project, limit).await?;
+        if removed == 0 {
+            remove_project(&tx, project).await?;
+        }
+        tx.commit().await?;
+        Ok(if removed == 0 {
+            Purged::Project
+        } else {
+            Purged::Rows(removed)
+        })
+    }
+}
+
+/// Removes rows of the first table that has any; gives how many. One table at a time, so that no other
+/// transaction can wait for it in a circle.
+async fn remove_rows(tx: &DatabaseTransaction, project: ProjectId, limit: u32) -> Result<u64, StoreError> {
+    for (table, key) in HELD {
+        let delete = Sql::new(format!(
+            "DELETE FROM {table} WHERE project_id = {{}} AND ({key}) IN
+             (SELECT {key} FROM {table} WHERE project_id = {{}} LIMIT {limit})"
+        ));
+        let project = project.as_bytes();
+        let removed = delete.bind(project).bind(project).run(tx).await?;
+        if removed > 0 {
+            return Ok(removed);
+        }
+    }
+    Ok(0)
+}
+
+/// Destroys the data keys, so that what a backup still holds opens no more, and removes the project.
+async fn remove_project(tx: &DatabaseTransaction, project: ProjectId) -> Result<(), StoreError> {
+    let keys = Sql::new("DELETE FROM data_keys WHERE scope_id = {} AND scope = 'project'");
+    keys.bind(project.as_bytes()).run(tx).await?;
+    let row = Sql::new("DELETE FROM projects WHERE id = {}");
+    row.bind(project.as_bytes()).run(tx).await?;
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! A deleted project: gone at once for everyone, and removed with all that it held.
+
+use std::collections::BTreeSet;
+
+use sendpromptly_core::credential::ApiKey;
+use sendpromptly_core::id::KeyId;
+
+use super::*;
+use crate::platform::entropy;
+use crate::store::Dialect;
+use crate::store::api_keys::NewKey;
+use crate::store::attempts::AttemptEnd;
+use crate::testing::{NOW, TIMEOUT, World, operator};
+use crate::vault::{Purpose, Vault};
+use crate::workers::record_ends;
+
+const MINUTE_MS: i64 = 60_000;
+
+async fn delete(world: &World) {
+    let deleted = world
+        .store
+        .delete_project(world.scope(), world.project, &operator(), NOW)
+        .await;
+    assert!(deleted.unwrap());
+}
+
+async fn new_key(world: &World, project: ProjectId) -> ApiKey {
+    let key = ApiKey::generate(entropy::bytes());
+    let new = NewKey {
+        id: KeyId::new(NOW, entropy::for_id()),
+        project,
+        hash: key.hash(),
+        hint: key.hint().to_owned(),
+        created_at: NOW,
+    };
+    assert!(
+        world
+            .store
+            .create_key(world.scope(), &new, &operator())
+            .await
+            .unwrap()
+    );
+    key
+}
+
+/// Fills a project with a row of every kind.
+async fn fill(world: &World, project: ProjectId) -> ApiKey {
+    let key = new_key(world, project).await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    let (_, secret) = vault.new_secret(project, NOW).await.unwrap();
+    let overlap = sendpromptly_core::project::Overlap::NONE;
+    let (scope, origin) = (world.scope(), operator());
+    let rotated = world.store.rotate_secret(scope, &secret, overlap, &origin).await;
+    rotated.unwrap();
+    world.queue(project, 3).await;
+    let (_, incident) = world.failed_event_of(project, "ordered").await;
+    let ordered = world
+        .reprocess_of(project, incident, Some("order-1"), false, NOW)
+        .await;
+    ordered.unwrap();
+    let result = Sql::new(
+        "INSERT INTO results (project_id, event_id, id, effect, received_at) VALUES ({}, {}, {}, 'failed', 0)",
+    );
+    let row = [1; 16];
+    world
+        .write(result.bind(project.as_bytes()).bind(row).bind(row))
+        .await;
+    let answer = Sql::new(
+        "INSERT INTO idempotency (project_id, key_digest, fingerprint, answer, created_at)
+         VALUES ({}, {}, {}, 'answer', 0)",
+    );
+    let fingerprint = vec![1_u8; 32];
+    world
+        .write(answer.bind(project.as_bytes()).bind(row).bind(fingerprint))
+        .await;
+    key
+}
+
+#[tokio::test]
+async fn a_deleted_project_is_not_found_its_keys_open_nothing_and_nobody_is_called() {
+    let world = World::set_up().await;
+    let key = fill(&world, world.project).await;
+    let pending = world.receive("pending").await;
+    let (_, incident) = world.failed_event("open").await;
+    let store = &world.store;
+    assert!(store.find_key(&key.hash()).await.unwrap().is_some());
+    delete(&world).await;
+
+    assert_eq!(store.find_key(&key.hash()).await.unwrap(), None);
+    assert_eq!(store.project(world.scope(), world.project).await.unwrap(), None);
+    assert_eq!(store.scope_of_project(world.project).await.unwrap(), None);
+    assert_eq!(store.project_of_event(pending).await.unwrap(), None);
+    assert_eq!(store.project_of_incident(incident).await.unwrap(), None);
+    assert_eq!(store.keys(world.scope(), world.project).await.unwrap(), []);
+    assert!(world.reprocess(incident, None).await.is_err());
+    assert!(world.claim(NOW).await.is_empty());
+    let claims = store.claim_calls(&[world.project], 9, NOW).await.unwrap();
+    assert!(claims.is_empty(), "also where it was found to be due before");
+    let overdue = store.overdue_events(NOW.plus(TIMEOUT), 9).await.unwrap();
+    assert_eq!(overdue, []);
+    let again = store
+        .delete_project(world.scope(), world.project, &operator(), NOW)
+        .await;
+    assert!(!again.unwrap());
+    let url = Sql::new("SELECT count(*) AS n FROM projects WHERE repair_url IS NOT NULL");
+    assert_eq!(world.number(url).await, 0, "it may hold a secret");
+}
+
+#[tokio::test]
+async fn what_it_held_is_removed_in_batches_and_others_keep_theirs() {
+    let world = World::set_up().await;
+    let other = ProjectId::new(NOW.plus_millis(1), entropy::for_id());
+    world.add_project(other).await;
+    let kept = fill(&world, other).await;
+    fill(&world, world.project).await;
+    let claimed = world.claim(NOW).await;
+    assert_eq!(claimed.len(), 8);
+    let ends: Vec<_> = claimed
+        .into_iter()
+        .map(|claim| AttemptEnd::cut_off(claim.attempt, NOW))
+        .collect();
+    record_ends(&world.store, &ends).await;
+    let of_other = rows_of(&world, other).await;
+    assert_eq!(
+        of_other.len(),
+        HELD.len(),
+        "the test fills every table: {of_other:?}"
+    );
+    assert_eq!(rows_of(&world, world.project).await, of_other);
+
+    delete(&world).await;
+    let later = NOW.plus_millis(MINUTE_MS);
+    assert_eq!(
+        world.store.purge(NOW.plus_millis(-1), 2).await.unwrap(),
+        Purged::Nothing
+    );
+    let mut steps = Vec::new();
+    loop {
+        let step = world.store.purge(later, 2).await.unwrap();
+        if step == Purged::Nothing {
+            break;
+        }
+        steps.push(step);
+    }
+    assert_eq!(steps.pop(), Some(Purged::Project));
+    assert!(steps.len() > HELD.len());
+    assert!(
+        steps.iter().all(|step| matches!(step, Purged::Rows(1..=2))),
+        "{steps:?}"
+    );
+    assert_eq!(rows_of(&world, world.project).await, []);
+    let left = Sql::new("SELECT count(*) AS n FROM data_keys WHERE scope_id = {}");
+    assert_eq!(world.number(left.bind(world.project.as_bytes())).await, 0);
+    let project = Sql::new("SELECT count(*) AS n FROM projects");
+    assert_eq!(world.number(project).await, 1);
+
+    assert_eq!(rows_of(&world, other).await, of_other);
+    assert!(world.store.find_key(&kept.hash()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_deletion_is_audited_and_the_audit_log_is_kept() {
+    let world = World::set_up().await;
+    fill(&world, world.project).await;
+    delete(&world).await;
+    let entries = async || {
+        world
+            .store
+            .audit_entries(world.organization, 0, 99)
+            .await
+            .unwrap()
+    };
+    let before = entries().await;
+    let last = before.last().unwrap();
+    assert_eq!(last.action, Action::ProjectDeleted.as_str());
+    assert_eq!(last.target, world.project.to_string());
+    while world.store.purge(NOW, 1_000).await.unwrap() != Purged::Nothing {}
+    assert_eq!(entries().await, before);
+}
+
+/// What a backup of the database still holds of the project is unreadable once its data keys are gone.
+#[tokio::test]
+async fn what_was_sealed_for_it_opens_no_more() {
+    let world = World::set_up().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    let sealed = seal(&vault, &world).await;
+    delete(&world).await;
+    while world.store.purge(NOW, 1_000).await.unwrap() != Purged::Nothing {}
+    let elsewhere = Vault::open(&world.store, &world.keys()).await.unwrap();
+    let opened = open(&elsewhere, &world, &sealed).await;
+    assert!(opened.is_err());
+}
+
+async fn seal(vault: &Vault, world: &World) -> Vec<u8> {
+    let sealed = vault
+        .seal(&world.project, Purpose::Answer, &[1; 16], b"thanks", NOW)
+        .await;
+    sealed.unwrap()
+}
+
+async fn open(vault: &Vault, world: &World, sealed: &[u8]) -> Result<(), crate::vault::VaultError> {
+    let opened = vault
+        .open_sealed(&world.project, Purpose::Answer, &[1; 16], sealed)
+        .await;
+    opened.map(drop)
+}
+
+/// A table that a later migration adds must not be forgotten here.
+#[tokio::test]
+async fn every_table_that_holds_rows_of_a_project_is_emptied() {
+    let world = World::set_up().await;
+    let query = match world.store.dialect() {
+        Dialect::Sqlite => {
+            "SELECT m.name AS t FROM sqlite_master m JOIN pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND c.name = 'project_id'"
+        }
+        Dialect::Postgres => {
+            "SELECT table_name::text AS t FROM information_schema.columns
+             WHERE table_schema = 'public' AND column_name = 'project_id'"
+        }
+    };
+    let found = Sql::new(query).all(world.store.reader()).await.unwrap();
+    let tables: BTreeSet<String> = found.iter().map(|row| rows::get(row, "t").unwrap()).collect();
+    let held: BTreeSet<String> = HELD.iter().map(|(table, _)| (*table).to_owned()).collect();
+    assert_eq!(tables, held);
+}
+
+/// The tables that hold rows of a project, and how many.
+async fn rows_of(world: &World, project: ProjectId) -> Vec<(&'static str, i64)> {
+    let mut found = Vec::new();
+    for (table, _) in HELD {
+        let count = Sql::new(format!(
+            "SELECT count(*) AS n FROM {table} WHERE project_id = {{}}"
+        ));
+        let count = world.number(count.bind(project.as_bytes())).await;
+        if count > 0 {
+            found.push((*table, count));
+        }
+    }
+    found
+}

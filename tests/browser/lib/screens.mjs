@@ -1,0 +1,11 @@
+// The screens that every page must fit.
+
+export const DESKTOP = { viewport: { width: 1280, height: 800 } };
+
+/** A small phone: the narrowest screen on which the console must be usable. */
+export const PHONE = {
+  viewport: { width: 360, height: 740 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+};
