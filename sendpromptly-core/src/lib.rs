@@ -19,4 +19,5 @@ pub mod second_factor;
 pub mod session;
 pub mod signing;
 pub mod spread;
+pub mod throttle;
 pub mod time;

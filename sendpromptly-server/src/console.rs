@@ -11,24 +11,39 @@ use hyper::body::Incoming;
 use sendpromptly_core::id::RequestId;
 use sendpromptly_core::replay::RetrySchedule;
 
+use crate::account::guesses::Guesses;
+use crate::account::hasher::Hasher;
+use crate::account::passwords::Passwords;
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::config::SignUp;
 use crate::http::{ApiError, Client, Response};
+use crate::mail::Post;
 use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod arrival;
 pub mod assets;
 pub mod cookie;
 pub mod error;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod invitations;
+pub mod links;
 pub mod live;
+pub mod members;
+pub mod new_password;
+pub mod organizations;
 pub mod origin;
 pub mod overview;
 pub mod page;
 pub mod plot;
+pub mod rates;
+pub mod reset;
 pub mod routes;
+pub mod sign_in;
+pub mod sign_up;
 pub mod step_up;
 pub mod visit;
 pub mod when;
@@ -36,6 +51,7 @@ pub mod when;
 pub use error::PageError;
 pub use visit::Visit;
 
+use rates::Rates;
 use routes::Found;
 
 /// What the console works with.
@@ -52,6 +68,10 @@ pub struct Setting {
     pub schedule: RetrySchedule,
     /// How links in mails lead here: scheme and host, without a slash at its end.
     pub base_url: String,
+    /// Takes the letters that pages cause.
+    pub post: Post,
+    /// Who may make an account.
+    pub sign_up: SignUp,
 }
 
 /// The console.
@@ -60,6 +80,13 @@ pub struct Console {
     pub setting: Setting,
     /// Those who listen to what changes.
     pub live: live::Live,
+    /// Hashes passwords.
+    pub hasher: Hasher,
+    /// Counts guesses at passwords and codes.
+    pub guesses: Guesses,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    rates: Rates,
 }
 
 impl Console {
@@ -67,7 +94,16 @@ impl Console {
     #[must_use]
     pub fn new(setting: Setting) -> Arc<Self> {
         let live = live::Live::new(setting.store.clone());
-        Arc::new(Self { setting, live })
+        let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
+        let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        Arc::new(Self {
+            setting,
+            live,
+            hasher,
+            guesses,
+            passwords,
+            rates: Rates::default(),
+        })
     }
 
     /// Answers a request for one of its paths.

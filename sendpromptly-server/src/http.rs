@@ -7,9 +7,11 @@ pub mod error;
 pub mod host;
 pub mod listener;
 pub mod negotiation;
+mod network;
 pub mod response;
 pub mod tls;
 
 pub use client::Client;
 pub use error::ApiError;
+pub use network::network;
 pub use response::Response;

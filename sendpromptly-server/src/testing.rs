@@ -9,10 +9,11 @@ use sendpromptly_core::audit::{Actor, Origin};
 use sendpromptly_core::case::EffectReport;
 use sendpromptly_core::dedupe;
 use sendpromptly_core::event::{EffectType, Provider};
-use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId};
+use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId, UserId};
 use sendpromptly_core::replay::{Effect, RetrySchedule};
 use sendpromptly_core::time::Timestamp;
 
+use crate::account::password::Password;
 use crate::config::KeyConfig;
 use crate::config::keys::KeyFile;
 use crate::operate::{Desk, OperateError, Reprocess};
@@ -31,6 +32,9 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// The project's timeout.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+/// The password of every user that the tests make.
+pub(crate) const PASSWORD: &str = "nine purple otters skate";
 
 /// A store and its project.
 #[derive(Debug)]
@@ -71,6 +75,45 @@ impl World {
         world.write(organization).await;
         world.add_project(world.project).await;
         world
+    }
+
+    /// Makes a user, who belongs to no organization yet.
+    pub(crate) async fn add_user(&self, email: &str) -> UserId {
+        let password = Password::new(PASSWORD.to_owned().into(), &[]).unwrap();
+        let id = UserId::new(NOW, entropy::for_id());
+        let user = Sql::new(
+            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, {}, {})",
+        );
+        let user = user
+            .bind(id.as_bytes())
+            .bind(email)
+            .bind(email.to_ascii_lowercase())
+            .bind(password.hash().unwrap())
+            .bind(NOW);
+        self.write(user).await;
+        id
+    }
+
+    /// Makes an organization without members.
+    pub(crate) async fn add_organization(&self, name: &str) -> OrganizationId {
+        let id = OrganizationId::new(NOW, entropy::for_id());
+        let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})");
+        self.write(organization.bind(id.as_bytes()).bind(name).bind(NOW))
+            .await;
+        id
+    }
+
+    /// Makes a user a member of an organization.
+    pub(crate) async fn add_member(&self, organization: OrganizationId, user: UserId, role: &str) {
+        let member = Sql::new(
+            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, {}, {})",
+        );
+        let member = member
+            .bind(organization.as_bytes())
+            .bind(user.as_bytes())
+            .bind(role)
+            .bind(NOW);
+        self.write(member).await;
     }
 
     /// Makes another project, which can be called.

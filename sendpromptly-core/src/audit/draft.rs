@@ -43,12 +43,20 @@ words! {
         MemberRemoved = "member.removed",
         /// A member's role was changed.
         MemberRoleChanged = "member.role_changed",
+        /// Somebody tried to sign in and was refused.
+        LoginFailed = "login.failed",
+        /// A user signed in.
+        LoginSucceeded = "login.succeeded",
+        /// A user signed out.
+        Logout = "logout",
         /// An organization's settings were changed.
         OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
         /// A user chose a new password by a mailed link.
         PasswordReset = "password.reset",
+        /// A user changed the password.
+        PasswordChanged = "password.changed",
         /// A project's settings were changed.
         ProjectChanged = "project.changed",
         /// A project was created.
@@ -69,6 +77,8 @@ words! {
         ProjectTested = "project.tested",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
+        /// A user ended sessions from another one.
+        SessionEnded = "session.ended",
         /// A user was created.
         UserCreated = "user.created",
     }

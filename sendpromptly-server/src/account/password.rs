@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use argon2::password_hash::PasswordHasher;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
 use zeroize::Zeroizing;
 
@@ -19,6 +20,17 @@ const LANES: u32 = 1;
 
 /// A password that may be used. It does not print, and is wiped when dropped.
 pub struct Password(Zeroizing<String>);
+
+/// What a stored hash says of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// It is another password.
+    Wrong,
+    /// It is the password.
+    Right,
+    /// It is the password, and the hash is weaker than those made now.
+    RightButWeak,
+}
 
 /// Why a password is refused. It never repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,12 +73,11 @@ impl Password {
     /// # Errors
     /// [`argon2::password_hash::Error`] where the memory is not to be had.
     pub fn hash(&self) -> Result<String, argon2::password_hash::Error> {
-        let params = Params::new(MEMORY_KIB, PASSES, LANES, None)?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let salt = entropy::bytes::<16>();
-        Ok(argon2
-            .hash_password_with_salt(self.0.as_bytes(), &salt)?
-            .to_string())
+        hash(&self.0)
+    }
+
+    pub(super) fn into_text(self) -> Zeroizing<String> {
+        self.0
     }
 }
 
@@ -76,11 +87,50 @@ impl fmt::Debug for Password {
     }
 }
 
+/// What is stored of a password, in PHC form.
+pub(super) fn hash(text: &str) -> Result<String, argon2::password_hash::Error> {
+    let salt = entropy::bytes::<16>();
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters()?);
+    Ok(argon2
+        .hash_password_with_salt(text.as_bytes(), &salt)?
+        .to_string())
+}
+
+/// Whether a text is the password of which `stored` was kept. Where nothing was, one of the same cost that no
+/// password has is taken in its place, so that nobody is told by the work whether there is one.
+pub(super) fn matches(text: &str, stored: Option<&str>) -> Result<Match, argon2::password_hash::Error> {
+    let nobodys = format!(
+        "$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${}${}",
+        "A".repeat(22),
+        "A".repeat(43)
+    );
+    let hash = PasswordHash::new(stored.unwrap_or(&nobodys))?;
+    match Argon2::default().verify_password(text.as_bytes(), &hash) {
+        Ok(()) if stored.is_none() => Ok(Match::Wrong),
+        Ok(()) if is_weak(&hash) => Ok(Match::RightButWeak),
+        Ok(()) => Ok(Match::Right),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Match::Wrong),
+        Err(error) => Err(error),
+    }
+}
+
+fn parameters() -> Result<Params, argon2::password_hash::Error> {
+    Ok(Params::new(MEMORY_KIB, PASSES, LANES, None)?)
+}
+
+/// Whether a hash costs less than one made now.
+fn is_weak(hash: &PasswordHash) -> bool {
+    let Ok(params) = Params::try_from(hash) else {
+        return true;
+    };
+    hash.algorithm.as_str() != Algorithm::Argon2id.as_str()
+        || params.m_cost() < MEMORY_KIB
+        || params.t_cost() < PASSES
+        || params.p_cost() < LANES
+}
+
 #[cfg(test)]
 mod tests {
-    use argon2::password_hash::PasswordVerifier;
-    use argon2::password_hash::phc::PasswordHash;
-
     use super::*;
 
     fn taken(text: &str) -> Result<Password, PasswordError> {
@@ -107,18 +157,39 @@ mod tests {
     fn what_is_stored_is_argon2id_that_the_password_alone_matches() {
         let hash = taken("correct horse battery").unwrap().hash().unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        let stored = PasswordHash::new(&hash).unwrap();
-        let matches = |text: &str| {
-            Argon2::default()
-                .verify_password(text.as_bytes(), &stored)
-                .is_ok()
-        };
-        assert!(matches("correct horse battery") && !matches("correct horse batterz"));
+        let compare = |text| matches(text, Some(&hash)).unwrap();
+        assert_eq!(compare("correct horse battery"), Match::Right);
+        assert_eq!(compare("correct horse batterz"), Match::Wrong);
         assert_ne!(
             taken("correct horse battery").unwrap().hash().unwrap(),
             hash,
             "each has its own salt"
         );
+    }
+
+    #[test]
+    fn a_hash_that_cost_less_than_those_made_now_is_weak() {
+        let hash = |algorithm, memory, passes| {
+            let params = Params::new(memory, passes, 1, None).unwrap();
+            let argon2 = Argon2::new(algorithm, Version::V0x13, params);
+            let hash = argon2.hash_password_with_salt(b"correct horse battery", &[7; 16]);
+            hash.unwrap().to_string()
+        };
+        let compare = |hash: String| matches("correct horse battery", Some(&hash)).unwrap();
+        for weak in [
+            hash(Algorithm::Argon2id, MEMORY_KIB, 1),
+            hash(Algorithm::Argon2id, MEMORY_KIB - 1_024, 3),
+            hash(Algorithm::Argon2i, MEMORY_KIB, PASSES),
+        ] {
+            assert_eq!(compare(weak), Match::RightButWeak);
+        }
+        assert_eq!(compare(hash(Algorithm::Argon2id, MEMORY_KIB, 3)), Match::Right);
+    }
+
+    #[test]
+    fn nobodys_hash_costs_what_others_do_and_no_password_has_it() {
+        assert_eq!(matches("correct horse battery", None).unwrap(), Match::Wrong);
+        assert_eq!(matches("", None).unwrap(), Match::Wrong);
     }
 
     #[test]

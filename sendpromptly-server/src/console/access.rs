@@ -108,6 +108,11 @@ async fn welcome(
     }
     // What a page's script does by itself is no sign that its user is there.
     let by_itself = head.headers.contains_key(page::LIVE) || found.route.path == routes::LIVE;
+    match &session {
+        _ if is_asset => {}
+        Some(session) => console.rates.count_session(session.id)?,
+        None => console.rates.count_visitor(client.address)?,
+    }
     if let (Some(known), Some(held)) = (&session, &mut token) {
         keep(console, known, held, by_itself, &client, cookies).await?;
     }
@@ -130,6 +135,7 @@ async fn welcome(
         now,
         client,
         agent: agent(&head.headers),
+        device: cookie::read_device(&client, &head.headers),
         session,
         token,
         form_token: None,
@@ -167,6 +173,9 @@ async fn enter(route: &'static Route, mut visit: Visit, headers: &HeaderMap) -> 
     }
     match route.door {
         Door::Anyone(handler) => {
+            if sends {
+                visit.console.rates.count_form(visit.client.address)?;
+            }
             take_form(route, &mut visit).await?;
             finish(route, visit, handler).await
         }

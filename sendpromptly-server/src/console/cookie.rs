@@ -3,7 +3,9 @@
 
 use hyper::header::{COOKIE, HeaderMap, HeaderValue};
 
+use crate::account::device::DeviceToken;
 use crate::http::Client;
+use crate::store::known_devices::KNOWN_FOR;
 use crate::store::sessions::SessionToken;
 
 /// What a cookie holds.
@@ -11,6 +13,8 @@ use crate::store::sessions::SessionToken;
 pub enum Kind {
     /// The token of a session.
     Session,
+    /// The token by which a browser is known in which somebody has signed in; it outlasts sessions.
+    Device,
     /// A visitor's token, to which the forms before the sign-in are bound.
     Visitor,
 }
@@ -20,6 +24,8 @@ impl Kind {
         match (self, secure) {
             (Self::Session, true) => "__Host-session",
             (Self::Session, false) => "session",
+            (Self::Device, true) => "__Host-device",
+            (Self::Device, false) => "device",
             (Self::Visitor, true) => "__Host-visitor",
             (Self::Visitor, false) => "visitor",
         }
@@ -54,6 +60,25 @@ pub fn set(kind: Kind, client: &Client, token: &SessionToken) -> HeaderValue {
         attributes(client)
     );
     header(&text)
+}
+
+/// The token of a browser in which somebody has signed in.
+#[must_use]
+pub fn read_device(client: &Client, headers: &HeaderMap) -> Option<DeviceToken> {
+    let token = read(Kind::Device, client, headers)?;
+    Some(DeviceToken::new(*token.as_bytes()))
+}
+
+/// The header by which a browser is known again.
+#[must_use]
+pub fn set_device(client: &Client, token: &DeviceToken) -> HeaderValue {
+    header(&format!(
+        "{}={}; Max-Age={}; {}",
+        Kind::Device.name(client.secure),
+        token.reveal(),
+        KNOWN_FOR.as_secs(),
+        attributes(client)
+    ))
 }
 
 /// The header that takes the cookie from the browser.

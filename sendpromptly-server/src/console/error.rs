@@ -8,6 +8,8 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use sendpromptly_core::id::RequestId;
 
 use super::page::{self, Frame};
+use crate::account::hasher::{BUSY_FOR, HashError};
+use crate::account::passwords::CheckError;
 use crate::http::{ApiError, Response};
 use crate::store::StoreError;
 use crate::vault::VaultError;
@@ -43,6 +45,9 @@ pub enum PageError {
     /// Too many requests.
     #[error("Too many requests. Try again in a while.")]
     TooMany(Duration),
+    /// Too many passwords wait to be checked.
+    #[error("The server is busy at the moment. Nothing was changed. Try again in a few seconds.")]
+    Busy(Duration),
     /// What HTTP or the API's rules refuse.
     #[error("{0}")]
     Http(ApiError),
@@ -64,7 +69,7 @@ impl PageError {
             Self::SentAlready => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Http(error) => error.status_and_code().0,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -86,6 +91,24 @@ impl From<VaultError> for PageError {
         match error {
             VaultError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<HashError> for PageError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Self::Busy(BUSY_FOR),
+            HashError::Failed => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<CheckError> for PageError {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Hash(error) => error.into(),
+            CheckError::Store(error) => error.into(),
         }
     }
 }
@@ -123,7 +146,7 @@ pub fn page_of(error: &PageError, id: RequestId) -> Response {
         request: id.to_string(),
     };
     let mut response = page::with_status(status, &shown).unwrap_or_else(|_| page::bare(status));
-    if let PageError::TooMany(wait) = error {
+    if let PageError::TooMany(wait) | PageError::Busy(wait) = error {
         let seconds = HeaderValue::from(wait.as_secs() + 1);
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }

@@ -11,7 +11,9 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
-use super::{PageError, Visit, assets, home, live, overview};
+use super::{
+    PageError, Visit, assets, home, links, live, members, organizations, overview, reset, sign_in, sign_up,
+};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -68,7 +70,6 @@ const fn get(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn post(path: &'static str, door: Door) -> Route {
     Route {
         method: &Method::POST,
@@ -106,8 +107,30 @@ pub const LIVE: &str = "/orgs/{org}/live";
 pub static ROUTES: &[Route] = &[
     get("/", door!(anyone(home::start))),
     get("/assets/{file}", door!(anyone(assets::serve))),
+    get("/sign-in", door!(anyone(sign_in::form))),
+    post("/sign-in", door!(anyone(sign_in::sign_in))),
+    post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/sign-up", door!(anyone(sign_up::form))),
+    post("/sign-up", door!(anyone(sign_up::sign_up))),
+    get("/sign-up/sent", door!(anyone(sign_up::sent))),
+    get("/reset", door!(anyone(reset::form))),
+    post("/reset", door!(anyone(reset::ask))),
+    get("/reset/sent", door!(anyone(reset::sent))),
+    get("/links/{token}", door!(anyone(links::show))),
+    post("/links/{token}", door!(anyone(links::take))),
     get("/orgs", door!(signed_in(No, home::organizations))),
+    get("/orgs/new", door!(signed_in(No, organizations::form))),
+    post("/orgs/new", door!(signed_in(No, organizations::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    get("/orgs/{org}/settings", door!(member(Admin, No, organizations::settings))),
+    post("/orgs/{org}/settings", door!(member(Admin, No, organizations::rename))),
+    get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
+    post("/orgs/{org}/members/invite", door!(member(Admin, Code, members::invite))),
+    post("/orgs/{org}/members/{user}/role", door!(member(Admin, Code, members::change_role))),
+    post("/orgs/{org}/members/{user}/remove", door!(member(Admin, Code, members::remove))),
+    post("/orgs/{org}/invitations/{invitation}/resend", door!(member(Admin, Code, members::resend))),
+    post("/orgs/{org}/invitations/{invitation}/revoke", door!(member(Admin, Code, members::revoke))),
+    post("/orgs/{org}/leave", door!(member(Viewer, Password, members::leave))),
     get(LIVE, door!(member(Viewer, No, live::listen))),
 ];
 

@@ -11,6 +11,8 @@ use super::form::Form;
 use super::form_token::FormToken;
 use super::page::{Frame, Nav};
 use super::{Console, PageError, cookie};
+use crate::account::device::DeviceToken;
+use crate::account::guesses::Place;
 use crate::console::access::{Seat, SignedIn};
 use crate::http::Client;
 use crate::store::Store;
@@ -41,6 +43,8 @@ pub struct Visit {
     pub session: Option<Session>,
     /// What the browser holds: the session's token, or a visitor's that signs nobody in.
     pub(super) token: SessionToken,
+    /// The token by which the browser is known, if it has one.
+    pub(super) device: Option<DeviceToken>,
     /// The form token that came with the form.
     pub(super) form_token: Option<FormToken>,
     pub(super) params: Vec<(String, String)>,
@@ -51,6 +55,15 @@ impl Visit {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.console.setting.store
+    }
+
+    /// Where a guess at a password or a code comes from, if this is one.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        Place {
+            address: self.client.address,
+            device: self.device,
+        }
     }
 
     /// The part of the path that the route calls so.

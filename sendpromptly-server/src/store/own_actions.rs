@@ -11,7 +11,44 @@ use super::audit::Drafts;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
 
+/// How often a transaction that another one was in the way of is run.
+const TRIES: u32 = 3;
+
 impl Store {
+    /// Makes these writes and tells of them in each of the user's organizations, all or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn commit_own_action(
+        &self,
+        user: UserId,
+        writes: &[Sql],
+        drafts: &[Draft],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.try_own_action(user, writes, drafts, now).await {
+                Err(StoreError::Again(_)) if left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_own_action(
+        &self,
+        user: UserId,
+        writes: &[Sql],
+        drafts: &[Draft],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let tx = self.begin().await?;
+        let drafts = self.drafts_of_user(&tx, user, now, drafts.to_vec()).await?;
+        self.write_audited(&tx, writes.to_vec(), &drafts).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// These drafts for each organization of the user; for the instance, where the user belongs to none.
     ///
     /// # Errors

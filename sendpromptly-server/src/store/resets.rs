@@ -1,6 +1,7 @@
 //! What mailed links change of a user: a new password, a new address.
 
-use sendpromptly_core::audit::{Action, Draft, Origin, Actor};
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::audit::{Action, Actor, Draft, Origin};
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
@@ -56,6 +57,8 @@ impl Store {
             return Ok(false);
         };
         let user = UserId::from_bytes(subject.id);
+        // Whoever signs in just now holds this row until the session is there, and then it ends with the others.
+        self.lock_user(&tx, user).await?;
         let update = Sql::new("UPDATE users SET password_hash = {} WHERE id = {}");
         let mut writes = vec![
             update.bind(password_hash).bind(user.as_bytes()),
@@ -74,6 +77,13 @@ impl Store {
         self.write_audited(&tx, writes, &drafts).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    async fn lock_user(&self, tx: &DatabaseTransaction, user: UserId) -> Result<(), StoreError> {
+        let lock = self.dialect.for_update_of("u");
+        let query = Sql::new(format!("SELECT u.id FROM users u WHERE u.id = {{}}{lock}"));
+        query.bind(user.as_bytes()).one(tx).await?;
+        Ok(())
     }
 
     /// Takes a link that confirms a user's new address, and puts it in the old one's place, which is told by

@@ -1,6 +1,7 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
 //! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed, links and
-//! sign-ups that have run out, and what projects held that were deleted.
+//! sign-ups that have run out, guesses that are forgiven, browsers in which nobody has signed in for long, and
+//! what projects held that were deleted.
 
 use std::time::Duration;
 
@@ -50,7 +51,10 @@ impl Retain {
         let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
         // An hour after its deletion no request and no call of a project is under way.
         let purged = self.store.purge(now.plus_millis(-AN_HOUR_MS), BATCH).await?;
-        if keys.max(heads) >= u64::from(BATCH) || purged != Purged::Nothing {
+        let guesses = self.store.forget_guesses(now, BATCH).await?;
+        let devices = self.store.forget_old_devices(now, BATCH).await?;
+        let most = keys.max(heads).max(guesses).max(devices);
+        if most >= u64::from(BATCH) || purged != Purged::Nothing {
             return Ok(Left::More);
         }
         // No head is left that these keys could open.
