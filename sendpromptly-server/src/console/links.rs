@@ -174,9 +174,10 @@ async fn take_change_email(visit: &Visit, link: &Link, subject: &Subject) -> Res
     };
     let post = &visit.console.setting.post;
     let notice = post.seal(&Letter::email_changed(&user.email, email.as_str()), visit.now).await?;
+    let key = email.key();
     let done = visit
         .store()
-        .change_email(link, &email.key(), notice, visit.client.address, visit.now);
+        .change_email(link, &key, notice, visit.client.address, visit.now);
     if !done.await? {
         return dead(visit);
     }

@@ -116,8 +116,8 @@ pub async fn change_role(visit: Visit, seat: Seat) -> Result<Response, PageError
         return show(&visit, &seat, Some("Choose a role.")).await;
     };
     let origin = visit.origin(seat.who.user);
-    let change = visit.store().change_role(&deed(&visit, &seat, member, &origin), role);
-    let change = change.await?;
+    let deed = deed(&visit, &seat, member, &origin);
+    let change = visit.store().change_role(&deed, role).await?;
     finish_change(&visit, &seat, change, seat.path("/members?done=role")).await
 }
 

@@ -219,8 +219,9 @@ mod tests {
     async fn an_address_or_a_subject_adds_no_header() {
         let directory = tempfile::tempdir().unwrap();
         let transport = into(directory.path());
-        let sent = transport.send(&letter("a@example.com\r\nBcc: b@example.com", "Hi"), &[1; 16], NOW);
-        assert_eq!(sent.await, Err(SendError::Letter("its address")));
+        let forged = letter("a@example.com\r\nBcc: b@example.com", "Hi");
+        let sent = transport.send(&forged, &[1; 16], NOW).await;
+        assert_eq!(sent, Err(SendError::Letter("its address")));
         let message = transport.message(&letter("a@example.com", "Hi\r\nBcc: b@example.com"), &[1; 16], NOW);
         let text = String::from_utf8(message.unwrap().formatted()).unwrap();
         assert!(!text.contains("\nBcc:"), "{text}");

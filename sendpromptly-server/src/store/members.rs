@@ -89,7 +89,7 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn change_role(&self, deed: &Deed<'_>, to: Role) -> Result<Change, StoreError> {
         let tx = self.begin().await?;
-        let Some(standing) = self.standing(&tx, deed).await? else {
+        let Some(standing) = self.standing_of(&tx, deed).await? else {
             return Ok(Change::NoMember);
         };
         if let Err(refusal) = standing.change_to(to) {
@@ -137,7 +137,7 @@ impl Store {
         rule: fn(Standing) -> Result<(), Refusal>,
     ) -> Result<Change, StoreError> {
         let tx = self.begin().await?;
-        let Some(standing) = self.standing(&tx, deed).await? else {
+        let Some(standing) = self.standing_of(&tx, deed).await? else {
             return Ok(Change::NoMember);
         };
         if let Err(refusal) = rule(standing) {
@@ -169,7 +169,7 @@ impl Store {
 
     /// What is stored of both, under the organization's lock. `None`: the one whom it is about is no member. The
     /// one who asks may have ceased to be one meanwhile, and then may do what a viewer may.
-    async fn standing(
+    async fn standing_of(
         &self,
         tx: &DatabaseTransaction,
         deed: &Deed<'_>,
