@@ -25,7 +25,9 @@ pub mod access;
 pub mod arrival;
 pub mod assets;
 pub mod cookie;
+pub mod credentials;
 pub mod error;
+pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
@@ -39,12 +41,17 @@ pub mod origin;
 pub mod overview;
 pub mod page;
 pub mod plot;
+pub mod project;
+pub mod project_settings;
+pub mod projects;
 pub mod rates;
 pub mod reset;
 pub mod routes;
 pub mod sign_in;
 pub mod sign_up;
 pub mod step_up;
+pub mod trials;
+pub mod verdict;
 pub mod visit;
 pub mod when;
 
@@ -53,6 +60,7 @@ pub use visit::Visit;
 
 use rates::Rates;
 use routes::Found;
+use trials::Trials;
 
 /// What the console works with.
 pub struct Setting {
@@ -78,6 +86,8 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// How many test callbacks are sent.
+    pub trials: Trials,
     /// Those who listen to what changes.
     pub live: live::Live,
     /// Hashes passwords.
@@ -103,6 +113,7 @@ impl Console {
             guesses,
             passwords,
             rates: Rates::default(),
+            trials: Trials::default(),
         })
     }
 

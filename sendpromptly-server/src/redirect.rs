@@ -120,8 +120,8 @@ fn bears_session(headers: &HeaderMap) -> bool {
         .flat_map(|value| value.as_bytes().split(|byte| *byte == b';'))
         .filter_map(|pair| pair.split(|byte| *byte == b'=').next())
         .any(|name| {
-            let is = |known: &&str| known.as_bytes() == name.trim_ascii();
-            SESSION_COOKIES.iter().any(|known| is(&known))
+            let name = name.trim_ascii();
+            SESSION_COOKIES.iter().any(|known| known.as_bytes() == name)
         })
 }
 

@@ -61,6 +61,10 @@ words! {
         ProjectChanged = "project.changed",
         /// A project was created.
         ProjectCreated = "project.created",
+        /// A project was deleted.
+        ProjectDeleted = "project.deleted",
+        /// A test callback was sent to a project's repair URL.
+        ProjectTested = "project.tested",
         /// A recovery code was used in place of a code of the authenticator app.
         RecoveryCodeUsed = "recovery_code.used",
         /// A user's recovery codes were made anew.
@@ -71,10 +75,6 @@ words! {
         SecondFactorEnabled = "second_factor.enabled",
         /// A user set up another authenticator in place of the one before.
         SecondFactorReplaced = "second_factor.replaced",
-        /// A project was deleted.
-        ProjectDeleted = "project.deleted",
-        /// A test callback was sent to a project's repair URL.
-        ProjectTested = "project.tested",
         /// A project's signing secret was rotated.
         SecretRotated = "secret.rotated",
         /// A user ended sessions from another one.

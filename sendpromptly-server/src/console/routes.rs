@@ -12,7 +12,8 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::{
-    PageError, Visit, assets, home, links, live, members, organizations, overview, reset, sign_in, sign_up,
+    PageError, Visit, assets, credentials, home, links, live, members, organizations, overview, project,
+    project_settings, projects, reset, sign_in, sign_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -132,6 +133,63 @@ pub static ROUTES: &[Route] = &[
     post("/orgs/{org}/invitations/{invitation}/revoke", door!(member(Admin, Code, members::revoke))),
     post("/orgs/{org}/leave", door!(member(Viewer, Password, members::leave))),
     get(LIVE, door!(member(Viewer, No, live::listen))),
+    get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
+    post(
+        "/orgs/{org}/projects",
+        door!(member(Admin, Code, projects::create)),
+    ),
+    get(
+        "/orgs/{org}/projects/new",
+        door!(member(Admin, No, projects::new)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}",
+        door!(member(Viewer, No, project::show)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/test",
+        door!(member(Operator, No, project::test)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/settings",
+        door!(member(Admin, No, project_settings::show)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/settings",
+        door!(member(Admin, No, project_settings::save)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/repair-url",
+        door!(member(Admin, Code, project_settings::save_url)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/delete",
+        door!(member(Admin, No, project_settings::confirm_deletion)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/delete",
+        door!(member(Admin, Code, project_settings::delete)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/keys",
+        door!(member(Admin, Code, credentials::create_key)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        door!(member(Admin, No, credentials::confirm_revocation)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        door!(member(Admin, Code, credentials::revoke_key)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/secret",
+        door!(member(Admin, No, credentials::choose_overlap)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/secret",
+        door!(member(Admin, Code, credentials::rotate_secret)),
+    ),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {

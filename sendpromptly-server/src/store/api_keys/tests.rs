@@ -25,7 +25,13 @@ async fn live_key(world: &World) -> KeyHolder {
         hint: key.hint().to_owned(),
         created_at: NOW,
     };
-    assert!(world.store.create_key(&new, &origin()).await.unwrap());
+    assert!(
+        world
+            .store
+            .create_key(world.scope(), &new, &origin())
+            .await
+            .unwrap()
+    );
     world.store.find_key(&key.hash()).await.unwrap().unwrap()
 }
 
@@ -39,7 +45,7 @@ async fn an_exposed_key_is_audited_once_an_hour_and_shown_in_the_list() {
     let world = World::set_up().await;
     let key = live_key(&world).await;
     let note = async |at| world.store.note_exposed_key(&key, &origin(), at).await.unwrap();
-    let shown = async || world.store.keys(world.project).await.unwrap()[0].exposed_at;
+    let shown = async || world.store.keys(world.scope(), world.project).await.unwrap()[0].exposed_at;
     assert_eq!(shown().await, None);
     assert!(note(NOW).await);
     assert!(!note(NOW.plus_millis(HOUR - 1)).await);
@@ -49,7 +55,7 @@ async fn an_exposed_key_is_audited_once_an_hour_and_shown_in_the_list() {
     assert_eq!((shown().await, entries(&world).await), (Some(later), 2));
     world
         .store
-        .revoke_key(key.key_id, &origin(), later)
+        .revoke_key(world.scope(), world.project, key.key_id, &origin(), later)
         .await
         .unwrap();
     assert!(

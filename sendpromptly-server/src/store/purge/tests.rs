@@ -193,14 +193,14 @@ async fn what_was_sealed_for_it_opens_no_more() {
 
 async fn seal(vault: &Vault, world: &World) -> Vec<u8> {
     let sealed = vault
-        .seal(&world.project, Purpose::Answer, &[1; 16], b"thanks", NOW)
+        .seal(Purpose::Answer(world.project), &[1; 16], b"thanks", NOW)
         .await;
     sealed.unwrap()
 }
 
 async fn open(vault: &Vault, world: &World, sealed: &[u8]) -> Result<(), crate::vault::VaultError> {
     let opened = vault
-        .open_sealed(&world.project, Purpose::Answer, &[1; 16], sealed)
+        .open_sealed(Purpose::Answer(world.project), &[1; 16], sealed)
         .await;
     opened.map(drop)
 }

@@ -83,7 +83,7 @@ impl Store {
                 )
                 .bind(step.number())
                 .bind(user.as_bytes())
-                .bind(&secret)
+                .bind(secret)
                 .bind(step.number());
                 Ok((take.run(tx).await? == 1).then_some(Taken::Code))
             }
@@ -93,7 +93,7 @@ impl Store {
                 let take = Sql::new(
                     "UPDATE recovery_codes SET used_at = {} WHERE user_id = {} AND hash = {} AND used_at IS NULL",
                 );
-                let take = take.bind(now).bind(user.as_bytes()).bind(&hash);
+                let take = take.bind(now).bind(user.as_bytes()).bind(hash);
                 if take.run(tx).await? != 1 {
                     return Ok(None);
                 }
