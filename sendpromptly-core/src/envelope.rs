@@ -102,7 +102,11 @@ impl DataKey {
     /// A key for another use than sealing, told apart by these words: whoever has it learns nothing of this key.
     #[must_use]
     pub fn derive(&self, words: &str) -> Zeroizing<[u8; 32]> {
-        let parts = Zeroizing::new(prefixed(&[b"sendpromptly.derive.v1", words.as_bytes(), &self.key]));
+        let parts = Zeroizing::new(prefixed(&[
+            b"sendpromptly.derive.v1",
+            words.as_bytes(),
+            &self.key,
+        ]));
         Zeroizing::new(Sha256::digest(&parts).into())
     }
 

@@ -44,7 +44,11 @@ impl Standing {
     pub fn change_to(self, role: Role) -> Result<(), Refusal> {
         self.outranks()?;
         invite(self.actor, role)?;
-        if role < Role::Owner { self.spares_an_owner() } else { Ok(()) }
+        if role < Role::Owner {
+            self.spares_an_owner()
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether the member may be removed.
@@ -83,7 +87,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn standing(actor: Role, member: Role, owners: u32) -> Standing {
-        Standing { actor, member, owners }
+        Standing {
+            actor,
+            member,
+            owners,
+        }
     }
 
     #[test]

@@ -8,3 +8,4 @@ pub mod hasher;
 pub mod link;
 pub mod password;
 pub mod passwords;
+pub mod second_factor;

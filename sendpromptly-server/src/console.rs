@@ -14,6 +14,7 @@ use sendpromptly_core::replay::RetrySchedule;
 use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
+use crate::account::second_factor::SecondFactors;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::config::SignUp;
 use crate::http::{ApiError, Client, Response};
@@ -24,6 +25,7 @@ use crate::vault::Vault;
 pub mod access;
 pub mod arrival;
 pub mod assets;
+pub mod code;
 pub mod cookie;
 pub mod credentials;
 pub mod error;
@@ -47,7 +49,10 @@ pub mod projects;
 pub mod rates;
 pub mod reset;
 pub mod routes;
+pub mod second_factor;
+pub mod security;
 pub mod sign_in;
+pub mod sign_in_code;
 pub mod sign_up;
 pub mod step_up;
 pub mod trials;
@@ -96,6 +101,8 @@ pub struct Console {
     pub guesses: Guesses,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Sets second factors up and takes their codes.
+    pub second_factors: SecondFactors,
     rates: Rates,
 }
 
@@ -106,12 +113,15 @@ impl Console {
         let live = live::Live::new(setting.store.clone());
         let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
         let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        let (store, vault) = (setting.store.clone(), setting.vault.clone());
+        let second_factors = SecondFactors::new(store, vault, guesses.clone());
         Arc::new(Self {
             setting,
             live,
             hasher,
             guesses,
             passwords,
+            second_factors,
             rates: Rates::default(),
             trials: Trials::default(),
         })

@@ -178,11 +178,15 @@ async fn check_mail(config: &Config, findings: &mut Findings) {
         Err(error) => Err(error),
     };
     match checked {
-        Ok(()) => findings.ok(format!("mail: {server} answers and takes our sign-in; nothing was sent")),
+        Ok(()) => findings.ok(format!(
+            "mail: {server} answers and takes our sign-in; nothing was sent"
+        )),
         Err(error) => findings.wrong(format!("mail: {server}: {error}")),
     }
     if config.http.public_url.is_none() {
-        findings.advise("mail: no --public-url is given, so links in mails lead to the address that is listened on");
+        findings.advise(
+            "mail: no --public-url is given, so links in mails lead to the address that is listened on",
+        );
     }
 }
 

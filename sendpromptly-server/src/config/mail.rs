@@ -138,7 +138,9 @@ fn decoded(text: &str) -> String {
     let plus = text.replace('+', "%2B"); // in a URL's user a plus is a plus
     let pairs = format!("a={plus}");
     let mut pairs = url::form_urlencoded::parse(pairs.as_bytes());
-    pairs.next().map_or_else(String::new, |(_, value)| value.into_owned())
+    pairs
+        .next()
+        .map_or_else(String::new, |(_, value)| value.into_owned())
 }
 
 #[cfg(test)]
@@ -186,7 +188,10 @@ mod tests {
     #[test]
     fn user_and_password_are_decoded_and_do_not_print() {
         let url = SmtpUrl::parse("smtp://me%40x:p%2Fa+s%C3%A9@mail.example.com:587").unwrap();
-        assert_eq!(format!("{url} {url:?}"), "smtp://mail.example.com:587 smtp://mail.example.com:587");
+        assert_eq!(
+            format!("{url} {url:?}"),
+            "smtp://mail.example.com:587 smtp://mail.example.com:587"
+        );
         assert_eq!(decoded(url.0.username()), "me@x");
         assert_eq!(decoded(url.0.password().unwrap()), "p/a+sé");
     }

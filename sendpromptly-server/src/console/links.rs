@@ -121,7 +121,10 @@ async fn show_reset(
     subject: &Subject,
     refusal: Option<String>,
 ) -> Result<Response, PageError> {
-    let user = visit.store().addressee_by_id(UserId::from_bytes(subject.id)).await?;
+    let user = visit
+        .store()
+        .addressee_by_id(UserId::from_bytes(subject.id))
+        .await?;
     let Some(user) = user else { return dead(visit) };
     let status = match refusal {
         Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -137,7 +140,10 @@ async fn show_reset(
 }
 
 async fn take_reset(visit: &Visit, link: &Link, subject: &Subject) -> Result<Response, PageError> {
-    let user = visit.store().addressee_by_id(UserId::from_bytes(subject.id)).await?;
+    let user = visit
+        .store()
+        .addressee_by_id(UserId::from_bytes(subject.id))
+        .await?;
     let Some(user) = user else { return dead(visit) };
     let password = match new_password::chosen(visit, &[&user.email]) {
         Ok(password) => password,
@@ -167,13 +173,21 @@ fn show_change_email(visit: &Visit, subject: &Subject) -> Result<Response, PageE
 }
 
 async fn take_change_email(visit: &Visit, link: &Link, subject: &Subject) -> Result<Response, PageError> {
-    let email = subject.email.as_deref().and_then(|email| Email::parse(email).ok());
-    let user = visit.store().addressee_by_id(UserId::from_bytes(subject.id)).await?;
+    let email = subject
+        .email
+        .as_deref()
+        .and_then(|email| Email::parse(email).ok());
+    let user = visit
+        .store()
+        .addressee_by_id(UserId::from_bytes(subject.id))
+        .await?;
     let (Some(email), Some(user)) = (email, user) else {
         return dead(visit);
     };
     let post = &visit.console.setting.post;
-    let notice = post.seal(&Letter::email_changed(&user.email, email.as_str()), visit.now).await?;
+    let notice = post
+        .seal(&Letter::email_changed(&user.email, email.as_str()), visit.now)
+        .await?;
     let key = email.key();
     let done = visit
         .store()

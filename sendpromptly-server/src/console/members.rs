@@ -128,7 +128,10 @@ pub async fn change_role(visit: Visit, seat: Seat) -> Result<Response, PageError
 pub async fn remove(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let member: UserId = visit.param("user")?;
     let origin = visit.origin(seat.who.user);
-    let change = visit.store().remove_member(&deed(&visit, &seat, member, &origin)).await?;
+    let change = visit
+        .store()
+        .remove_member(&deed(&visit, &seat, member, &origin))
+        .await?;
     finish_change(&visit, &seat, change, seat.path("/members?done=removed")).await
 }
 
@@ -138,7 +141,10 @@ pub async fn remove(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 /// [`PageError`] by its cause.
 pub async fn leave(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let origin = visit.origin(seat.who.user);
-    let change = visit.store().leave(&deed(&visit, &seat, seat.who.user, &origin)).await?;
+    let change = visit
+        .store()
+        .leave(&deed(&visit, &seat, seat.who.user, &origin))
+        .await?;
     finish_change(&visit, &seat, change, "/orgs?all=1".to_owned()).await
 }
 
@@ -212,7 +218,9 @@ async fn finish_invite(
         Invited::Done => return Ok(page::see_other(&seat.path(&format!("/members?done={done}")))),
         Invited::Refused(refusal) => refusal.to_string(),
         Invited::IsMember => "This address belongs to a member already.".to_owned(),
-        Invited::IsInvited => "This address is invited already. You can send the invitation again.".to_owned(),
+        Invited::IsInvited => {
+            "This address is invited already. You can send the invitation again.".to_owned()
+        }
         Invited::TooMany => "Too many mails were sent in this hour. Try again in an hour.".to_owned(),
         Invited::Gone => return Err(PageError::NotFound),
     };

@@ -76,7 +76,11 @@ async fn send(visit: &Visit, email: &Email) -> Result<(), PageError> {
         writes.push(links::insert(&link.row));
         writes.push(post.seal(&Letter::reset(&user.email, &link.url), now).await?);
     }
-    if visit.store().commit_mail(&[Counted::To(&key)], writes, now).await? {
+    if visit
+        .store()
+        .commit_mail(&[Counted::To(&key)], writes, now)
+        .await?
+    {
         post.wake();
     }
     Ok(())

@@ -13,7 +13,7 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::{
     PageError, Visit, assets, credentials, home, links, live, members, organizations, overview, project,
-    project_settings, projects, reset, sign_in, sign_up,
+    project_settings, projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -119,19 +119,80 @@ pub static ROUTES: &[Route] = &[
     get("/reset/sent", door!(anyone(reset::sent))),
     get("/links/{token}", door!(anyone(links::show))),
     post("/links/{token}", door!(anyone(links::take))),
+    get("/sign-in/code", door!(anyone(sign_in_code::form))),
+    post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
+    get("/step-up", door!(signed_in(No, step_up::form))),
+    post("/step-up", door!(signed_in(No, step_up::show))),
+    get("/account/security", door!(signed_in(No, security::account))),
+    get(
+        "/account/second-factor",
+        door!(signed_in(No, second_factor::overview)),
+    ),
+    post(
+        "/account/second-factor/begin",
+        door!(signed_in(Password, second_factor::set_up::begin)),
+    ),
+    get(
+        "/account/second-factor/set-up",
+        door!(signed_in(Password, second_factor::set_up::form)),
+    ),
+    post(
+        "/account/second-factor/set-up",
+        door!(signed_in(Password, second_factor::set_up::confirm)),
+    ),
+    post(
+        "/account/second-factor/recovery-codes",
+        door!(signed_in(Code, second_factor::make_codes)),
+    ),
+    post(
+        "/account/second-factor/turn-off",
+        door!(signed_in(Code, second_factor::turn_off)),
+    ),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/new", door!(signed_in(No, organizations::form))),
     post("/orgs/new", door!(signed_in(No, organizations::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
-    get("/orgs/{org}/settings", door!(member(Admin, No, organizations::settings))),
-    post("/orgs/{org}/settings", door!(member(Admin, No, organizations::rename))),
+    get(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organizations::settings)),
+    ),
+    post(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organizations::rename)),
+    ),
     get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
-    post("/orgs/{org}/members/invite", door!(member(Admin, Code, members::invite))),
-    post("/orgs/{org}/members/{user}/role", door!(member(Admin, Code, members::change_role))),
-    post("/orgs/{org}/members/{user}/remove", door!(member(Admin, Code, members::remove))),
-    post("/orgs/{org}/invitations/{invitation}/resend", door!(member(Admin, Code, members::resend))),
-    post("/orgs/{org}/invitations/{invitation}/revoke", door!(member(Admin, Code, members::revoke))),
-    post("/orgs/{org}/leave", door!(member(Viewer, Password, members::leave))),
+    post(
+        "/orgs/{org}/members/invite",
+        door!(member(Admin, Code, members::invite)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/role",
+        door!(member(Admin, Code, members::change_role)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/remove",
+        door!(member(Admin, Code, members::remove)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/resend",
+        door!(member(Admin, Code, members::resend)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/revoke",
+        door!(member(Admin, Code, members::revoke)),
+    ),
+    post(
+        "/orgs/{org}/leave",
+        door!(member(Viewer, Password, members::leave)),
+    ),
+    get(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, No, security::organization)),
+    ),
+    post(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, Code, security::require)),
+    ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post(

@@ -110,15 +110,25 @@ fn refused(visit: &Visit, refusal: Option<String>) -> Result<Response, PageError
 }
 
 /// One mail and one transaction, whatever is known of the address.
-async fn answer(visit: &Visit, email: &Email, organization: Name, password_hash: String) -> Result<(), PageError> {
+async fn answer(
+    visit: &Visit,
+    email: &Email,
+    organization: Name,
+    password_hash: String,
+) -> Result<(), PageError> {
     let (post, now, key) = (&visit.console.setting.post, visit.now, email.key());
     let known = visit.store().addressee(&key).await?;
     let writes = match known {
-        Some(user) => vec![post.seal(&Letter::known_address(&user.email, post.base_url()), now).await?],
+        Some(user) => vec![
+            post.seal(&Letter::known_address(&user.email, post.base_url()), now)
+                .await?,
+        ],
         None => {
             let id = entropy::ordered_id(now);
             let link = post.link(LinkKind::SignUp, id, None, now);
-            let mail = post.seal(&Letter::confirm_address(email.as_str(), &link.url), now).await?;
+            let mail = post
+                .seal(&Letter::confirm_address(email.as_str(), &link.url), now)
+                .await?;
             let new = SignUp {
                 id,
                 email: email.as_str().to_owned(),
@@ -127,10 +137,17 @@ async fn answer(visit: &Visit, email: &Email, organization: Name, password_hash:
                 organization_name: organization.into_string(),
                 created_at: now,
             };
-            sign_ups::insert(&new, &link.row).into_iter().chain([mail]).collect()
+            sign_ups::insert(&new, &link.row)
+                .into_iter()
+                .chain([mail])
+                .collect()
         }
     };
-    if visit.store().commit_mail(&[Counted::To(&key)], writes, now).await? {
+    if visit
+        .store()
+        .commit_mail(&[Counted::To(&key)], writes, now)
+        .await?
+    {
         post.wake();
     }
     Ok(())

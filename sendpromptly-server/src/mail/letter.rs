@@ -66,7 +66,11 @@ impl Letter {
     #[must_use]
     pub fn password_changed(to: &str, base_url: &str) -> Self {
         let reset = format!("{base_url}/reset");
-        Self::new(to, "Your password was changed", &PasswordChanged { reset: &reset })
+        Self::new(
+            to,
+            "Your password was changed",
+            &PasswordChanged { reset: &reset },
+        )
     }
 
     /// Invites somebody into an organization.

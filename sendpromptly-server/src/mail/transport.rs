@@ -102,10 +102,14 @@ impl Transport {
     /// # Errors
     /// [`SendError`] by its cause.
     pub async fn check(&self) -> Result<(), SendError> {
-        let Way::Smtp(client) = &self.way else { return Ok(()) };
+        let Way::Smtp(client) = &self.way else {
+            return Ok(());
+        };
         match tokio::time::timeout(IN_ALL, client.test_connection()).await {
             Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(SendError::Failed("the mail server ends the connection".to_owned())),
+            Ok(Ok(false)) => Err(SendError::Failed(
+                "the mail server ends the connection".to_owned(),
+            )),
             Ok(Err(error)) => Err(describe(&error)),
             Err(_) => Err(SendError::Failed("the mail server took too long".to_owned())),
         }
@@ -164,7 +168,12 @@ fn write(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     directory::make_private(directory::of_file(file))?;
     let part = file.with_extension("part");
     let mut open = std::fs::OpenOptions::new();
-    let mut part_file = open.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    let mut part_file = open
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&part)?;
     part_file.write_all(bytes)?;
     std::fs::rename(&part, file)
 }
@@ -199,11 +208,17 @@ mod tests {
         let transport = into(directory.path());
         for (id, at) in [(9, 0), (1, 1)] {
             let letter = letter("a@example.com", "Hi");
-            transport.send(&letter, &[id; 16], NOW.plus_millis(at)).await.unwrap();
+            transport
+                .send(&letter, &[id; 16], NOW.plus_millis(at))
+                .await
+                .unwrap();
         }
         let path = transport.directory().unwrap();
         assert_eq!(std::fs::metadata(path).unwrap().mode() & 0o777, 0o700);
-        let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|file| file.unwrap()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(path)
+            .unwrap()
+            .map(|file| file.unwrap())
+            .collect();
         files.sort_by_key(std::fs::DirEntry::file_name);
         assert_eq!(files.len(), 2);
         assert!(files[1].file_name().to_str().unwrap().contains("0101"));
@@ -211,7 +226,10 @@ mod tests {
             assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
             let text = std::fs::read_to_string(file.path()).unwrap();
             assert!(text.contains("To: a@example.com\r\n"), "{text}");
-            assert!(text.contains("Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n"), "{text}");
+            assert!(
+                text.contains("Date: Fri, 15 Jan 2027 08:00:00 +0000\r\n"),
+                "{text}"
+            );
         }
     }
 
@@ -222,7 +240,11 @@ mod tests {
         let forged = letter("a@example.com\r\nBcc: b@example.com", "Hi");
         let sent = transport.send(&forged, &[1; 16], NOW).await;
         assert_eq!(sent, Err(SendError::Letter("its address")));
-        let message = transport.message(&letter("a@example.com", "Hi\r\nBcc: b@example.com"), &[1; 16], NOW);
+        let message = transport.message(
+            &letter("a@example.com", "Hi\r\nBcc: b@example.com"),
+            &[1; 16],
+            NOW,
+        );
         let text = String::from_utf8(message.unwrap().formatted()).unwrap();
         assert!(!text.contains("\nBcc:"), "{text}");
     }

@@ -101,7 +101,8 @@ pub enum Accepted {
     HasUser,
 }
 
-const COLUMNS: &str = "i.id, i.organization_id, o.name, i.email, i.email_key, i.role, u.email AS invited_by, i.expires_at
+const COLUMNS: &str =
+    "i.id, i.organization_id, o.name, i.email, i.email_key, i.role, u.email AS invited_by, i.expires_at
      FROM invitations i JOIN organizations o ON o.id = i.organization_id JOIN users u ON u.id = i.invited_by";
 
 impl Store {
@@ -262,7 +263,8 @@ impl Store {
         let tx = self.begin().await?;
         self.lock_organization(&tx, scope).await?;
         let role = self.role_in(&tx, scope, by).await?.unwrap_or(Role::Viewer);
-        let delete = Sql::new("DELETE FROM invitations WHERE organization_id = {} AND id = {} RETURNING email, role");
+        let delete =
+            Sql::new("DELETE FROM invitations WHERE organization_id = {} AND id = {} RETURNING email, role");
         let Some(row) = delete.bind(scope.as_bytes()).bind(id).one(&tx).await? else {
             return Ok(Invited::Gone);
         };
@@ -270,7 +272,12 @@ impl Store {
         if let Err(refusal) = membership::invite(role, offered) {
             return Ok(Invited::Refused(refusal));
         }
-        let draft = Draft::new(origin, Action::InvitationRevoked, scope.id(), &[("email", &email)]);
+        let draft = Draft::new(
+            origin,
+            Action::InvitationRevoked,
+            scope.id(),
+            &[("email", &email)],
+        );
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
         self.write_audited(&tx, vec![links::void(LinkKind::Invitation, id, now)], &drafts)
             .await?;

@@ -78,7 +78,12 @@ impl Store {
             "UPDATE links SET used_at = {} WHERE id = {} AND kind = {} AND used_at IS NULL
              RETURNING subject_id, email",
         );
-        let row = take.bind(now).bind(link.id).bind(link.kind.as_str()).one(tx).await?;
+        let row = take
+            .bind(now)
+            .bind(link.id)
+            .bind(link.kind.as_str())
+            .one(tx)
+            .await?;
         row.as_ref().map(subject).transpose()
     }
 

@@ -207,7 +207,9 @@ impl Store {
         scope: OrganizationScope,
     ) -> Result<(), StoreError> {
         let lock = self.dialect.for_update_of("o");
-        let query = Sql::new(format!("SELECT o.id FROM organizations o WHERE o.id = {{}}{lock}"));
+        let query = Sql::new(format!(
+            "SELECT o.id FROM organizations o WHERE o.id = {{}}{lock}"
+        ));
         query.bind(scope.as_bytes()).one(tx).await?;
         Ok(())
     }

@@ -66,7 +66,9 @@ impl Store {
             notice,
         ];
         // In a statement of its own: the link that was taken is among the rows it looks at.
-        links::void(LinkKind::Reset, user.as_bytes(), now).run(&tx).await?;
+        links::void(LinkKind::Reset, user.as_bytes(), now)
+            .run(&tx)
+            .await?;
         writes.push(links::void(LinkKind::ChangeEmail, user.as_bytes(), now));
         let origin = Origin {
             actor: Actor::User(user),
