@@ -12,8 +12,9 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::{
-    PageError, Visit, account, assets, audit, credentials, home, live, overview, project, project_settings,
-    projects, second_factor, security, sign_in, sign_in_code, step_up,
+    PageError, Visit, account, assets, audit, credentials, home, links, live, members, organizations,
+    overview, project, project_settings, projects, reset, second_factor, security, sign_in, sign_in_code,
+    sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -119,6 +120,8 @@ pub static ROUTES: &[Route] = &[
         "/account/password",
         door!(signed_in(Code, account::password::change)),
     ),
+    get("/account/email", door!(signed_in(Code, account::email::form))),
+    post("/account/email", door!(signed_in(Code, account::email::ask))),
     get("/account/sessions", door!(signed_in(No, account::sessions::list))),
     post(
         "/account/sessions/end-others",
@@ -128,6 +131,14 @@ pub static ROUTES: &[Route] = &[
         "/account/sessions/{session}/end",
         door!(signed_in(No, account::sessions::end)),
     ),
+    get("/sign-up", door!(anyone(sign_up::form))),
+    post("/sign-up", door!(anyone(sign_up::sign_up))),
+    get("/sign-up/sent", door!(anyone(sign_up::sent))),
+    get("/reset", door!(anyone(reset::form))),
+    post("/reset", door!(anyone(reset::ask))),
+    get("/reset/sent", door!(anyone(reset::sent))),
+    get("/links/{token}", door!(anyone(links::show))),
+    post("/links/{token}", door!(anyone(links::take))),
     get("/sign-in/code", door!(anyone(sign_in_code::form))),
     post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
     get("/step-up", door!(signed_in(No, step_up::form))),
@@ -158,6 +169,8 @@ pub static ROUTES: &[Route] = &[
         door!(signed_in(Code, second_factor::turn_off)),
     ),
     get("/orgs", door!(signed_in(No, home::organizations))),
+    get("/orgs/new", door!(signed_in(No, organizations::form))),
+    post("/orgs/new", door!(signed_in(No, organizations::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
     repeatable(
@@ -167,6 +180,39 @@ pub static ROUTES: &[Route] = &[
     repeatable(
         "/orgs/{org}/audit/check",
         door!(member(Admin, No, audit::check::run)),
+    ),
+    get(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organizations::settings)),
+    ),
+    post(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organizations::rename)),
+    ),
+    get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
+    post(
+        "/orgs/{org}/members/invite",
+        door!(member(Admin, Code, members::invite)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/role",
+        door!(member(Admin, Code, members::change_role)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/remove",
+        door!(member(Admin, Code, members::remove)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/resend",
+        door!(member(Admin, Code, members::resend)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/revoke",
+        door!(member(Admin, Code, members::revoke)),
+    ),
+    post(
+        "/orgs/{org}/leave",
+        door!(member(Viewer, Password, members::leave)),
     ),
     get(
         "/orgs/{org}/settings/security",

@@ -1,10 +1,11 @@
 //! Organizations and who belongs to them.
 
 use sendpromptly_core::audit::{Action, Draft, Origin};
-use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit};
 
@@ -31,16 +32,8 @@ impl Store {
         new: &NewOrganization,
         origin: &Origin,
     ) -> Result<(), StoreError> {
-        let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})")
-            .bind(new.id.as_bytes())
-            .bind(new.name.as_str())
-            .bind(new.created_at);
-        let member = Sql::new(
-            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, 'owner', {})",
-        )
-        .bind(new.id.as_bytes())
-        .bind(new.owner.id.as_bytes())
-        .bind(new.created_at);
+        let organization = insert(new.id, &new.name, new.created_at);
+        let member = insert_owner(new.id, new.owner.id, new.created_at);
         let drafts = vec![
             Draft::new(
                 origin,
@@ -58,6 +51,42 @@ impl Store {
         let drafts = audit::drafts_of(new.id, new.created_at, drafts);
         let writes = [organization, users::insert(&new.owner), member];
         self.commit_audited(&writes, &drafts).await
+    }
+
+    /// Stores another organization of a user, who owns it.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn add_organization(
+        &self,
+        id: OrganizationId,
+        name: &str,
+        owner: UserId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let draft = Draft::new(origin, Action::OrganizationCreated, id, &[("name", name)]);
+        let writes = [insert(id, name, now), insert_owner(id, owner, now)];
+        self.commit_audited(&writes, &audit::drafts_of(id, now, vec![draft]))
+            .await
+    }
+
+    /// Gives an organization another name.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn rename_organization(
+        &self,
+        scope: OrganizationScope,
+        name: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = Sql::new("UPDATE organizations SET name = {} WHERE id = {}");
+        let update = update.bind(name).bind(scope.as_bytes());
+        let draft = Draft::new(origin, Action::OrganizationChanged, scope.id(), &[("name", name)]);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+        self.commit_audited(&[update], &drafts).await
     }
 
     /// Whether there is such an organization.
@@ -80,4 +109,20 @@ impl Store {
         let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "id")?));
         found.iter().map(id).collect()
     }
+}
+
+/// Stores an organization, as part of a transaction.
+pub(super) fn insert(id: OrganizationId, name: &str, now: Timestamp) -> Sql {
+    Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})")
+        .bind(id.as_bytes())
+        .bind(name)
+        .bind(now)
+}
+
+/// Makes a user the owner of a new organization, as part of a transaction.
+pub(super) fn insert_owner(id: OrganizationId, owner: UserId, now: Timestamp) -> Sql {
+    Sql::new("INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, 'owner', {})")
+        .bind(id.as_bytes())
+        .bind(owner.as_bytes())
+        .bind(now)
 }
