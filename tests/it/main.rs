@@ -3,6 +3,7 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod account;
 mod audit;
 mod audit_tampering;
 mod audit_vectors;
