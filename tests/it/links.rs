@@ -193,7 +193,8 @@ async fn the_base_of_a_link_is_never_what_the_visitor_says(kind: StoreKind) {
     let server = Server::start(&store, &options).await;
     let mailbox = Mailbox::of(&store);
     let mut ada = Person::new(&server, "ada@example.com");
-    ada.browser = ada.browser.with_header("x-forwarded-host", "evil.example");
+    // On loopback a visitor may name this machine as they like.
+    ada.browser = ada.browser.with_header("host", "localhost:9");
     ada.ask_to_sign_up("Acme").await;
     let mail = mailbox.nth_to("ada@example.com", 1).await;
     assert!(
@@ -201,7 +202,7 @@ async fn the_base_of_a_link_is_never_what_the_visitor_says(kind: StoreKind) {
         "{}",
         mail.text
     );
-    assert!(!mail.text.contains("evil"), "{}", mail.text);
+    assert!(!mail.text.contains("localhost"), "{}", mail.text);
 }
 
 #[tokio::test]
@@ -222,15 +223,15 @@ async fn two_nodes_take_a_link_once() {
         mails.last().map(|mail| mail.paths().remove(0))
     })
     .await;
-    let mut sent = Vec::new();
-    for browser in [ada.browser.clone(), ada.browser.moved_to(&second)] {
-        for _ in 0..4 {
-            let mut browser = browser.clone();
-            let page = browser.visit(&link).await.ok();
-            let form = page.form("/links/");
-            sent.push(tokio::spawn(async move { browser.submit(form).await.status() }));
-        }
+    let mut forms = Vec::new();
+    for mut browser in [ada.browser.clone(), ada.browser.moved_to(&second)].repeat(4) {
+        let page = browser.visit(&link).await.ok();
+        forms.push((browser, page.form("/links/")));
     }
+    let sent = forms.into_iter().map(|(mut browser, form)| {
+        tokio::spawn(async move { browser.submit(form).await.status() })
+    });
+    let sent: Vec<_> = sent.collect();
     let mut won = 0;
     for status in sent {
         won += u32::from(status.await.unwrap() == 303);
