@@ -16,6 +16,7 @@ use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
 use crate::account::second_factor::SecondFactors;
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::checkpoints::Checkpoints;
 use crate::config::SignUp;
 use crate::http::{ApiError, Client, Response};
 use crate::mail::Post;
@@ -25,6 +26,8 @@ use crate::vault::Vault;
 pub mod access;
 pub mod arrival;
 pub mod assets;
+pub mod audit;
+pub mod bulk;
 pub mod code;
 pub mod cookie;
 pub mod credentials;
@@ -33,6 +36,8 @@ pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
+pub mod incident;
+pub mod incidents;
 pub mod invitations;
 pub mod links;
 pub mod live;
@@ -73,6 +78,8 @@ pub struct Setting {
     pub store: Store,
     /// Seals and opens.
     pub vault: Vault,
+    /// Signs the end of an export of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     /// Calls repair endpoints.
     pub callbacks: CallbackClient,
     /// Which addresses may be called.

@@ -228,9 +228,9 @@ async fn two_nodes_take_a_link_once() {
         let page = browser.visit(&link).await.ok();
         forms.push((browser, page.form("/links/")));
     }
-    let sent = forms.into_iter().map(|(mut browser, form)| {
-        tokio::spawn(async move { browser.submit(form).await.status() })
-    });
+    let sent = forms
+        .into_iter()
+        .map(|(mut browser, form)| tokio::spawn(async move { browser.submit(form).await.status() }));
     let sent: Vec<_> = sent.collect();
     let mut won = 0;
     for status in sent {

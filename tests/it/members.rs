@@ -137,7 +137,12 @@ async fn a_user_joins_another_organization_by_an_invitation(kind: StoreKind) {
     let mut office = Office::open(kind).await;
     let (mut bob, _) = Person::sign_up(&office.server, &office.mailbox, "bob@example.com", "Bob's").await;
     office.invite("Bob@Example.com", "admin").await;
-    let link = office.mailbox.nth_to("Bob@Example.com", 1).await.paths().remove(0);
+    let link = office
+        .mailbox
+        .nth_to("Bob@Example.com", 1)
+        .await
+        .paths()
+        .remove(0);
     let mut stranger = Browser::new(&office.server);
     let page = stranger.visit(&link).await.ok();
     assert!(page.has("[data-test=sign-in-first]"), "{}", page.text());

@@ -29,7 +29,9 @@ async fn a_person_signs_up_and_owns_an_organization(kind: StoreKind) {
     let page = ada.browser.visit("/orgs?all=1").await.ok();
     assert!(page.text().contains("Löwe & Co owner"), "{}", page.text());
     let sql = store.sql().await;
-    let actions = sql.texts("SELECT action AS t FROM audit_entries ORDER BY seq").await;
+    let actions = sql
+        .texts("SELECT action AS t FROM audit_entries ORDER BY seq")
+        .await;
     assert_eq!(&actions[..2], ["organization.created", "user.created"]);
     let actors = sql.texts("SELECT DISTINCT actor AS t FROM audit_entries").await;
     assert!(actors.iter().all(|actor| actor.starts_with("usr_")), "{actors:?}");
@@ -47,7 +49,12 @@ async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
         "a stranger chooses no text of a mail"
     );
     let page = ada.sign_in(PASSWORD).await;
-    assert!(page.has("[data-test=refusal]"), "{}: {}", page.text(), server.log());
+    assert!(
+        page.has("[data-test=refusal]"),
+        "{}: {}",
+        page.text(),
+        server.log()
+    );
     let sql = store.sql().await;
     assert_eq!((sql.rows("users").await, sql.rows("organizations").await), (0, 0));
 }

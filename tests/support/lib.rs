@@ -24,6 +24,7 @@ pub mod mail;
 pub mod markup;
 pub mod once;
 pub mod page;
+pub mod people;
 pub mod person;
 pub mod postgres;
 pub mod python;

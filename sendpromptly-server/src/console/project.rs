@@ -1,5 +1,7 @@
 //! A project's page: what goes on in it, its keys and secrets, and how to begin.
 
+use std::cmp::Reverse;
+
 use askama::Template;
 use hyper::StatusCode;
 use sendpromptly_core::access::Role;
@@ -27,6 +29,7 @@ const KEYS: usize = 50;
 struct ProjectPage {
     frame: Frame,
     path: String,
+    live: String,
     incidents: String,
     id: String,
     name: String,
@@ -39,6 +42,8 @@ struct ProjectPage {
     open_incidents: String,
     last_receipt: Option<When>,
     keys: Vec<Key>,
+    /// Whether a key that is in use has travelled in clear.
+    exposed: bool,
     more_keys: usize,
     secrets: Vec<Secret>,
     may_admin: bool,
@@ -52,6 +57,7 @@ struct Key {
     hint: String,
     created_at: When,
     revoked_at: Option<When>,
+    exposed_at: Option<When>,
 }
 
 struct Secret {
@@ -116,16 +122,17 @@ async fn gather(
         open_incidents,
         last_receipt_at,
     } = listed.ok_or(PageError::NotFound)?;
-    let mut keys = store.keys(scope, id).await?;
-    keys.sort_by_key(|key| (key.revoked_at.is_some(), std::cmp::Reverse(key.created_at)));
+    let keys = in_order(store.keys(scope, id).await?);
     let secrets = store.listed_secrets(scope, id, visit.now).await?;
-    let newest = keys.first().map_or("", |key| key.hint.as_str());
-    let placeholder = format!("sk_…{newest}…");
+    let newest = keys.iter().filter(|key| key.revoked_at.is_none());
+    let newest = newest.max_by_key(|key| key.created_at);
+    let placeholder = format!("sk_…{}…", newest.map_or("", |key| key.hint.as_str()));
     Ok(ProjectPage {
         frame: visit
             .frame_of(seat, &project.name, Nav::Projects)
             .telling(done(visit.query.text("done"))),
         path: seat.path(&format!("/projects/{id}")),
+        live: seat.path("/live"),
         incidents: seat.path(&format!("/incidents?project={id}&state=open")),
         id: id.to_string(),
         mode: project.mode.as_str(),
@@ -135,6 +142,7 @@ async fn gather(
         created_at: When::of(project.created_at),
         open_incidents: count_of(open_incidents),
         last_receipt: last_receipt_at.map(When::of),
+        exposed: keys.iter().any(is_exposed),
         more_keys: keys.len().saturating_sub(KEYS),
         keys: keys.into_iter().take(KEYS).map(Key::from).collect(),
         secrets: secrets.into_iter().map(Secret::from).collect(),
@@ -144,6 +152,24 @@ async fn gather(
         lines: FirstLines::new(&visit.console.setting.base_url, &placeholder, visit.now),
         name: project.name,
     })
+}
+
+/// Those that must be acted on first, then those in use, then the revoked ones; each the newest first.
+fn in_order(mut keys: Vec<ListedKey>) -> Vec<ListedKey> {
+    let place = |key: &ListedKey| {
+        (
+            !is_exposed(key),
+            key.revoked_at.is_some(),
+            Reverse(key.created_at),
+        )
+    };
+    keys.sort_by_key(place);
+    keys
+}
+
+/// Whether others may hold this key, and it still opens its project.
+fn is_exposed(key: &ListedKey) -> bool {
+    key.exposed_at.is_some() && key.revoked_at.is_none()
 }
 
 /// What was done just before, in words.
@@ -172,6 +198,7 @@ impl From<ListedKey> for Key {
             hint: key.hint,
             created_at: When::of(key.created_at),
             revoked_at: key.revoked_at.map(When::of),
+            exposed_at: key.exposed_at.map(When::of),
         }
     }
 }
@@ -182,5 +209,75 @@ impl From<ListedSecret> for Secret {
             created_at: When::of(secret.created_at),
             expires_at: secret.expires_at.map(When::of),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sendpromptly_core::id::KeyId;
+    use sendpromptly_core::time::Timestamp;
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn key(hint: &str, made: i64, revoked: bool, exposed: bool) -> ListedKey {
+        ListedKey {
+            id: KeyId::from_bytes([7; 16]),
+            hint: hint.to_owned(),
+            created_at: AT.plus_millis(made),
+            revoked_at: revoked.then_some(AT),
+            exposed_at: exposed.then_some(AT),
+        }
+    }
+
+    fn page_of(keys: Vec<ListedKey>) -> String {
+        let page = ProjectPage {
+            frame: Frame::new("shop", String::new()),
+            path: String::new(),
+            incidents: String::new(),
+            id: String::new(),
+            name: "shop".to_owned(),
+            mode: "test",
+            repair_origin: None,
+            timeout_minutes: 30,
+            keep_answers: true,
+            created_at: When::of(AT),
+            open_incidents: String::new(),
+            last_receipt: None,
+            exposed: keys.iter().any(is_exposed),
+            keys: keys.into_iter().map(Key::from).collect(),
+            more_keys: 0,
+            secrets: Vec::new(),
+            may_admin: true,
+            may_test: true,
+            verdict: None,
+            lines: FirstLines::new("https://pay.example.com", "sk_…", AT),
+        };
+        page.render().unwrap()
+    }
+
+    #[test]
+    fn keys_to_act_on_come_first_and_revoked_ones_last() {
+        let keys = in_order(vec![
+            key("revoked", 9, true, true),
+            key("older", 1, false, false),
+            key("newer", 2, false, false),
+            key("exposed", 0, false, true),
+        ]);
+        let hints: Vec<_> = keys.iter().map(|key| key.hint.as_str()).collect();
+        assert_eq!(hints, ["exposed", "newer", "older", "revoked"]);
+    }
+
+    #[test]
+    fn a_key_in_use_that_travelled_in_clear_is_marked_and_warned_of() {
+        let warned = |page: &str| page.contains("data-test=\"exposed\"");
+        let marked = |page: &str| page.contains("sent in clear");
+        let exposed = page_of(vec![key("a", 0, false, true), key("b", 0, false, false)]);
+        assert!(warned(&exposed) && marked(&exposed), "{exposed}");
+        let revoked = page_of(vec![key("a", 0, true, true)]);
+        assert!(!warned(&revoked) && marked(&revoked), "nothing is left to do");
+        let clean = page_of(vec![key("a", 0, false, false)]);
+        assert!(!warned(&clean) && !marked(&clean));
     }
 }

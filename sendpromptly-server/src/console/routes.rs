@@ -11,9 +11,11 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
+use super::incident::actions;
 use super::{
-    PageError, Visit, assets, credentials, home, links, live, members, organizations, overview, project,
-    project_settings, projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
+    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, links, live, members,
+    organizations, overview, project, project_settings, projects, reset, second_factor, security, sign_in,
+    sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -80,7 +82,6 @@ const fn post(path: &'static str, door: Door) -> Route {
     }
 }
 
-#[allow(dead_code)] // until the pages with forms are there
 const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
@@ -184,6 +185,47 @@ pub static ROUTES: &[Route] = &[
     post(
         "/orgs/{org}/leave",
         door!(member(Viewer, Password, members::leave)),
+    ),
+    get(
+        "/orgs/{org}/incidents",
+        door!(member(Viewer, No, incidents::list)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/preview",
+        door!(member(Operator, No, bulk::preview)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/reprocess",
+        door!(member(Operator, No, bulk::reprocess)),
+    ),
+    get(
+        "/orgs/{org}/incidents/{incident}",
+        door!(member(Viewer, No, incident::show)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/{incident}/reprocess",
+        door!(member(Operator, No, actions::reprocess)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/dismiss",
+        door!(member(Operator, No, actions::dismiss)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/reopen",
+        door!(member(Operator, No, actions::reopen)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/notes",
+        door!(member(Operator, No, actions::add_note)),
+    ),
+    get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
+    repeatable(
+        "/orgs/{org}/audit/export",
+        door!(member(Admin, No, audit::export::send)),
+    ),
+    repeatable(
+        "/orgs/{org}/audit/check",
+        door!(member(Admin, No, audit::check::run)),
     ),
     get(
         "/orgs/{org}/settings/security",
