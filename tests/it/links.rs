@@ -224,7 +224,8 @@ async fn two_nodes_take_a_link_once() {
     })
     .await;
     let mut forms = Vec::new();
-    for mut browser in [ada.browser.clone(), ada.browser.moved_to(&second)].repeat(4) {
+    let browsers = [ada.browser.clone(), ada.browser.moved_to(&second)];
+    for mut browser in browsers.iter().cycle().take(8).cloned() {
         let page = browser.visit(&link).await.ok();
         forms.push((browser, page.form("/links/")));
     }

@@ -12,6 +12,9 @@ use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit, sessions};
 
+#[cfg(test)]
+mod tests;
+
 /// A member as the list shows one.
 #[derive(Debug, Clone)]
 pub struct Member {
