@@ -23,6 +23,7 @@ mod harness;
 mod headers;
 mod idempotency;
 mod incidents;
+mod invitations;
 mod keys;
 mod kill_and_stop;
 mod links;

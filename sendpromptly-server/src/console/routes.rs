@@ -13,9 +13,9 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, links, live, members,
-    organizations, overview, project, project_settings, projects, reset, second_factor, security, sign_in,
-    sign_in_code, sign_up, step_up,
+    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, inviting, links, live,
+    member, members, organization, overview, project, project_settings, projects, reset, second_factor,
+    security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -150,41 +150,20 @@ pub static ROUTES: &[Route] = &[
         door!(signed_in(Code, second_factor::turn_off)),
     ),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/new", door!(signed_in(No, organizations::form))),
-    post("/orgs/new", door!(signed_in(No, organizations::create))),
+    get("/orgs/new", door!(signed_in(No, organization::new))),
+    post("/orgs/new", door!(signed_in(No, organization::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
-    get(
-        "/orgs/{org}/settings",
-        door!(member(Admin, No, organizations::settings)),
-    ),
-    post(
-        "/orgs/{org}/settings",
-        door!(member(Admin, No, organizations::rename)),
-    ),
-    get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
     post(
         "/orgs/{org}/members/invite",
-        door!(member(Admin, Code, members::invite)),
-    ),
-    post(
-        "/orgs/{org}/members/{user}/role",
-        door!(member(Admin, Code, members::change_role)),
-    ),
-    post(
-        "/orgs/{org}/members/{user}/remove",
-        door!(member(Admin, Code, members::remove)),
+        door!(member(Admin, Code, inviting::invite)),
     ),
     post(
         "/orgs/{org}/invitations/{invitation}/resend",
-        door!(member(Admin, Code, members::resend)),
+        door!(member(Admin, Code, inviting::resend)),
     ),
     post(
         "/orgs/{org}/invitations/{invitation}/revoke",
-        door!(member(Admin, Code, members::revoke)),
-    ),
-    post(
-        "/orgs/{org}/leave",
-        door!(member(Viewer, Password, members::leave)),
+        door!(member(Admin, Code, inviting::revoke)),
     ),
     get(
         "/orgs/{org}/incidents",
@@ -226,6 +205,32 @@ pub static ROUTES: &[Route] = &[
     repeatable(
         "/orgs/{org}/audit/check",
         door!(member(Admin, No, audit::check::run)),
+    ),
+    get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
+    get(
+        "/orgs/{org}/members/{user}",
+        door!(member(Admin, No, member::show)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/role",
+        door!(member(Admin, Code, member::change_role)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/remove",
+        door!(member(Admin, Code, member::remove)),
+    ),
+    get(
+        "/orgs/{org}/leave",
+        door!(member(Viewer, No, member::confirm_leaving)),
+    ),
+    post("/orgs/{org}/leave", door!(member(Viewer, Code, member::leave))),
+    get(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::settings)),
+    ),
+    post(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::rename)),
     ),
     get(
         "/orgs/{org}/settings/security",
