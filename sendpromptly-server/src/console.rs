@@ -24,9 +24,11 @@ use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod account;
 pub mod arrival;
 pub mod assets;
 pub mod audit;
+pub mod browser_name;
 pub mod bulk;
 pub mod code;
 pub mod cookie;
@@ -42,6 +44,8 @@ pub mod invitations;
 pub mod inviting;
 pub mod links;
 pub mod live;
+#[cfg(test)]
+mod matrix;
 pub mod member;
 pub mod members;
 pub mod new_password;

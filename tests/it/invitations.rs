@@ -2,9 +2,9 @@
 
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
+use sendpromptly_tests::newcomer::{Newcomer, PASSWORD};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::page::Page;
-use sendpromptly_tests::person::{PASSWORD, Person};
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
 
@@ -21,7 +21,7 @@ struct Office {
     server: Server,
     mailbox: Mailbox,
     /// The owner, with a second factor whose code counts.
-    owner: Person,
+    owner: Newcomer,
     organization: String,
 }
 
@@ -30,7 +30,7 @@ impl Office {
         let store = TestStore::new(kind).await;
         let server = Server::start(&store, &Options::quick()).await;
         let mailbox = Mailbox::of(&store);
-        let (mut owner, organization) = Person::sign_up(&server, &mailbox, "ada@example.com", "Acme").await;
+        let (mut owner, organization) = Newcomer::sign_up(&server, &mailbox, "ada@example.com", "Acme").await;
         owner.set_up_second_factor().await;
         Self {
             store,
@@ -53,11 +53,11 @@ impl Office {
     }
 
     /// Invites somebody new, who joins and signs in.
-    async fn join(&mut self, email: &str, role: &str) -> Person {
+    async fn join(&mut self, email: &str, role: &str) -> Newcomer {
         let page = self.invite(email, role).await;
         assert_eq!(page.status(), 303, "{}", page.text());
         let link = self.mailbox.nth_to(email, 1).await.paths().remove(0);
-        let mut person = Person::new(&self.server, email);
+        let mut person = Newcomer::new(&self.server, email);
         let page = person.browser.visit(&link).await.ok();
         let form = page.form("/links/").set("new_password", PASSWORD);
         let page = person.browser.submit(form.set("repeat_password", PASSWORD)).await;
@@ -120,7 +120,7 @@ async fn somebody_new_joins_by_an_invitation(kind: StoreKind) {
 
 async fn a_user_joins_another_organization_by_an_invitation(kind: StoreKind) {
     let mut office = Office::open(kind).await;
-    let (mut bob, _) = Person::sign_up(&office.server, &office.mailbox, "bob@example.com", "Bob's").await;
+    let (mut bob, _) = Newcomer::sign_up(&office.server, &office.mailbox, "bob@example.com", "Bob's").await;
     office.invite("Bob@Example.com", "admin").await;
     let link = office
         .mailbox
@@ -146,7 +146,7 @@ async fn a_user_joins_another_organization_by_an_invitation(kind: StoreKind) {
 
 async fn an_invitation_is_for_its_address_alone(kind: StoreKind) {
     let mut office = Office::open(kind).await;
-    let (mut eve, _) = Person::sign_up(&office.server, &office.mailbox, "eve@example.com", "Eve's").await;
+    let (mut eve, _) = Newcomer::sign_up(&office.server, &office.mailbox, "eve@example.com", "Eve's").await;
     office.invite("bob@example.com", "owner").await;
     let link = office
         .mailbox

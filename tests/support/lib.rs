@@ -22,6 +22,7 @@ pub mod http2;
 pub mod https;
 pub mod mail;
 pub mod markup;
+pub mod newcomer;
 pub mod once;
 pub mod page;
 pub mod people;

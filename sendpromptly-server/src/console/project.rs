@@ -245,6 +245,7 @@ mod tests {
             created_at: When::of(AT),
             open_incidents: String::new(),
             last_receipt: None,
+            live: String::new(),
             exposed: keys.iter().any(is_exposed),
             keys: keys.into_iter().map(Key::from).collect(),
             more_keys: 0,

@@ -18,7 +18,7 @@ mod m0004_joining;
 mod m0006_notes;
 mod m0007_overview;
 mod m0008_audit_filters;
-mod m0008_guesses;
+mod m0009_guesses;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -78,7 +78,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_notes::Migration),
             Box::new(m0007_overview::Migration),
             Box::new(m0008_audit_filters::Migration),
-            Box::new(m0008_guesses::Migration),
+            Box::new(m0009_guesses::Migration),
         ]
     }
 }
