@@ -24,16 +24,30 @@ pub struct Standing {
     pub owners: u32,
 }
 
-/// Whether somebody of this role may invite somebody as that one.
+/// Whether somebody of this role may change or remove a member of that one.
 ///
 /// # Errors
 /// [`Refusal::Rank`].
-pub fn invite(actor: Role, role: Role) -> Result<(), Refusal> {
-    if actor >= Role::Admin && role <= actor {
+pub fn manage(actor: Role, member: Role) -> Result<(), Refusal> {
+    if actor >= Role::Admin && member <= actor {
         Ok(())
     } else {
         Err(Refusal::Rank)
     }
+}
+
+/// Whether somebody of this role may invite somebody as that one, or make a member that.
+///
+/// # Errors
+/// [`Refusal::Rank`].
+pub fn invite(actor: Role, role: Role) -> Result<(), Refusal> {
+    manage(actor, role)
+}
+
+/// The roles that somebody of this role may give, the lowest first.
+pub fn to_give(actor: Role) -> impl Iterator<Item = Role> {
+    let roles = Role::ALL.iter().copied();
+    roles.filter(move |role| invite(actor, *role).is_ok())
 }
 
 impl Standing {
@@ -42,7 +56,7 @@ impl Standing {
     /// # Errors
     /// [`Refusal`].
     pub fn change_to(self, role: Role) -> Result<(), Refusal> {
-        self.outranks()?;
+        manage(self.actor, self.member)?;
         invite(self.actor, role)?;
         if role < Role::Owner {
             self.spares_an_owner()
@@ -56,7 +70,7 @@ impl Standing {
     /// # Errors
     /// [`Refusal`].
     pub fn remove(self) -> Result<(), Refusal> {
-        self.outranks()?;
+        manage(self.actor, self.member)?;
         self.spares_an_owner()
     }
 
@@ -66,10 +80,6 @@ impl Standing {
     /// [`Refusal::LastOwner`].
     pub fn leave(self) -> Result<(), Refusal> {
         self.spares_an_owner()
-    }
-
-    fn outranks(self) -> Result<(), Refusal> {
-        invite(self.actor, self.member)
     }
 
     fn spares_an_owner(self) -> Result<(), Refusal> {
@@ -94,16 +104,31 @@ mod tests {
         }
     }
 
+    /// Whom each role may change and remove, and the roles that it may give them.
+    const MAY: [(Role, &[Role]); 4] = [
+        (Role::Viewer, &[]),
+        (Role::Operator, &[]),
+        (Role::Admin, &[Role::Viewer, Role::Operator, Role::Admin]),
+        (
+            Role::Owner,
+            &[Role::Viewer, Role::Operator, Role::Admin, Role::Owner],
+        ),
+    ];
+
     #[test]
     fn nobody_below_an_admin_changes_members_and_nobody_reaches_above_their_own_role() {
-        for actor in Role::ALL.iter().copied() {
+        for (actor, reached) in MAY {
+            assert_eq!(to_give(actor).collect::<Vec<_>>(), reached, "{actor}");
             for member in Role::ALL.iter().copied() {
-                let may = actor >= Role::Admin && member <= actor;
+                let may = reached.contains(&member);
+                assert_eq!(manage(actor, member).is_ok(), may, "{actor} manages {member}");
                 assert_eq!(invite(actor, member).is_ok(), may, "{actor} invites {member}");
-                assert_eq!(standing(actor, member, 2).remove().is_ok(), may);
+                let removed = standing(actor, member, 2).remove();
+                assert_eq!(removed.is_ok(), may, "{actor} removes {member}");
                 for role in Role::ALL.iter().copied() {
-                    let allowed = standing(actor, member, 2).change_to(role).is_ok();
-                    assert_eq!(allowed, may && role <= actor, "{actor} makes {member} {role}");
+                    let changed = standing(actor, member, 2).change_to(role);
+                    let may = may && reached.contains(&role);
+                    assert_eq!(changed.is_ok(), may, "{actor} makes {member} {role}");
                 }
             }
         }

@@ -13,10 +13,71 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A box that checks all boxes of one name: <input type="checkbox" data-all="NAME" hidden>.
-for (const all of document.querySelectorAll("[data-all]")) {
-  all.hidden = false;
-  all.addEventListener("change", () => {
-    for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
-  });
+// A box that checks all boxes of one name: <label hidden><input type="checkbox" data-all="NAME"></label>.
+function showSelectAll() {
+  for (const all of document.querySelectorAll("[data-all]")) {
+    (all.closest("label") || all).hidden = false;
+    all.hidden = false;
+  }
+}
+showSelectAll();
+document.addEventListener("change", (event) => {
+  const name = event.target.dataset.all;
+  if (!name) return;
+  for (const box of document.querySelectorAll(`input[name="${name}"]`)) box.checked = event.target.checked;
+});
+
+// A live part of a page: <div id="live" data-live="EVENTS" data-page="THIS PAGE">. When the server says that
+// something changed, the page is fetched again and the part is put in place of the old one. What the visitor has
+// typed, ticked, opened and focused stays; elements that should keep it have an id.
+function remember(part) {
+  const kept = [];
+  for (const element of part.querySelectorAll("[id]")) {
+    const { id, open, checked, value } = element;
+    if (element.localName === "details" && open) kept.push([id, { open }]);
+    else if (element.type === "checkbox" && checked !== element.defaultChecked) kept.push([id, { checked }]);
+    else if ("defaultValue" in element && value !== element.defaultValue) kept.push([id, { value }]);
+  }
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const caret = focused && focused.localName === "textarea" || focused?.type === "text" ? [focused.selectionStart, focused.selectionEnd] : null;
+  return () => {
+    for (const [id, state] of kept) {
+      const element = document.getElementById(id);
+      if (element) Object.assign(element, state);
+    }
+    const again = focused && (document.getElementById(focused.id) || document.querySelector(`#live a[href="${CSS.escape(focused.getAttribute("href") || "")}"]`));
+    again?.focus({ preventScroll: true });
+    if (again && caret) again.setSelectionRange(...caret);
+  };
+}
+
+const live = document.getElementById("live");
+if (live?.dataset.live && window.EventSource) {
+  const events = new EventSource(live.dataset.live);
+  let fetching = false;
+  let again = false;
+  const renew = async () => {
+    if (fetching) { again = true; return; }
+    fetching = true;
+    do {
+      again = false;
+      try {
+        const answer = await fetch(live.dataset.page, { headers: { "x-live": "1", accept: "text/html" } });
+        if (answer.redirected || !answer.ok) { events.close(); break; } // signed out, or gone
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page.getElementById("live");
+        if (!fresh) break;
+        if (fresh.textContent !== live.textContent) document.getElementById("live-said").textContent = "The page was updated.";
+        const restore = remember(live);
+        live.replaceChildren(...fresh.childNodes);
+        live.toggleAttribute("data-busy", fresh.hasAttribute("data-busy"));
+        showSelectAll();
+        restore();
+      } catch { break; } // the server is away; the next change renews the page
+    } while (again);
+    fetching = false;
+  };
+  events.addEventListener("change", renew);
+  // Single calls of a replay are not told of, so while one is under way the page looks by itself.
+  setInterval(() => { if (live.hasAttribute("data-busy") && !document.hidden && events.readyState !== EventSource.CLOSED) renew(); }, 5000);
 }

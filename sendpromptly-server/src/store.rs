@@ -52,6 +52,7 @@ pub mod project_list;
 pub mod projects;
 pub mod purge;
 pub mod receipts;
+pub mod repair_targets;
 pub mod resets;
 pub mod results;
 pub mod rows;

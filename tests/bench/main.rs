@@ -9,6 +9,7 @@
 )]
 
 mod callbacks;
+mod incident_list;
 mod ingest;
 mod load;
 mod logins;
@@ -40,6 +41,9 @@ async fn main() {
     }
     if runs("overdue") {
         overdue::measure(&mut report).await;
+    }
+    if runs("incidents") {
+        incident_list::measure(&mut report).await;
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;

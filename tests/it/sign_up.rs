@@ -2,8 +2,8 @@
 
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
+use sendpromptly_tests::newcomer::{Newcomer, PASSWORD};
 use sendpromptly_tests::on_both_stores;
-use sendpromptly_tests::person::{PASSWORD, Person};
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
 
@@ -25,20 +25,22 @@ async fn serving(kind: StoreKind) -> (TestStore, Server, Mailbox) {
 
 async fn a_person_signs_up_and_owns_an_organization(kind: StoreKind) {
     let (store, server, mailbox) = serving(kind).await;
-    let (mut ada, organization) = Person::sign_up(&server, &mailbox, "ada@example.com", "Löwe & Co").await;
+    let (mut ada, organization) = Newcomer::sign_up(&server, &mailbox, "ada@example.com", "Löwe & Co").await;
     let page = ada.browser.visit("/orgs?all=1").await.ok();
     assert!(page.text().contains("Löwe & Co owner"), "{}", page.text());
     let sql = store.sql().await;
-    let actions = sql.texts("SELECT action FROM audit_entries ORDER BY seq").await;
+    let actions = sql
+        .texts("SELECT action AS t FROM audit_entries ORDER BY seq")
+        .await;
     assert_eq!(&actions[..2], ["organization.created", "user.created"]);
-    let actors = sql.texts("SELECT DISTINCT actor FROM audit_entries").await;
+    let actors = sql.texts("SELECT DISTINCT actor AS t FROM audit_entries").await;
     assert!(actors.iter().all(|actor| actor.starts_with("usr_")), "{actors:?}");
     assert!(organization.starts_with("org_"));
 }
 
 async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
     let (store, server, mailbox) = serving(kind).await;
-    let mut ada = Person::new(&server, "ada@example.com");
+    let mut ada = Newcomer::new(&server, "ada@example.com");
     ada.ask_to_sign_up("Acme").await;
     let mail = mailbox.nth_to("ada@example.com", 1).await;
     assert_eq!(mail.subject, "Confirm your e-mail address");
@@ -47,16 +49,21 @@ async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
         "a stranger chooses no text of a mail"
     );
     let page = ada.sign_in(PASSWORD).await;
-    assert!(page.has("[data-test=refusal]"), "{}", page.text());
+    assert!(
+        page.has("[data-test=refusal]"),
+        "{}: {}",
+        page.text(),
+        server.log()
+    );
     let sql = store.sql().await;
     assert_eq!((sql.rows("users").await, sql.rows("organizations").await), (0, 0));
 }
 
 async fn a_known_address_gets_the_same_answer_and_a_mail_that_says_so(kind: StoreKind) {
     let (store, server, mailbox) = serving(kind).await;
-    Person::sign_up(&server, &mailbox, "ada@example.com", "Acme").await;
-    let mut known = Person::new(&server, "Ada@Example.com");
-    let mut unknown = Person::new(&server, "bob@example.com");
+    Newcomer::sign_up(&server, &mailbox, "ada@example.com", "Acme").await;
+    let mut known = Newcomer::new(&server, "Ada@Example.com");
+    let mut unknown = Newcomer::new(&server, "bob@example.com");
     let answers = [
         known.ask_to_sign_up("Other").await,
         unknown.ask_to_sign_up("Other").await,
@@ -140,7 +147,7 @@ async fn on_invitation_only_nobody_signs_up(kind: StoreKind) {
 
 async fn an_address_gets_five_mails_an_hour(kind: StoreKind) {
     let (store, server, mailbox) = serving(kind).await;
-    let mut ada = Person::new(&server, "ada@example.com");
+    let mut ada = Newcomer::new(&server, "ada@example.com");
     let mut answers = Vec::new();
     for _ in 0..7 {
         answers.push(ada.ask_to_sign_up("Acme").await.location().map(str::to_owned));
@@ -151,7 +158,7 @@ async fn an_address_gets_five_mails_an_hour(kind: StoreKind) {
             .all(|answer| answer.as_deref() == Some("/sign-up/sent"))
     );
     // Bob's comes after all of hers.
-    Person::new(&server, "bob@example.com")
+    Newcomer::new(&server, "bob@example.com")
         .ask_to_sign_up("Other")
         .await;
     mailbox.nth_to("bob@example.com", 1).await;

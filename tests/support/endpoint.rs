@@ -71,6 +71,8 @@ impl Call {
 pub enum Reply {
     /// Answers with this status, these headers and an empty body.
     Status(u16, Vec<(&'static str, String)>),
+    /// Answers with this status and this text.
+    Text(u16, &'static str),
     /// Waits for [`Endpoint::release`], then answers with this status.
     Held(u16),
     /// Hangs up without an answer.
@@ -227,8 +229,9 @@ async fn take_call(stream: TcpStream, shared: &Shared) -> io::Result<()> {
     shared.in_flight.fetch_sub(1, Ordering::SeqCst);
     match reply {
         Reply::HangUp => Ok(()),
-        Reply::Held(status) => write_answer(&mut stream, status, &[]).await,
-        Reply::Status(status, headers) => write_answer(&mut stream, status, &headers).await,
+        Reply::Held(status) => write_answer(&mut stream, status, &[], "").await,
+        Reply::Status(status, headers) => write_answer(&mut stream, status, &headers, "").await,
+        Reply::Text(status, text) => write_answer(&mut stream, status, &[], text).await,
     }
 }
 
@@ -265,12 +268,15 @@ async fn write_answer(
     stream: &mut BufReader<TcpStream>,
     status: u16,
     headers: &[(&'static str, String)],
+    body: &str,
 ) -> io::Result<()> {
-    let mut head = format!("HTTP/1.1 {status} Test\r\nconnection: close\r\ncontent-length: 0\r\n");
+    let length = body.len();
+    let mut head = format!("HTTP/1.1 {status} Test\r\nconnection: close\r\ncontent-length: {length}\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
+    head.push_str(body);
     stream.write_all(head.as_bytes()).await?;
     stream.shutdown().await
 }

@@ -257,6 +257,11 @@ impl Connection {
         status
     }
 
+    /// Reads the next line of a body that comes piece by piece; `None` where the server ended it.
+    pub async fn next_line(&mut self) -> Option<String> {
+        timeout(PATIENCE, self.read_line()).await.expect("a line in time")
+    }
+
     /// Whether the server closes the connection, sending nothing more, within so long.
     pub async fn closes_within(&mut self, patience: Duration) -> bool {
         let mut rest = [0; 1024];

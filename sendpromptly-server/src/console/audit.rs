@@ -18,6 +18,8 @@ use crate::store::audit_pages::{AuditPage, AuditStanding, PageQuery};
 pub mod check;
 pub mod export;
 mod filter;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
 use filter::Typed;

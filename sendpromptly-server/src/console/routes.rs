@@ -11,10 +11,11 @@ use matchit::Router;
 use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
+use super::incident::actions;
 use super::{
-    PageError, Visit, account, assets, audit, credentials, home, links, live, members, organizations,
-    overview, project, project_settings, projects, reset, second_factor, security, sign_in, sign_in_code,
-    sign_up, step_up,
+    PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, inviting, links,
+    live, member, members, organization, overview, project, project_settings, projects, reset, second_factor,
+    security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -111,6 +112,14 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/sign-up", door!(anyone(sign_up::form))),
+    post("/sign-up", door!(anyone(sign_up::sign_up))),
+    get("/sign-up/sent", door!(anyone(sign_up::sent))),
+    get("/reset", door!(anyone(reset::form))),
+    post("/reset", door!(anyone(reset::ask))),
+    get("/reset/sent", door!(anyone(reset::sent))),
+    get("/links/{token}", door!(anyone(links::show))),
+    post("/links/{token}", door!(anyone(links::take))),
     get("/account", door!(signed_in(No, account::show))),
     get(
         "/account/password",
@@ -131,14 +140,6 @@ pub static ROUTES: &[Route] = &[
         "/account/sessions/{session}/end",
         door!(signed_in(No, account::sessions::end)),
     ),
-    get("/sign-up", door!(anyone(sign_up::form))),
-    post("/sign-up", door!(anyone(sign_up::sign_up))),
-    get("/sign-up/sent", door!(anyone(sign_up::sent))),
-    get("/reset", door!(anyone(reset::form))),
-    post("/reset", door!(anyone(reset::ask))),
-    get("/reset/sent", door!(anyone(reset::sent))),
-    get("/links/{token}", door!(anyone(links::show))),
-    post("/links/{token}", door!(anyone(links::take))),
     get("/sign-in/code", door!(anyone(sign_in_code::form))),
     post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
     get("/step-up", door!(signed_in(No, step_up::form))),
@@ -169,9 +170,53 @@ pub static ROUTES: &[Route] = &[
         door!(signed_in(Code, second_factor::turn_off)),
     ),
     get("/orgs", door!(signed_in(No, home::organizations))),
-    get("/orgs/new", door!(signed_in(No, organizations::form))),
-    post("/orgs/new", door!(signed_in(No, organizations::create))),
+    get("/orgs/new", door!(signed_in(No, organization::new))),
+    post("/orgs/new", door!(signed_in(No, organization::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    post(
+        "/orgs/{org}/members/invite",
+        door!(member(Admin, Code, inviting::invite)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/resend",
+        door!(member(Admin, Code, inviting::resend)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/revoke",
+        door!(member(Admin, Code, inviting::revoke)),
+    ),
+    get(
+        "/orgs/{org}/incidents",
+        door!(member(Viewer, No, incidents::list)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/preview",
+        door!(member(Operator, No, bulk::preview)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/reprocess",
+        door!(member(Operator, No, bulk::reprocess)),
+    ),
+    get(
+        "/orgs/{org}/incidents/{incident}",
+        door!(member(Viewer, No, incident::show)),
+    ),
+    repeatable(
+        "/orgs/{org}/incidents/{incident}/reprocess",
+        door!(member(Operator, No, actions::reprocess)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/dismiss",
+        door!(member(Operator, No, actions::dismiss)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/reopen",
+        door!(member(Operator, No, actions::reopen)),
+    ),
+    post(
+        "/orgs/{org}/incidents/{incident}/notes",
+        door!(member(Operator, No, actions::add_note)),
+    ),
     get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
     repeatable(
         "/orgs/{org}/audit/export",
@@ -181,38 +226,31 @@ pub static ROUTES: &[Route] = &[
         "/orgs/{org}/audit/check",
         door!(member(Admin, No, audit::check::run)),
     ),
-    get(
-        "/orgs/{org}/settings",
-        door!(member(Admin, No, organizations::settings)),
-    ),
-    post(
-        "/orgs/{org}/settings",
-        door!(member(Admin, No, organizations::rename)),
-    ),
     get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
-    post(
-        "/orgs/{org}/members/invite",
-        door!(member(Admin, Code, members::invite)),
+    get(
+        "/orgs/{org}/members/{user}",
+        door!(member(Admin, No, member::show)),
     ),
     post(
         "/orgs/{org}/members/{user}/role",
-        door!(member(Admin, Code, members::change_role)),
+        door!(member(Admin, Code, member::change_role)),
     ),
     post(
         "/orgs/{org}/members/{user}/remove",
-        door!(member(Admin, Code, members::remove)),
+        door!(member(Admin, Code, member::remove)),
     ),
-    post(
-        "/orgs/{org}/invitations/{invitation}/resend",
-        door!(member(Admin, Code, members::resend)),
-    ),
-    post(
-        "/orgs/{org}/invitations/{invitation}/revoke",
-        door!(member(Admin, Code, members::revoke)),
-    ),
-    post(
+    get(
         "/orgs/{org}/leave",
-        door!(member(Viewer, Password, members::leave)),
+        door!(member(Viewer, No, member::confirm_leaving)),
+    ),
+    post("/orgs/{org}/leave", door!(member(Viewer, Code, member::leave))),
+    get(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::settings)),
+    ),
+    post(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::rename)),
     ),
     get(
         "/orgs/{org}/settings/security",
@@ -351,6 +389,35 @@ mod tests {
                 "{}",
                 route.path
             );
+        }
+    }
+
+    #[test]
+    fn what_is_sensitive_takes_a_code_or_the_password() {
+        const SENSITIVE: &[&str] = &[
+            "billing",
+            "delete",
+            "email",
+            "invitations",
+            "invite",
+            "keys",
+            "password",
+            "remove",
+            "repair-url",
+            "role",
+            "second-factor",
+            "secret",
+            "security",
+            "snapshot",
+        ];
+        for route in ROUTES.iter().filter(|route| *route.method != Method::GET) {
+            let mut parts = route.path.split('/');
+            let is_sensitive = parts.any(|part| SENSITIVE.contains(&part));
+            let asks = !matches!(
+                route.door,
+                Door::SignedIn(StepUp::No, _) | Door::Member(_, StepUp::No, _)
+            );
+            assert!(asks || !is_sensitive, "{} {}", route.method, route.path);
         }
     }
 

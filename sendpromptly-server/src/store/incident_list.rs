@@ -11,6 +11,7 @@ use sendpromptly_core::incident::IncidentState;
 
 use super::incident_facets::{self, Narrowed};
 use super::incidents::{COLUMNS, IncidentRecord};
+use super::projects::DELETED;
 use super::rows::{self, Cell, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
@@ -122,7 +123,7 @@ impl Store {
         })
     }
 
-    /// The projects that the list can be narrowed to, by name, at most 500 of them.
+    /// The projects that the list can be narrowed to, by name, at most 200 of them.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -130,8 +131,10 @@ impl Store {
         &self,
         scope: OrganizationScope,
     ) -> Result<Vec<(ProjectId, String)>, StoreError> {
-        let query =
-            Sql::new("SELECT id, name FROM projects WHERE organization_id = {} ORDER BY name, id LIMIT 500");
+        let query = Sql::new(
+            "SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL
+             ORDER BY name, id LIMIT 200",
+        );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let name = |row| {
             Ok((
@@ -155,7 +158,8 @@ impl Store {
         let (least, most) = incident_facets::range_of(state);
         let query = Sql::new(format!(
             "SELECT count(*) AS n FROM (SELECT 1 FROM incidents{by_facet}
-             WHERE organization_id = {{}} AND facet BETWEEN {{}} AND {{}} LIMIT {}) AS counted",
+             WHERE organization_id = {{}} AND facet BETWEEN {{}} AND {{}} AND project_id NOT IN ({DELETED})
+             LIMIT {}) AS counted",
             Count::MOST + 1
         ));
         let query = query.bind(scope.as_bytes()).bind(least).bind(most);
@@ -283,7 +287,8 @@ impl List<'_> {
         Source {
             index: of_project,
             condition:
-                "x.project_id = (SELECT p.id FROM projects p WHERE p.id = {} AND p.organization_id = {})"
+                "x.project_id = (SELECT p.id FROM projects p WHERE p.id = {} AND p.organization_id = {}
+                    AND p.deleted_at IS NULL)"
                     .to_owned(),
             values: vec![project.as_bytes().into(), self.scope.as_bytes().into()],
             by_facet: true,
@@ -327,7 +332,8 @@ fn ids(store: &Store, source: &Source, facets: &Narrowed, span: &Span) -> String
     let by_index = store.dialect.by_index(source.index);
     let select = |more: &str| {
         format!(
-            "SELECT x.project_id, x.id FROM incidents x{by_index} WHERE {}{more} AND {} {}",
+            "SELECT x.project_id, x.id FROM incidents x{by_index}
+             WHERE {}{more} AND x.project_id NOT IN ({DELETED}) AND {} {}",
             source.condition,
             span.condition(),
             span.order()

@@ -78,3 +78,37 @@ impl Store {
         self.commit_together(vec![delete]).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, World};
+
+    async fn count(store: &Store, counted: Counted<'_>, now: Timestamp) -> bool {
+        let tx = store.begin().await.unwrap();
+        let may = store.count_mail(&tx, &[counted], now).await.unwrap();
+        if may {
+            tx.commit().await.unwrap();
+        }
+        may
+    }
+
+    #[tokio::test]
+    async fn an_address_gets_five_mails_an_hour_from_all_nodes_together() {
+        let world = World::set_up().await;
+        let nodes = [world.store.clone(), world.second_node().await];
+        let counts = (0..12_usize).map(|turn| {
+            let store = nodes[turn % 2].clone();
+            tokio::spawn(async move { count(&store, Counted::To("ada@example.com"), NOW).await })
+        });
+        let counts: Vec<_> = counts.collect();
+        let mut sent = 0;
+        for counted in counts {
+            sent += u32::from(counted.await.unwrap());
+        }
+        assert_eq!(sent, TO_AN_ADDRESS);
+        assert!(count(&world.store, Counted::To("bob@example.com"), NOW).await);
+        let later = NOW.plus_millis(HOUR_MS);
+        assert!(count(&world.store, Counted::To("ada@example.com"), later).await);
+    }
+}

@@ -1,7 +1,7 @@
 //! Members: their roles, and how they leave. Every change is decided under a lock of the organization, so two at
 //! once, on two nodes, are one after the other.
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::access::Role;
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::UserId;
@@ -12,8 +12,14 @@ use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit, sessions};
 
+#[cfg(test)]
+mod tests;
+
+/// How often a transaction that another one was in the way of is run.
+const TRIES: u32 = 3;
+
 /// A member as the list shows one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Who.
     pub user: UserId,
@@ -25,8 +31,17 @@ pub struct Member {
     pub since: Timestamp,
     /// Whether the member has a second factor.
     pub has_second_factor: bool,
-    /// When the member was seen last, where signed in now.
+    /// When the member used the console last, as far as a session or a browser tells of it.
     pub seen_at: Option<Timestamp>,
+}
+
+/// Some members, by their addresses.
+#[derive(Debug, Clone)]
+pub struct MemberPage {
+    /// The members.
+    pub members: Vec<Member>,
+    /// The last of them, where more follow.
+    pub more_after: Option<UserId>,
 }
 
 /// How a change of members ended.
@@ -56,40 +71,60 @@ pub struct Deed<'a> {
 }
 
 impl Store {
-    /// The members of an organization, by their addresses.
+    /// The members of an organization, by their addresses, so many of them: the first ones, or those who follow
+    /// this member.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn members(&self, scope: OrganizationScope) -> Result<Vec<Member>, StoreError> {
-        let query = Sql::new(
-            "SELECT u.id, u.email, m.role, m.created_at, f.confirmed_at,
-                    (SELECT max(s.seen_at) FROM sessions s WHERE s.user_id = u.id AND s.complete = 1) AS seen_at
-             FROM members m JOIN users u ON u.id = m.user_id
-             LEFT JOIN second_factors f ON f.user_id = u.id
-             WHERE m.organization_id = {} ORDER BY u.email_key",
-        );
-        let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
-        let member = |row| {
-            Ok(Member {
-                user: UserId::from_bytes(rows::id(row, "id")?),
-                email: rows::get(row, "email")?,
-                role: rows::word(row, "role")?,
-                since: rows::time(row, "created_at")?,
-                has_second_factor: rows::optional_time(row, "confirmed_at")?.is_some(),
-                seen_at: rows::optional_time(row, "seen_at")?,
-            })
-        };
-        found.iter().map(member).collect()
+    pub async fn members(
+        &self,
+        scope: OrganizationScope,
+        after: Option<UserId>,
+        limit: usize,
+    ) -> Result<MemberPage, StoreError> {
+        // Whoever is not a member any more has no place in the list; it then begins anew.
+        let query = Sql::new(format!(
+            "{SELECT} AND u.email_key > COALESCE(
+                (SELECT a.email_key FROM members n JOIN users a ON a.id = n.user_id
+                 WHERE n.organization_id = {{}} AND n.user_id = {{}}), '')
+             ORDER BY u.email_key LIMIT {}",
+            limit + 1
+        ));
+        let organization = scope.as_bytes();
+        let after = after.map_or([0; 16], |user| *user.as_bytes());
+        let query = query.bind(organization).bind(organization).bind(after);
+        let found = query.all(&self.reader).await?;
+        let members: Vec<_> = found.iter().take(limit).map(member).collect::<Result<_, _>>()?;
+        let last = members.last().map(|member| member.user);
+        Ok(MemberPage {
+            more_after: last.filter(|_| found.len() > limit),
+            members,
+        })
     }
 
-    /// Gives a member another role. The member's sessions get new tokens, and invitations of somebody who was
-    /// lowered are void.
+    /// A member of an organization.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn member(&self, scope: OrganizationScope, user: UserId) -> Result<Option<Member>, StoreError> {
+        let query = Sql::new(format!("{SELECT} AND m.user_id = {{}}"));
+        let query = query.bind(scope.as_bytes()).bind(user.as_bytes());
+        let row = query.one(&self.reader).await?;
+        row.as_ref().map(member).transpose()
+    }
+
+    /// Gives a member another role. The member's sessions get new tokens, and what somebody who was lowered has
+    /// offered to others is void.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn change_role(&self, deed: &Deed<'_>, to: Role) -> Result<Change, StoreError> {
+        retried(|| self.try_change_role(deed, to)).await
+    }
+
+    async fn try_change_role(&self, deed: &Deed<'_>, to: Role) -> Result<Change, StoreError> {
         let tx = self.begin().await?;
-        let Some(standing) = self.standing_of(&tx, deed).await? else {
+        let Some(standing) = self.lock_standing(&tx, deed).await? else {
             return Ok(Change::NoMember);
         };
         if let Err(refusal) = standing.change_to(to) {
@@ -117,8 +152,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn remove_member(&self, deed: &Deed<'_>) -> Result<Change, StoreError> {
-        self.end_membership(deed, Action::MemberRemoved, Standing::remove)
-            .await
+        retried(|| self.end_membership(deed, Action::MemberRemoved, Standing::remove)).await
     }
 
     /// Lets a member leave.
@@ -126,8 +160,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn leave(&self, deed: &Deed<'_>) -> Result<Change, StoreError> {
-        self.end_membership(deed, Action::MemberLeft, Standing::leave)
-            .await
+        retried(|| self.end_membership(deed, Action::MemberLeft, Standing::leave)).await
     }
 
     async fn end_membership(
@@ -137,7 +170,7 @@ impl Store {
         rule: fn(Standing) -> Result<(), Refusal>,
     ) -> Result<Change, StoreError> {
         let tx = self.begin().await?;
-        let Some(standing) = self.standing_of(&tx, deed).await? else {
+        let Some(standing) = self.lock_standing(&tx, deed).await? else {
             return Ok(Change::NoMember);
         };
         if let Err(refusal) = rule(standing) {
@@ -169,7 +202,7 @@ impl Store {
 
     /// What is stored of both, under the organization's lock. `None`: the one whom it is about is no member. The
     /// one who asks may have ceased to be one meanwhile, and then may do what a viewer may.
-    async fn standing_of(
+    async fn lock_standing(
         &self,
         tx: &DatabaseTransaction,
         deed: &Deed<'_>,
@@ -215,9 +248,45 @@ impl Store {
     }
 }
 
-/// Voids what somebody who may no longer invite, or not as high, has offered.
+/// Voids the invitations of somebody who may no longer invite, or not as high.
 fn void_invitations(deed: &Deed<'_>) -> Sql {
     Sql::new("DELETE FROM invitations WHERE organization_id = {} AND invited_by = {}")
         .bind(deed.scope.as_bytes())
         .bind(deed.member.as_bytes())
+}
+
+/// Members with all that is shown of them; what follows narrows it further.
+const SELECT: &str = "SELECT u.id, u.email, m.role, m.created_at, f.confirmed_at,
+        (SELECT max(s.seen_at) FROM sessions s WHERE s.user_id = u.id AND s.complete = 1) AS session_seen_at,
+        (SELECT max(d.seen_at) FROM known_devices d WHERE d.user_id = u.id) AS device_seen_at
+     FROM members m JOIN users u ON u.id = m.user_id
+     LEFT JOIN second_factors f ON f.user_id = u.id
+     WHERE m.organization_id = {}";
+
+fn member(row: &QueryResult) -> Result<Member, StoreError> {
+    let in_a_session = rows::optional_time(row, "session_seen_at")?;
+    let in_a_browser = rows::optional_time(row, "device_seen_at")?;
+    Ok(Member {
+        user: UserId::from_bytes(rows::id(row, "id")?),
+        email: rows::get(row, "email")?,
+        role: rows::word(row, "role")?,
+        since: rows::time(row, "created_at")?,
+        has_second_factor: rows::optional_time(row, "confirmed_at")?.is_some(),
+        seen_at: in_a_session.max(in_a_browser),
+    })
+}
+
+/// Runs a transaction, and runs it again where another one was in its way.
+async fn retried<F>(run: impl Fn() -> F) -> Result<Change, StoreError>
+where
+    F: Future<Output = Result<Change, StoreError>>,
+{
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match run().await {
+            Err(StoreError::Again(_)) if left > 0 => {}
+            outcome => return outcome,
+        }
+    }
 }

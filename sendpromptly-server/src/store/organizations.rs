@@ -2,6 +2,7 @@
 
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::{OrganizationId, UserId};
+use sendpromptly_core::project::Name;
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
@@ -60,33 +61,44 @@ impl Store {
     pub async fn add_organization(
         &self,
         id: OrganizationId,
-        name: &str,
+        name: &Name,
         owner: UserId,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let draft = Draft::new(origin, Action::OrganizationCreated, id, &[("name", name)]);
-        let writes = [insert(id, name, now), insert_owner(id, owner, now)];
+        let draft = Draft::new(
+            origin,
+            Action::OrganizationCreated,
+            id,
+            &[("name", name.as_str())],
+        );
+        let writes = [insert(id, name.as_str(), now), insert_owner(id, owner, now)];
         self.commit_audited(&writes, &audit::drafts_of(id, now, vec![draft]))
             .await
     }
 
-    /// Gives an organization another name.
+    /// Gives an organization another name. The audit log tells of it where the name is another one.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn rename_organization(
         &self,
         scope: OrganizationScope,
-        name: &str,
+        name: &Name,
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let update = Sql::new("UPDATE organizations SET name = {} WHERE id = {}");
-        let update = update.bind(name).bind(scope.as_bytes());
-        let draft = Draft::new(origin, Action::OrganizationChanged, scope.id(), &[("name", name)]);
+        let update = Sql::new("UPDATE organizations SET name = {} WHERE id = {} AND name <> {}");
+        let update = update.bind(name.as_str()).bind(scope.as_bytes());
+        let tx = self.begin().await?;
+        if update.bind(name.as_str()).run(&tx).await? == 0 {
+            return Ok(());
+        }
+        let more = [("name", name.as_str())];
+        let draft = Draft::new(origin, Action::OrganizationChanged, scope.id(), &more);
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.commit_audited(&[update], &drafts).await
+        self.write_audited(&tx, Vec::new(), &drafts).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Whether there is such an organization.
@@ -126,3 +138,6 @@ pub(super) fn insert_owner(id: OrganizationId, owner: UserId, now: Timestamp) ->
         .bind(owner.as_bytes())
         .bind(now)
 }
+
+#[cfg(test)]
+mod tests;
