@@ -12,6 +12,7 @@ mod callbacks;
 mod incident_list;
 mod ingest;
 mod load;
+mod logins;
 mod overdue;
 mod pgbench;
 mod process;
@@ -46,6 +47,9 @@ async fn main() {
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;
+    }
+    if runs("logins") {
+        logins::measure(&mut report).await;
     }
     report.print();
 }

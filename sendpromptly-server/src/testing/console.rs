@@ -19,10 +19,12 @@ use url::form_urlencoded;
 use super::World;
 use crate::callback::{AddressPolicy, CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
+use crate::config::SignUp;
 use crate::console::form_token::{self, FormToken};
 use crate::console::{Console, Setting, cookie, routes};
 use crate::http::listener::{self, Limits};
 use crate::http::{Client, response};
+use crate::mail::Post;
 use crate::platform::{clock, entropy};
 use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
@@ -125,6 +127,8 @@ impl House {
         };
         let console = Console::new(Setting {
             store: world.store.clone(),
+            post: Post::new(vault.clone(), "http://127.0.0.1", Arc::default()),
+            sign_up: SignUp::Open,
             vault,
             checkpoints: Arc::new(Checkpoints::open(&world.keys()).unwrap()),
             callbacks: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
