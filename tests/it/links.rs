@@ -224,7 +224,8 @@ async fn two_nodes_take_a_link_once() {
     })
     .await;
     let mut forms = Vec::new();
-    for mut browser in [ada.browser.clone(), ada.browser.moved_to(&second)].repeat(4) {
+    let nodes = [ada.browser.clone(), ada.browser.moved_to(&second)];
+    for mut browser in (0..4).flat_map(|_| nodes.clone()) {
         let page = browser.visit(&link).await.ok();
         forms.push((browser, page.form("/links/")));
     }
