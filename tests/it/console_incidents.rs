@@ -288,7 +288,7 @@ async fn an_incident_is_dismissed_with_a_reason_reopened_and_noted(kind: StoreKi
     assert_eq!(refused.form("/notes").value("note"), too_long);
     let note = refused
         .form("/notes")
-        .set("note", "asked\r\n<script>them</script>");
+        .set("note", "asked\n<script>them</script>");
     let page = browser.submit_and_follow(note.clone()).await.ok();
     let moments = page.texts_of("[data-test=moment]").join("\n");
     assert!(moments.contains("Note by operator@example.com"), "{moments}");
