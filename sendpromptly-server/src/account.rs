@@ -7,3 +7,4 @@ pub mod guesses;
 pub mod hasher;
 pub mod password;
 pub mod passwords;
+pub mod second_factor;

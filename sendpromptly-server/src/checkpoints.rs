@@ -21,6 +21,8 @@ pub mod file;
 #[cfg(test)]
 mod tests;
 
+use file::CheckpointFile;
+
 /// Why a checkpoint could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -67,6 +69,14 @@ impl Checkpoints {
     #[must_use]
     pub fn public_key(&self) -> AuditPublicKey {
         self.key.public()
+    }
+
+    /// Reads the checkpoint file. It blocks.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`] where it cannot be read.
+    pub fn read(&self) -> Result<CheckpointFile, CheckpointError> {
+        file::read(&self.path, &self.public_key()).map_err(|error| unusable(&self.path, error))
     }
 
     /// Signs a checkpoint of a chain that ends here.

@@ -14,7 +14,9 @@ use sendpromptly_core::replay::RetrySchedule;
 use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
+use crate::account::second_factor::SecondFactors;
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::checkpoints::Checkpoints;
 use crate::http::{ApiError, Client, Response};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -22,9 +24,13 @@ use crate::vault::Vault;
 pub mod access;
 pub mod arrival;
 pub mod assets;
+pub mod audit;
 pub mod bulk;
+pub mod code;
 pub mod cookie;
+pub mod credentials;
 pub mod error;
+pub mod first_lines;
 pub mod form;
 pub mod form_token;
 pub mod home;
@@ -35,10 +41,18 @@ pub mod origin;
 pub mod overview;
 pub mod page;
 pub mod plot;
+pub mod project;
+pub mod project_settings;
+pub mod projects;
 pub mod rates;
 pub mod routes;
+pub mod second_factor;
+pub mod security;
 pub mod sign_in;
+pub mod sign_in_code;
 pub mod step_up;
+pub mod trials;
+pub mod verdict;
 pub mod visit;
 pub mod when;
 
@@ -47,6 +61,7 @@ pub use visit::Visit;
 
 use rates::Rates;
 use routes::Found;
+use trials::Trials;
 
 /// What the console works with.
 pub struct Setting {
@@ -54,6 +69,8 @@ pub struct Setting {
     pub store: Store,
     /// Seals and opens.
     pub vault: Vault,
+    /// Signs the end of an export of the audit log.
+    pub checkpoints: Arc<Checkpoints>,
     /// Calls repair endpoints.
     pub callbacks: CallbackClient,
     /// Which addresses may be called.
@@ -68,6 +85,8 @@ pub struct Setting {
 pub struct Console {
     /// What it works with.
     pub setting: Setting,
+    /// How many test callbacks are sent.
+    pub trials: Trials,
     /// Those who listen to what changes.
     pub live: live::Live,
     /// Hashes passwords.
@@ -76,6 +95,8 @@ pub struct Console {
     pub guesses: Guesses,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Sets second factors up and takes their codes.
+    pub second_factors: SecondFactors,
     rates: Rates,
 }
 
@@ -86,13 +107,17 @@ impl Console {
         let live = live::Live::new(setting.store.clone());
         let (hasher, guesses) = (Hasher::start(), Guesses::new(setting.store.clone()));
         let passwords = Passwords::new(setting.store.clone(), hasher.clone(), guesses.clone());
+        let (store, vault) = (setting.store.clone(), setting.vault.clone());
+        let second_factors = SecondFactors::new(store, vault, guesses.clone());
         Arc::new(Self {
             setting,
             live,
             hasher,
             guesses,
             passwords,
+            second_factors,
             rates: Rates::default(),
+            trials: Trials::default(),
         })
     }
 

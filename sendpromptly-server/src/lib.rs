@@ -19,5 +19,6 @@ pub mod site;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod trail;
 pub mod vault;
 pub mod workers;

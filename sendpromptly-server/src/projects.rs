@@ -18,6 +18,8 @@ use crate::store::signing_secrets::Rotation;
 use crate::store::{Store, StoreError};
 use crate::vault::{Vault, VaultError};
 
+pub mod trial;
+
 /// Why something is not done with a project.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,12 @@ pub enum ProjectError {
     /// A third live secret would make callbacks that no documented verifier has to take.
     #[error("two signing secrets are live already; wait until the older one ends, or end all others at once")]
     TwoLive,
+    /// Nobody can be called.
+    #[error("the project has no repair URL to call; set one first")]
+    NoRepairUrl,
+    /// Nothing can be signed.
+    #[error("the project has no live signing secret; make one first")]
+    NoSecret,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

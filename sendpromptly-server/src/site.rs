@@ -64,6 +64,7 @@ impl Site {
     /// Forgets what is remembered of clients that have sent nothing lately.
     pub fn tidy(&self) {
         self.api.tidy();
+        self.console.trials.tidy();
     }
 
     /// Answers a request; `tls` is whether it came over TLS. A panic in a handler ends that request only.

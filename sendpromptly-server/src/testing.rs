@@ -27,6 +27,8 @@ use crate::store::scope::OrganizationScope;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::workers;
 
+pub(crate) mod console;
+
 /// When the tests begin.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

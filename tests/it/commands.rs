@@ -30,7 +30,7 @@ fn assert_refused(output: &Output, words: &[&str]) {
 }
 
 /// Wrong usage: exit 2, nothing on standard output, the reason in words.
-fn assert_usage(output: &Output, words: &[&str]) {
+pub(crate) fn assert_usage(output: &Output, words: &[&str]) {
     assert_ended(output, 2, words);
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -128,6 +128,11 @@ impl Request {
     /// The same where the server may be gone: `None` when no whole answer came.
     pub async fn try_send(&self, server: SocketAddr) -> Option<Answer> {
         let mut connection = Connection::try_open(server).await?;
+        self.send_over(&mut connection).await
+    }
+
+    /// Sends it on a connection that is there, and reads its answer.
+    pub async fn send_over(&self, connection: &mut Connection) -> Option<Answer> {
         connection.send(&self.to_bytes()).await;
         connection.answer_to(&self.method).await
     }
@@ -195,11 +200,21 @@ impl Answer {
     }
 }
 
+/// A stream of bytes in both directions.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Stream for T {}
+
 /// A connection that is written to and read from step by step.
 #[derive(Debug)]
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection(BufReader<Box<dyn Stream>>);
 
 impl Connection {
+    /// One over a stream that is there.
+    pub fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug + 'static) -> Self {
+        Self(BufReader::new(Box::new(stream)))
+    }
+
     /// Connects.
     pub async fn open(server: SocketAddr) -> Self {
         Self::try_open(server).await.expect("a connection")
@@ -209,7 +224,7 @@ impl Connection {
     pub async fn try_open(server: SocketAddr) -> Option<Self> {
         let stream = TcpStream::connect(server).await.ok()?;
         stream.set_nodelay(true).ok()?;
-        Some(Self(BufReader::new(stream)))
+        Some(Self::over(stream))
     }
 
     /// Writes; a server that has hung up meanwhile is noticed when its answer is read.

@@ -1,4 +1,4 @@
-//! An HTTP/2 client in clear text (prior knowledge), on one connection.
+//! An HTTP/2 client on one connection, in clear text (prior knowledge) or over what is given.
 
 use std::net::SocketAddr;
 
@@ -6,6 +6,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::http::Answer;
@@ -17,7 +18,11 @@ pub struct Http2(SendRequest<Full<Bytes>>);
 impl Http2 {
     /// Connects.
     pub async fn open(server: SocketAddr) -> Self {
-        let stream = TcpStream::connect(server).await.unwrap();
+        Self::over(TcpStream::connect(server).await.unwrap()).await
+    }
+
+    /// One over a stream that is there.
+    pub async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Self {
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
             .await
             .unwrap();

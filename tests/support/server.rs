@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::binary::binary;
 use crate::http::{Answer, Request};
 use crate::store::TestStore;
+use crate::tls::{Identity, TlsClient};
 use crate::wait::within;
 
 /// How long a start may take on a busy machine.
@@ -84,6 +85,38 @@ impl Server {
 
     /// The same with a data directory of its own, as a second node has.
     pub async fn start_as(store: &TestStore, options: &Options, data_dir: &std::path::Path) -> Self {
+        let server = Self::launch(store, options, data_dir).await;
+        within(START, "the server is ready", async || {
+            let ready = Request::new("GET", "/readyz").try_send(server.address).await?;
+            (ready.status == 200).then_some(())
+        })
+        .await;
+        server
+    }
+
+    /// The same for a server that speaks HTTPS, with this certificate and key.
+    pub async fn start_https(
+        store: &TestStore,
+        options: &Options,
+        identity: &Identity,
+        client: &TlsClient,
+    ) -> Self {
+        let options = options
+            .clone()
+            .set("--tls-cert", identity.certificate.to_str().unwrap())
+            .set("--tls-key", identity.key.to_str().unwrap());
+        let server = Self::launch(store, &options, &store.data_dir()).await;
+        within(START, "the server is ready", async || {
+            let ready = Request::new("GET", "/readyz");
+            let ready = client.try_send(server.address, &ready).await?;
+            (ready.status == 200).then_some(())
+        })
+        .await;
+        server
+    }
+
+    /// Starts it and waits until it says where it listens.
+    async fn launch(store: &TestStore, options: &Options, data_dir: &std::path::Path) -> Self {
         let log = store
             .directory()
             .join(format!("serve-{:08x}.log", fastrand::u32(..)));
@@ -114,13 +147,7 @@ impl Server {
             listening_at(&said)
         })
         .await;
-        let server = Self { child, log, address };
-        within(START, "the server is ready", async || {
-            let ready = Request::new("GET", "/readyz").try_send(address).await?;
-            (ready.status == 200).then_some(())
-        })
-        .await;
-        server
+        Self { child, log, address }
     }
 
     /// What it has logged so far.
@@ -176,9 +203,22 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Where it takes plain HTTP to send it on to HTTPS.
+    #[must_use]
+    pub fn redirects_at(&self) -> SocketAddr {
+        address_in(&self.log(), "plain HTTP is sent on").expect("a line that tells it")
+    }
+}
+
 /// The address in the log's line `listening`.
 fn listening_at(log: &str) -> Option<SocketAddr> {
-    let line = log.lines().find(|line| line.contains("listening"))?;
+    address_in(log, "listening")
+}
+
+/// The address in the log's first line with these words.
+fn address_in(log: &str, words: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains(words))?;
     let start = line.find("127.0.0.1:")?;
     let address: String = line[start..]
         .chars()

@@ -142,6 +142,12 @@ impl Try {
         vec![guesses::wipe(of_kind(true)), guesses::take_back(of_kind(false))]
     }
 
+    /// How long the next try must wait, where this one is wrong.
+    #[must_use]
+    pub const fn wait(&self) -> Duration {
+        self.wait
+    }
+
     /// The guess was wrong; it stays counted. Gives how long the next one must wait.
     #[must_use]
     pub fn failed(self) -> Duration {

@@ -6,9 +6,7 @@ use std::time::Duration;
 use sendpromptly_core::audit::{Draft, Origin};
 use sendpromptly_core::envelope::OpenError;
 use sendpromptly_core::id::UserId;
-use sendpromptly_core::second_factor::{
-    Entered, RECOVERY_CODES, RecoveryCode, RecoveryHash, TotpSecret,
-};
+use sendpromptly_core::second_factor::{Entered, RECOVERY_CODES, RecoveryCode, RecoveryHash, TotpSecret};
 use sendpromptly_core::throttle::Guessed;
 use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
@@ -104,7 +102,9 @@ impl SecondFactors {
         };
         let wait = tried.wait();
         writes.extend(tried.succeeded());
-        let taken = self.store.take_code(user, proof, writes, drafts, typed.origin, now);
+        let taken = self
+            .store
+            .take_code(user, proof, writes, drafts, typed.origin, now);
         taken.await?.ok_or(CodeError::Wrong(wait))
     }
 
@@ -155,7 +155,9 @@ impl SecondFactors {
             return Err(CodeError::Wrong(tried.failed()));
         };
         let (codes, hashes) = recovery_codes(user);
-        let confirmed = self.store.confirm_second_factor(changer, proposal.id, step, &hashes);
+        let confirmed = self
+            .store
+            .confirm_second_factor(changer, proposal.id, step, &hashes);
         if !confirmed.await? {
             return Err(CodeError::NotProposed);
         }

@@ -41,7 +41,7 @@ impl Fixture {
         self.store.commit_audited(&[], &drafts).await.unwrap();
     }
 
-    fn read(&self, checkpoints: &Checkpoints) -> file::CheckpointFile {
+    fn read(&self, checkpoints: &Checkpoints) -> CheckpointFile {
         file::read(&self.config.checkpoints.path, &checkpoints.public_key()).unwrap()
     }
 }

@@ -130,6 +130,7 @@ impl Server {
         let console = Console::new(Setting {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
+            checkpoints: checkpoints.clone(),
             callbacks: client,
             policy: config.callbacks.policy.clone(),
             schedule: config.callbacks.schedule.clone(),

@@ -1,7 +1,8 @@
 //! The one place that decides who may come in, by the table of [`routes`](super::routes).
 //!
-//! The order is: is the connection safe, is it no other site's, who is it, does the organization know them,
-//! may the role, was enough shown lately, and is the form this browser's and new. A stranger to an organization
+//! The order is: is the connection safe, is it no other site's, who is it, does the organization know them, have
+//! they the second factor that it requires, may the role, was enough shown lately, and is the form this browser's
+//! and new. A stranger to an organization
 //! learns nothing of it: whatever the path, the answer is that there is nothing.
 
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Seat {
     pub name: String,
     /// What the member may do.
     pub role: Role,
+    /// Whether the organization lets in only members with a second factor.
+    pub requires_second_factor: bool,
 }
 
 impl Seat {
@@ -193,6 +196,9 @@ async fn enter(route: &'static Route, mut visit: Visit, headers: &HeaderMap) -> 
                 return Ok(to_sign_in(&visit, sends));
             };
             let seat = seat(&visit, who).await?;
+            if seat.requires_second_factor && !seat.who.shown.has_second_factor {
+                return Ok(page::see_other("/account/second-factor?required=1"));
+            }
             if seat.role < least {
                 return Err(PageError::Forbidden);
             }
@@ -224,6 +230,7 @@ async fn seat(visit: &Visit, who: SignedIn) -> Result<Seat, PageError> {
         scope: membership.scope,
         name: membership.name,
         role: membership.role,
+        requires_second_factor: membership.requires_second_factor,
     })
 }
 

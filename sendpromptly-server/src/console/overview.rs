@@ -1,6 +1,7 @@
 //! `/orgs/{org}`: how an organization stands, and what happened lately.
 
 use askama::Template;
+use sendpromptly_core::access::Role;
 use sendpromptly_core::time::Timestamp;
 
 use super::access::Seat;
@@ -69,6 +70,11 @@ impl Span {
 struct OverviewPage {
     frame: Frame,
     path: String,
+    /// Where the page listens to what changes.
+    live: String,
+    /// The page itself.
+    page: String,
+    may_make: bool,
     spans: Vec<SpanLink>,
     since: When,
     standing: Standing,
@@ -105,6 +111,8 @@ struct Totals {
 pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let span = Span::parse(visit.query.text("period"));
     let slots = span.slots(visit.now);
+    // The place in the log comes first: what changes after it is told to the page.
+    let seq = visit.store().audit_head(seat.scope.id()).await?.seq;
     let (standing, period) = tokio::try_join!(
         visit.store().standing(seat.scope),
         visit.store().period(seat.scope, slots, visit.now)
@@ -112,6 +120,9 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     page::page(&OverviewPage {
         frame: visit.frame_of(&seat, "Overview", Nav::Overview),
         path: seat.path(""),
+        live: format!("{}?since={seq}", seat.path("/live")),
+        page: visit.target.clone(),
+        may_make: seat.role >= Role::Admin,
         spans: Span::ALL.map(|each| link(each, span)).into(),
         since: When::of(slots.from),
         oldest: standing.oldest.map(|waiting| Oldest {

@@ -12,7 +12,10 @@ use sendpromptly_core::access::{Role, StepUp};
 
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
-use super::{PageError, Visit, assets, bulk, home, incident, incidents, live, overview, sign_in};
+use super::{
+    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, overview, project,
+    project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
+};
 use crate::http::{ApiError, Response};
 
 /// An answer on its way.
@@ -108,6 +111,35 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/sign-in/code", door!(anyone(sign_in_code::form))),
+    post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
+    get("/step-up", door!(signed_in(No, step_up::form))),
+    post("/step-up", door!(signed_in(No, step_up::show))),
+    get("/account/security", door!(signed_in(No, security::account))),
+    get(
+        "/account/second-factor",
+        door!(signed_in(No, second_factor::overview)),
+    ),
+    post(
+        "/account/second-factor/begin",
+        door!(signed_in(Password, second_factor::set_up::begin)),
+    ),
+    get(
+        "/account/second-factor/set-up",
+        door!(signed_in(Password, second_factor::set_up::form)),
+    ),
+    post(
+        "/account/second-factor/set-up",
+        door!(signed_in(Password, second_factor::set_up::confirm)),
+    ),
+    post(
+        "/account/second-factor/recovery-codes",
+        door!(signed_in(Code, second_factor::make_codes)),
+    ),
+    post(
+        "/account/second-factor/turn-off",
+        door!(signed_in(Code, second_factor::turn_off)),
+    ),
     get("/orgs", door!(signed_in(No, home::organizations))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(
@@ -142,7 +174,81 @@ pub static ROUTES: &[Route] = &[
         "/orgs/{org}/incidents/{incident}/notes",
         door!(member(Operator, No, actions::add_note)),
     ),
+    get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
+    repeatable(
+        "/orgs/{org}/audit/export",
+        door!(member(Admin, No, audit::export::send)),
+    ),
+    repeatable(
+        "/orgs/{org}/audit/check",
+        door!(member(Admin, No, audit::check::run)),
+    ),
+    get(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, No, security::organization)),
+    ),
+    post(
+        "/orgs/{org}/settings/security",
+        door!(member(Admin, Code, security::require)),
+    ),
     get(LIVE, door!(member(Viewer, No, live::listen))),
+    get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
+    post(
+        "/orgs/{org}/projects",
+        door!(member(Admin, Code, projects::create)),
+    ),
+    get(
+        "/orgs/{org}/projects/new",
+        door!(member(Admin, No, projects::new)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}",
+        door!(member(Viewer, No, project::show)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/test",
+        door!(member(Operator, No, project::test)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/settings",
+        door!(member(Admin, No, project_settings::show)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/settings",
+        door!(member(Admin, No, project_settings::save)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/repair-url",
+        door!(member(Admin, Code, project_settings::save_url)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/delete",
+        door!(member(Admin, No, project_settings::confirm_deletion)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/delete",
+        door!(member(Admin, Code, project_settings::delete)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/keys",
+        door!(member(Admin, Code, credentials::create_key)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        door!(member(Admin, No, credentials::confirm_revocation)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        door!(member(Admin, Code, credentials::revoke_key)),
+    ),
+    get(
+        "/orgs/{org}/projects/{project}/secret",
+        door!(member(Admin, No, credentials::choose_overlap)),
+    ),
+    post(
+        "/orgs/{org}/projects/{project}/secret",
+        door!(member(Admin, Code, credentials::rotate_secret)),
+    ),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {

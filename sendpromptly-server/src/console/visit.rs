@@ -120,4 +120,12 @@ impl Visit {
     pub fn session_cookie(&self, token: &SessionToken) -> hyper::header::HeaderValue {
         cookie::set(cookie::Kind::Session, &self.client, token)
     }
+
+    /// The session goes on under this token, and so do the forms of the page that is made. Gives the `Set-Cookie`
+    /// that hands it to the browser.
+    pub(super) fn go_on_with(&mut self, token: SessionToken) -> hyper::header::HeaderValue {
+        let cookie = self.session_cookie(&token);
+        self.token = token;
+        cookie
+    }
 }

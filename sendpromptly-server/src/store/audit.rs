@@ -134,7 +134,7 @@ impl Store {
         let found = query.all(&self.reader).await?;
         found
             .iter()
-            .map(|row| Ok((organization_of(row)?, seq_of(row)?)))
+            .map(|row| Ok((organization_of(row)?, seq_of(row, "seq")?)))
             .collect()
     }
 
@@ -355,12 +355,12 @@ fn head_rows(heads: &[(OrganizationId, Head)]) -> Rows {
     rows
 }
 
-fn seq_cell(seq: u64) -> rows::Cell {
+pub(super) fn seq_cell(seq: u64) -> rows::Cell {
     rows::Cell::Int(i64::try_from(seq).unwrap_or(i64::MAX))
 }
 
-fn seq_of(row: &QueryResult) -> Result<u64, StoreError> {
-    let seq: i64 = rows::get(row, "seq")?;
+pub(super) fn seq_of(row: &QueryResult, column: &str) -> Result<u64, StoreError> {
+    let seq: i64 = rows::get(row, column)?;
     u64::try_from(seq).map_err(|_| StoreError::Corrupt(format!("{seq} is no place in a chain")))
 }
 
@@ -375,15 +375,15 @@ fn organization_of(row: &QueryResult) -> Result<OrganizationId, StoreError> {
     Ok(OrganizationId::from_bytes(rows::id(row, "organization_id")?))
 }
 
-fn head_of(row: &QueryResult) -> Result<Head, StoreError> {
+pub(super) fn head_of(row: &QueryResult) -> Result<Head, StoreError> {
     Ok(Head {
-        seq: seq_of(row)?,
+        seq: seq_of(row, "seq")?,
         hash: hash_of(row, "hash")?,
         at: rows::time(row, "at")?,
     })
 }
 
-fn entry_of(organization: OrganizationId, row: &QueryResult) -> Result<Entry, StoreError> {
+pub(super) fn entry_of(organization: OrganizationId, row: &QueryResult) -> Result<Entry, StoreError> {
     let text: Option<String> = rows::get(row, "details")?;
     let details = match text {
         Some(text) => Some(Details {
@@ -394,7 +394,7 @@ fn entry_of(organization: OrganizationId, row: &QueryResult) -> Result<Entry, St
     };
     Ok(Entry {
         organization,
-        seq: seq_of(row)?,
+        seq: seq_of(row, "seq")?,
         id: AuditId::from_bytes(rows::id(row, "id")?),
         at: rows::time(row, "at")?,
         actor: rows::get(row, "actor")?,

@@ -170,6 +170,26 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Notes in the audit log that a test callback is sent to a project's repair URL, of which `shown` may be
+    /// told.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn note_trial(
+        &self,
+        scope: OrganizationScope,
+        project: ProjectId,
+        shown: &str,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let draft = Draft::new(origin, Action::ProjectTested, project, &[("repair_url", shown)]);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+        self.commit_audited(&[], &drafts).await
+    }
+}
+
 impl Project {
     fn with(&self, change: &ProjectChange) -> Self {
         let mut after = self.clone();

@@ -19,9 +19,12 @@ const HELD: &[(&str, &str)] = &[
     ("orders", "key_digest"),
     ("idempotency", "key_digest"),
     ("replays", "id"),
+    ("notes", "incident_id, id"),
     ("incidents", "id"),
     ("events", "id"),
     ("project_calls", "project_id"),
+    ("hourly_counts", "hour"),
+    ("hourly_repairs", "hour, step"),
     ("signing_secrets", "id"),
     ("api_keys", "id"),
 ];

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sendpromptly_core::audit::{AuditPublicKey, Fault, Head, INSTANCE, SignedCheckpoint, Walk};
+use sendpromptly_core::audit::{AuditPublicKey, INSTANCE, Restore, SignedCheckpoint};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::OrganizationId;
 use serde::Serialize;
@@ -12,13 +12,11 @@ use super::super::{CommandError, Context, print_json};
 use crate::checkpoints::file;
 use crate::config::KeyConfig;
 use crate::store::{Store, StoreError};
+use crate::trail;
 use crate::vault::audit_key;
 
 /// The checkpoints of each chain.
 type Checkpoints = BTreeMap<OrganizationId, Vec<SignedCheckpoint>>;
-
-/// Entries read at once.
-const BATCH: u32 = 500;
 
 /// What was found of one chain.
 #[derive(Serialize)]
@@ -211,57 +209,31 @@ async fn walk(
     organization: OrganizationId,
     checkpoints: &[SignedCheckpoint],
 ) -> Result<Report, StoreError> {
-    let mut walk = Walk::new(organization, checkpoints);
-    let walked = go_over(store, organization, &mut walk).await?;
-    let redacted = walk.redacted();
-    let restores = walk.restores().iter().map(|restore| Restored {
+    let organization_id = organization.to_string();
+    let walked = trail::walk::walk(store, organization, checkpoints).await?;
+    Ok(match walked {
+        Ok(sound) => Report::Sound {
+            organization_id,
+            ok: true,
+            entries: sound.head.seq,
+            head: hex::encode(&sound.head.hash),
+            redacted: sound.redacted,
+            checkpoints: checkpoints.len(),
+            restores: sound.restores.iter().map(restored).collect(),
+        },
+        Err(fault) => Report::Broken {
+            organization_id,
+            ok: false,
+            bad_entry: fault.entry(),
+            fault: fault.to_string(),
+        },
+    })
+}
+
+fn restored(restore: &Restore) -> Restored {
+    Restored {
         at: restore.at.to_string(),
         back_to: restore.back_to,
         lost_up_to: restore.lost,
-    });
-    let restores = restores.collect();
-    Ok(
-        match walked.and_then(|stored_head| walk.finish(Some(stored_head))) {
-            Ok(head) => Report::Sound {
-                organization_id: organization.to_string(),
-                ok: true,
-                entries: head.seq,
-                head: hex::encode(&head.hash),
-                redacted,
-                checkpoints: checkpoints.len(),
-                restores,
-            },
-            Err(fault) => Report::Broken {
-                organization_id: organization.to_string(),
-                ok: false,
-                bad_entry: fault.entry(),
-                fault: fault.to_string(),
-            },
-        },
-    )
-}
-
-/// Steps over the entries until the stored head does not lie ahead; gives that head. A server may append
-/// meanwhile: entry and head come together, so a head read after the entries is never behind them.
-async fn go_over(
-    store: &Store,
-    organization: OrganizationId,
-    walk: &mut Walk,
-) -> Result<Result<Head, Fault>, StoreError> {
-    let mut walked = 0;
-    loop {
-        let before = walked;
-        loop {
-            let entries = store.audit_entries(organization, walked, BATCH).await?;
-            let Some(last) = entries.last() else { break };
-            walked = last.seq;
-            if let Some(fault) = entries.iter().find_map(|entry| walk.step(entry).err()) {
-                return Ok(Err(fault));
-            }
-        }
-        let head = store.audit_head(organization).await?;
-        if head.seq <= walked || walked == before {
-            return Ok(Ok(head));
-        }
     }
 }

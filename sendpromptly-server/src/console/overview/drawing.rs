@@ -10,6 +10,8 @@ use crate::store::overview::{Period, Slots};
 
 /// A plot with its key and its table.
 pub(super) struct Drawing {
+    /// Names it within the page.
+    pub(super) id: &'static str,
     pub(super) title: &'static str,
     pub(super) svg: String,
     /// Class and meaning of each row of marks, where there are several.
@@ -103,6 +105,7 @@ fn events(axis: &Axis, figures: &[Figures]) -> Drawing {
         counts,
     };
     Drawing {
+        id: "events",
         title: "Events",
         svg: axis.plot("events", "Events", description).bars(&[bars]),
         key: &[],
@@ -126,6 +129,7 @@ fn incidents(axis: &Axis, figures: &[Figures]) -> Drawing {
         counts,
     });
     Drawing {
+        id: "incidents",
         title: "Incidents",
         svg: axis.plot("incidents", "Incidents", description).bars(&bars),
         key: &[("opened", "Opened"), ("resolved", "Resolved")],
@@ -151,6 +155,7 @@ fn repairs(axis: &Axis, figures: &[Figures]) -> Drawing {
         },
     );
     Drawing {
+        id: "repairs",
         title: "Time to repair",
         svg: axis
             .plot("repairs", "Time to repair", description)

@@ -6,6 +6,7 @@ use sendpromptly_core::spread::Step;
 
 use super::*;
 use crate::store::hours::Figures;
+use crate::testing::console::House;
 
 /// A quarter past five in the afternoon.
 fn now() -> Timestamp {
@@ -64,5 +65,66 @@ fn every_figure_of_a_plot_stands_in_its_table() {
             let labels = drawing.svg.matches("text-anchor=\"middle\"").count();
             assert!((3..=5).contains(&labels), "{labels} labels for {span:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_page_teaches_until_there_is_something_to_see() {
+    let house = House::open().await;
+    let viewer = house.member("ada@example.com", Role::Viewer).await;
+    let path = format!("/orgs/{}", house.world.organization);
+    let empty = house.organization("new").await;
+    let owner = house.person("grace@example.com").await;
+    house.join(&owner, empty, Role::Owner).await;
+
+    let page = house.get(&owner, &format!("/orgs/{empty}")).await;
+    assert!(
+        page.body.contains("Begin with a project") && page.body.contains("/projects/new"),
+        "{}",
+        page.body
+    );
+    house.join(&owner, empty, Role::Viewer).await;
+    assert!(
+        !house
+            .get(&owner, &format!("/orgs/{empty}"))
+            .await
+            .body
+            .contains("/projects/new")
+    );
+
+    let page = house.get(&viewer, &path).await;
+    assert!(page.body.contains("No event has come yet"), "{}", page.body);
+    assert!(
+        page.body
+            .contains(&format!("{path}/projects/{}", house.world.project))
+    );
+    let (_, incident) = house.world.failed_event("evt_1").await;
+    let page = house.get(&viewer, &path).await;
+    assert!(!page.body.contains("No event has come yet"));
+    assert!(page.body.contains(&format!("{path}/incidents/{incident}")));
+}
+
+#[tokio::test]
+async fn every_period_has_its_page_and_none_is_heavy() {
+    let house = House::open().await;
+    let viewer = house.member("ada@example.com", Role::Viewer).await;
+    house.world.failed_event("evt_1").await;
+    for (span, period) in Span::ALL.map(|span| (span, span.word())) {
+        let path = format!("/orgs/{}?period={period}", house.world.organization);
+        let page = house.get(&viewer, &path).await;
+        assert_eq!(page.status, 200);
+        assert_eq!(
+            page.body.matches("<svg class=\"plot\"").count(),
+            3,
+            "{}",
+            page.body
+        );
+        assert_eq!(page.body.matches("<table").count(), 3);
+        assert!(page.body.contains(&format!(
+            "?period={period}\" aria-current=\"true\">{}",
+            span.label()
+        )));
+        assert!(page.body.len() < 50_000, "{} bytes", page.body.len());
+        assert!(!page.body.contains("style="));
     }
 }

@@ -1,4 +1,4 @@
-//! Notes on incidents, and the way to what the audit log says of one.
+//! What people write down about incidents.
 
 use super::step;
 
@@ -13,5 +13,4 @@ step! {
         created_at {int} NOT NULL,
         PRIMARY KEY (project_id, incident_id, id)
     ) {clustered}",
-    "CREATE INDEX audit_entries_by_target ON audit_entries (organization_id, target, seq)",
 }

@@ -43,15 +43,19 @@ async fn incident_at(world: &World, project: ProjectId, at: Timestamp, took: Opt
     let id = IncidentId::new(at, entropy::for_id());
     let state = if took.is_some() { "resolved" } else { "open" };
     let incident = Sql::new(
-        "INSERT INTO incidents (project_id, id, event_id, state, reason, opened_at, resolved_at)
-         VALUES ({}, {}, {}, {}, 'failed', {}, {})",
+        "INSERT INTO incidents (project_id, id, event_id, state, reason, opened_at, resolved_at, organization_id,
+            facet, provider_event_digest)
+         VALUES ({}, {}, {}, {}, 'failed', {}, {}, (SELECT organization_id FROM projects WHERE id = {}), 0, {})",
     );
     let incident = incident
         .bind(project.as_bytes())
         .bind(id.as_bytes())
         .bind(event.as_bytes());
     let resolved_at = took.map(|took| at.plus_millis(took));
-    world.write(incident.bind(state).bind(at).bind(resolved_at)).await;
+    let incident = incident.bind(state).bind(at).bind(resolved_at);
+    world
+        .write(incident.bind(project.as_bytes()).bind(event.as_bytes()))
+        .await;
     id
 }
 

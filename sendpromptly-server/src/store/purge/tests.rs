@@ -73,6 +73,17 @@ async fn fill(world: &World, project: ProjectId) -> ApiKey {
     world
         .write(answer.bind(project.as_bytes()).bind(row).bind(fingerprint))
         .await;
+    let note = Sql::new(
+        "INSERT INTO notes (project_id, incident_id, id, author_id, text, created_at) VALUES ({}, {}, {}, {}, 'n', 0)",
+    );
+    let note = note.bind(project.as_bytes()).bind(incident.as_bytes()).bind(row);
+    world.write(note.bind(row)).await;
+    for counted in [
+        "INSERT INTO hourly_counts (project_id, hour, events, opened) VALUES ({}, 1, 1, 1)",
+        "INSERT INTO hourly_repairs (project_id, hour, step, repairs) VALUES ({}, 1, 1, 1)",
+    ] {
+        world.write(Sql::new(counted).bind(project.as_bytes())).await;
+    }
     key
 }
 

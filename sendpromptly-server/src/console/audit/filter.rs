@@ -1,0 +1,117 @@
+//! The filters of the audit log's page, from its address and back into one.
+
+use sendpromptly_core::audit::Action;
+use sendpromptly_core::time::Timestamp;
+use url::form_urlencoded;
+
+use super::super::form::Form;
+use crate::account::email::Email;
+use crate::store::audit_pages::AuditFilter;
+use crate::store::{Store, StoreError};
+
+/// A day in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// The filters as they were typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Typed {
+    /// An e-mail address, or an actor as the log names it.
+    pub(super) actor: String,
+    pub(super) action: String,
+    pub(super) target: String,
+    /// The first day.
+    pub(super) from: String,
+    /// The last day.
+    pub(super) to: String,
+}
+
+impl Typed {
+    pub(super) fn read(query: &Form) -> Self {
+        let known = |word: &str| Action::ALL.iter().any(|action| action.as_str() == word);
+        let day_or_none = |name| match day(query.text(name)) {
+            Some(_) => query.text(name).to_owned(),
+            None => String::new(),
+        };
+        Self {
+            actor: query.text("actor").to_owned(),
+            action: Some(query.text("action"))
+                .filter(|word| known(word))
+                .unwrap_or_default()
+                .to_owned(),
+            target: query.text("target").to_owned(),
+            from: day_or_none("from"),
+            to: day_or_none("to"),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The fields that are filled in, for an address.
+    pub(super) fn to_query(&self) -> String {
+        let fields = [
+            ("actor", &self.actor),
+            ("action", &self.action),
+            ("target", &self.target),
+            ("from", &self.from),
+            ("to", &self.to),
+        ];
+        let filled = fields.iter().filter(|(_, value)| !value.is_empty());
+        form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(filled)
+            .finish()
+    }
+
+    /// What the store is asked for.
+    pub(super) async fn resolve(&self, store: &Store) -> Result<AuditFilter, StoreError> {
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        Ok(AuditFilter {
+            actor: self.actor_id(store).await?,
+            action: some(&self.action),
+            target: some(&self.target),
+            from: day(&self.from),
+            to: day(&self.to).map(|day| day.plus_millis(DAY_MS)),
+        })
+    }
+
+    /// The log knows users by their ids. An address that nobody has finds nothing, as one of a stranger does.
+    async fn actor_id(&self, store: &Store) -> Result<Option<String>, StoreError> {
+        if self.actor.is_empty() {
+            return Ok(None);
+        }
+        let user = match Email::parse(&self.actor) {
+            Ok(email) => store.user_of_email(&email.key()).await?,
+            Err(_) => None,
+        };
+        Ok(Some(
+            user.map_or_else(|| self.actor.clone(), |user| user.to_string()),
+        ))
+    }
+}
+
+/// The beginning of a day that is written as `2026-11-25`, in UTC.
+fn day(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(&format!("{text}T00:00:00Z")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_holds_what_was_typed_and_drops_what_is_no_filter() {
+        let query =
+            "actor=ada%40example.com&action=incident.opened&target=inc_1&from=2026-11-01&to=2026-11-30";
+        let typed = Typed::read(&Form::parse(query.as_bytes()));
+        assert_eq!(typed.to_query(), query);
+        let typed = Typed::read(&Form::parse(b"action=made.up&from=yesterday&to=2026-02-30"));
+        assert!(typed.is_empty());
+    }
+
+    #[test]
+    fn the_last_day_belongs_to_the_time_that_is_shown() {
+        let first = day("2026-11-30").unwrap();
+        assert_eq!(first.plus_millis(DAY_MS), day("2026-12-01").unwrap());
+    }
+}

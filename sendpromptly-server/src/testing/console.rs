@@ -1,0 +1,286 @@
+//! A console on loopback, for tests that go through the whole of it: requests in, pages out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use sendpromptly_core::access::Role;
+use sendpromptly_core::id::{OrganizationId, RequestId, UserId};
+use sendpromptly_core::replay::RetrySchedule;
+use tokio::net::TcpListener;
+use url::form_urlencoded;
+
+use super::World;
+use crate::callback::{AddressPolicy, CallbackClient, ClientConfig};
+use crate::checkpoints::Checkpoints;
+use crate::console::form_token::{self, FormToken};
+use crate::console::{Console, Setting, cookie, routes};
+use crate::http::listener::{self, Limits};
+use crate::http::{Client, response};
+use crate::platform::{clock, entropy};
+use crate::store::rows::Sql;
+use crate::store::sessions::{NewSession, SessionToken};
+use crate::vault::Vault;
+
+/// A console with its store.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) world: World,
+    pub(crate) console: Arc<Console>,
+    address: SocketAddr,
+    http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
+}
+
+/// Somebody with a browser.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) user: UserId,
+    pub(crate) email: String,
+    /// What the browser holds.
+    kind: cookie::Kind,
+    pub(crate) token: SessionToken,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// Where it leads.
+    pub(crate) fn location(&self) -> &str {
+        self.headers
+            .get(LOCATION)
+            .map_or("", |location| location.to_str().unwrap())
+    }
+}
+
+/// A request in the making.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    method: Method,
+    path: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+impl Ask {
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            headers: Vec::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    /// Sends a form with these fields.
+    pub(crate) fn post(path: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+        let mut ask = Self::new(Method::POST, path);
+        ask.fields.extend(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        ask
+    }
+
+    /// With a form token that is good for this browser.
+    pub(crate) fn with_form_of(mut self, person: &Person) -> Self {
+        let token = FormToken::generate(&person.token, clock::now()).to_string();
+        self.fields.push((form_token::FIELD.to_owned(), token));
+        self
+    }
+
+    pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        let world = World::set_up().await;
+        let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+        let policy = AddressPolicy {
+            allow_private: true,
+            ..AddressPolicy::default()
+        };
+        let console = Console::new(Setting {
+            store: world.store.clone(),
+            vault,
+            checkpoints: Arc::new(Checkpoints::open(&world.keys()).unwrap()),
+            callbacks: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
+            policy,
+            schedule: RetrySchedule::default(),
+            base_url: "http://127.0.0.1".to_owned(),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answering = console.clone();
+        tokio::spawn(listener::serve(
+            listener,
+            None,
+            move |request, _| answer(answering.clone(), request),
+            std::future::pending(),
+            Limits::default(),
+        ));
+        Self {
+            world,
+            console,
+            address,
+            http: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http(),
+        }
+    }
+
+    /// A user with a browser that is signed in, with a password just shown and no second factor.
+    pub(crate) async fn person(&self, email: &str) -> Person {
+        let now = clock::now();
+        let user = UserId::new(now, entropy::for_id());
+        let insert = Sql::new(
+            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, 'none', {})",
+        );
+        let insert = insert.bind(user.as_bytes()).bind(email).bind(email).bind(now);
+        self.world.write(insert).await;
+        self.sign_in(user, email).await
+    }
+
+    /// Another browser of a user.
+    pub(crate) async fn sign_in(&self, user: UserId, email: &str) -> Person {
+        let token = SessionToken::generate();
+        let now = clock::now();
+        let new = NewSession {
+            token: &token,
+            user,
+            complete: true,
+            password_at: Some(now),
+            code_at: None,
+            address: [127, 0, 0, 1].into(),
+            agent: "test",
+            now,
+        };
+        self.world.store.begin_session(&new).await.unwrap();
+        Person {
+            user,
+            email: email.to_owned(),
+            kind: cookie::Kind::Session,
+            token,
+        }
+    }
+
+    /// Somebody who is not signed in.
+    pub(crate) fn visitor(&self) -> Person {
+        Person {
+            user: UserId::from_bytes([0; 16]),
+            email: String::new(),
+            kind: cookie::Kind::Visitor,
+            token: SessionToken::generate(),
+        }
+    }
+
+    /// Another organization than the world's own.
+    pub(crate) async fn organization(&self, name: &str) -> OrganizationId {
+        let id = OrganizationId::new(clock::now(), entropy::for_id());
+        let insert = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})");
+        self.world
+            .write(insert.bind(id.as_bytes()).bind(name).bind(clock::now()))
+            .await;
+        id
+    }
+
+    /// Makes somebody a member.
+    pub(crate) async fn join(&self, person: &Person, organization: OrganizationId, role: Role) {
+        let insert = Sql::new(
+            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, {}, {})
+             ON CONFLICT (organization_id, user_id) DO UPDATE SET role = excluded.role",
+        );
+        let insert = insert.bind(organization.as_bytes()).bind(person.user.as_bytes());
+        self.world
+            .write(insert.bind(role.as_str()).bind(clock::now()))
+            .await;
+    }
+
+    /// A member of the world's organization.
+    pub(crate) async fn member(&self, email: &str, role: Role) -> Person {
+        let person = self.person(email).await;
+        self.join(&person, self.world.organization, role).await;
+        person
+    }
+
+    pub(crate) async fn get(&self, person: &Person, path: &str) -> Answer {
+        self.send(person, Ask::get(path)).await
+    }
+
+    /// Sends a form as a browser does that has got it from a page.
+    pub(crate) async fn post(&self, person: &Person, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send(person, Ask::post(path, fields).with_form_of(person))
+            .await
+    }
+
+    pub(crate) async fn send(&self, person: &Person, ask: Ask) -> Answer {
+        let pair = cookie::set(person.kind, &client(), &person.token);
+        let pair = pair.to_str().unwrap().split(';').next().unwrap().to_owned();
+        let mut request = Request::builder()
+            .method(&ask.method)
+            .uri(format!("http://{}{}", self.address, ask.path))
+            .header(COOKIE, pair);
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        let mut body = Bytes::new();
+        if ask.method == Method::POST {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+            body = form_urlencoded::Serializer::new(String::new())
+                .extend_pairs(&ask.fields)
+                .finish()
+                .into();
+        }
+        let answer = self
+            .http
+            .request(request.body(Full::new(body)).unwrap())
+            .await
+            .unwrap();
+        let (head, body) = answer.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+}
+
+/// Another network each time, so that no rate is met but that of a session.
+fn client() -> Client {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let [_, a, b, c] = NEXT.fetch_add(256, Ordering::Relaxed).to_be_bytes();
+    Client {
+        address: [10, a, b, c].into(),
+        secure: false,
+        loopback: true,
+    }
+}
+
+async fn answer(console: Arc<Console>, request: Request<hyper::body::Incoming>) -> crate::http::Response {
+    let id = RequestId::new(clock::now(), entropy::for_id());
+    let answered = match routes::find(request.method(), request.uri().path()) {
+        Ok(found) => console.answer(found, request, client(), id).await,
+        Err(error) => Err(error),
+    };
+    let mut answer = answered.unwrap_or_else(|error| console.error_page(error, id));
+    response::finish(&mut answer, id, false);
+    answer
+}
