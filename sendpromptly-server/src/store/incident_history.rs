@@ -99,6 +99,7 @@ impl Store {
             format!(
                 "SELECT DISTINCT {COLUMNS} FROM {{rows}}
                  JOIN incidents i{by_index} ON i.organization_id = {{}} AND i.id = r.id
+                 JOIN projects p ON p.id = i.project_id AND p.deleted_at IS NULL
                  JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id ORDER BY i.id DESC"
             ),
             wanted,

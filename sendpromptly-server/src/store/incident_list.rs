@@ -83,6 +83,10 @@ impl std::fmt::Display for Count {
     }
 }
 
+/// An organization's projects that were deleted: what they held is no longer there, though rows may be, for an
+/// hour or so.
+const DELETED: &str = "SELECT p.id FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NOT NULL";
+
 impl Store {
     /// A page of an organization's incidents with at most `limit` of them.
     ///
@@ -130,8 +134,9 @@ impl Store {
         &self,
         scope: OrganizationScope,
     ) -> Result<Vec<(ProjectId, String)>, StoreError> {
-        let query =
-            Sql::new("SELECT id, name FROM projects WHERE organization_id = {} ORDER BY name, id LIMIT 200");
+        let query = Sql::new(
+            "SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL ORDER BY name, id LIMIT 200",
+        );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let name = |row| {
             Ok((
@@ -155,10 +160,15 @@ impl Store {
         let (least, most) = incident_facets::range_of(state);
         let query = Sql::new(format!(
             "SELECT count(*) AS n FROM (SELECT 1 FROM incidents{by_facet}
-             WHERE organization_id = {{}} AND facet BETWEEN {{}} AND {{}} LIMIT {}) AS counted",
+             WHERE organization_id = {{}} AND facet BETWEEN {{}} AND {{}} AND project_id NOT IN ({DELETED})
+             LIMIT {}) AS counted",
             Count::MOST + 1
         ));
-        let query = query.bind(scope.as_bytes()).bind(least).bind(most);
+        let query = query
+            .bind(scope.as_bytes())
+            .bind(least)
+            .bind(most)
+            .bind(scope.as_bytes());
         let row = query.one(&self.reader).await?;
         Ok(Count(row.map_or(Ok(0), |row| rows::count(&row, "n"))?))
     }
@@ -266,8 +276,8 @@ impl List<'_> {
     fn of_organization(&self, index: &'static str) -> Source {
         Source {
             index,
-            condition: "x.organization_id = {}".to_owned(),
-            values: vec![self.scope.as_bytes().into()],
+            condition: format!("x.organization_id = {{}} AND x.project_id NOT IN ({DELETED})"),
+            values: vec![self.scope.as_bytes().into(), self.scope.as_bytes().into()],
             by_facet: false,
         }
     }
@@ -282,9 +292,9 @@ impl List<'_> {
         };
         Source {
             index: of_project,
-            condition:
-                "x.project_id = (SELECT p.id FROM projects p WHERE p.id = {} AND p.organization_id = {})"
-                    .to_owned(),
+            condition: "x.project_id = (SELECT p.id FROM projects p
+                WHERE p.id = {} AND p.organization_id = {} AND p.deleted_at IS NULL)"
+                .to_owned(),
             values: vec![project.as_bytes().into(), self.scope.as_bytes().into()],
             by_facet: true,
         }

@@ -41,7 +41,7 @@ impl Store {
         }
         let query = Sql::over(
             "SELECT p.id, p.name, p.mode, p.repair_url FROM {rows}
-             JOIN projects p ON p.id = r.id WHERE p.organization_id = {}",
+             JOIN projects p ON p.id = r.id WHERE p.organization_id = {} AND p.deleted_at IS NULL",
             wanted,
         );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
