@@ -33,6 +33,7 @@ pub mod incident_history;
 pub mod incident_list;
 pub mod incidents;
 pub mod known_devices;
+pub mod members;
 pub mod migrations;
 pub mod notes;
 pub mod orders;

@@ -35,6 +35,12 @@ words! {
         LoginSucceeded = "login.succeeded",
         /// A user signed out.
         Logout = "logout",
+        /// A member left an organization.
+        MemberLeft = "member.left",
+        /// A member was removed from an organization.
+        MemberRemoved = "member.removed",
+        /// A member's role was changed.
+        MemberRoleChanged = "member.role_changed",
         /// An organization's settings were changed.
         OrganizationChanged = "organization.changed",
         /// An organization was created.

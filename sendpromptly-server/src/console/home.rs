@@ -45,7 +45,9 @@ pub async fn organizations(visit: Visit, who: SignedIn) -> Result<Response, Page
         return Ok(page::see_other(&only.path));
     }
     page::page(&OrganizationsPage {
-        frame: visit.frame_for(&who, "Organizations"),
+        frame: visit
+            .frame_for(&who, "Organizations")
+            .telling((visit.query.text("done") == "left").then_some("You have left the organization.")),
         places,
     })
 }

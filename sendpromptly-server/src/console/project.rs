@@ -29,6 +29,7 @@ const KEYS: usize = 50;
 struct ProjectPage {
     frame: Frame,
     path: String,
+    live: String,
     incidents: String,
     id: String,
     name: String,
@@ -131,6 +132,7 @@ async fn gather(
             .frame_of(seat, &project.name, Nav::Projects)
             .telling(done(visit.query.text("done"))),
         path: seat.path(&format!("/projects/{id}")),
+        live: seat.path("/live"),
         incidents: seat.path(&format!("/incidents?project={id}&state=open")),
         id: id.to_string(),
         mode: project.mode.as_str(),
@@ -243,6 +245,7 @@ mod tests {
             created_at: When::of(AT),
             open_incidents: String::new(),
             last_receipt: None,
+            live: String::new(),
             exposed: keys.iter().any(is_exposed),
             keys: keys.into_iter().map(Key::from).collect(),
             more_keys: 0,

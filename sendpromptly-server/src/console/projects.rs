@@ -158,6 +158,7 @@ fn new_page(visit: &Visit, seat: &Seat, fields: Fields) -> NewPage {
 struct CreatedPage<'a> {
     frame: Frame,
     path: String,
+    live: String,
     name: &'a str,
     api_key: &'a str,
     signing_secret: &'a str,
@@ -185,6 +186,7 @@ pub async fn create(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     page::page(&CreatedPage {
         frame: visit.frame_of(&seat, "Your new project", Nav::Projects),
         path: seat.path(&format!("/projects/{}", created.project.id)),
+        live: seat.path("/live"),
         name: &created.project.name,
         api_key: created.api_key.expose(),
         signing_secret: created.signing_secret.expose(),

@@ -13,8 +13,9 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, overview, project,
-    project_settings, projects, second_factor, security, sign_in, sign_in_code, step_up,
+    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, member, members,
+    organization, overview, project, project_settings, projects, second_factor, security, sign_in,
+    sign_in_code, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -141,6 +142,8 @@ pub static ROUTES: &[Route] = &[
         door!(signed_in(Code, second_factor::turn_off)),
     ),
     get("/orgs", door!(signed_in(No, home::organizations))),
+    get("/orgs/new", door!(signed_in(No, organization::new))),
+    post("/orgs/new", door!(signed_in(No, organization::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     get(
         "/orgs/{org}/incidents",
@@ -182,6 +185,32 @@ pub static ROUTES: &[Route] = &[
     repeatable(
         "/orgs/{org}/audit/check",
         door!(member(Admin, No, audit::check::run)),
+    ),
+    get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
+    get(
+        "/orgs/{org}/members/{user}",
+        door!(member(Admin, No, member::show)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/role",
+        door!(member(Admin, Code, member::change_role)),
+    ),
+    post(
+        "/orgs/{org}/members/{user}/remove",
+        door!(member(Admin, Code, member::remove)),
+    ),
+    get(
+        "/orgs/{org}/leave",
+        door!(member(Viewer, No, member::confirm_leaving)),
+    ),
+    post("/orgs/{org}/leave", door!(member(Viewer, Code, member::leave))),
+    get(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::settings)),
+    ),
+    post(
+        "/orgs/{org}/settings",
+        door!(member(Admin, No, organization::rename)),
     ),
     get(
         "/orgs/{org}/settings/security",

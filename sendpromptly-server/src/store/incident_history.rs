@@ -8,6 +8,7 @@ use sendpromptly_core::replay::Effect;
 use sendpromptly_core::time::Timestamp;
 
 use super::incidents::{COLUMNS, IncidentRecord};
+use super::projects::DELETED;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
@@ -99,8 +100,8 @@ impl Store {
             format!(
                 "SELECT DISTINCT {COLUMNS} FROM {{rows}}
                  JOIN incidents i{by_index} ON i.organization_id = {{}} AND i.id = r.id
-                 JOIN projects p ON p.id = i.project_id AND p.deleted_at IS NULL
-                 JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id ORDER BY i.id DESC"
+                 JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
+                 WHERE i.project_id NOT IN ({DELETED}) ORDER BY i.id DESC"
             ),
             wanted,
         );

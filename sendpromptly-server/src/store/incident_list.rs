@@ -11,6 +11,7 @@ use sendpromptly_core::incident::IncidentState;
 
 use super::incident_facets::{self, Narrowed};
 use super::incidents::{COLUMNS, IncidentRecord};
+use super::projects::DELETED;
 use super::rows::{self, Cell, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
@@ -83,10 +84,6 @@ impl std::fmt::Display for Count {
     }
 }
 
-/// An organization's projects that were deleted: what they held is no longer there, though rows may be, for an
-/// hour or so.
-const DELETED: &str = "SELECT p.id FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NOT NULL";
-
 impl Store {
     /// A page of an organization's incidents with at most `limit` of them.
     ///
@@ -135,7 +132,8 @@ impl Store {
         scope: OrganizationScope,
     ) -> Result<Vec<(ProjectId, String)>, StoreError> {
         let query = Sql::new(
-            "SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL ORDER BY name, id LIMIT 200",
+            "SELECT id, name FROM projects WHERE organization_id = {} AND deleted_at IS NULL
+             ORDER BY name, id LIMIT 200",
         );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let name = |row| {
@@ -164,11 +162,7 @@ impl Store {
              LIMIT {}) AS counted",
             Count::MOST + 1
         ));
-        let query = query
-            .bind(scope.as_bytes())
-            .bind(least)
-            .bind(most)
-            .bind(scope.as_bytes());
+        let query = query.bind(scope.as_bytes()).bind(least).bind(most);
         let row = query.one(&self.reader).await?;
         Ok(Count(row.map_or(Ok(0), |row| rows::count(&row, "n"))?))
     }
@@ -276,8 +270,8 @@ impl List<'_> {
     fn of_organization(&self, index: &'static str) -> Source {
         Source {
             index,
-            condition: format!("x.organization_id = {{}} AND x.project_id NOT IN ({DELETED})"),
-            values: vec![self.scope.as_bytes().into(), self.scope.as_bytes().into()],
+            condition: "x.organization_id = {}".to_owned(),
+            values: vec![self.scope.as_bytes().into()],
             by_facet: false,
         }
     }
@@ -292,9 +286,10 @@ impl List<'_> {
         };
         Source {
             index: of_project,
-            condition: "x.project_id = (SELECT p.id FROM projects p
-                WHERE p.id = {} AND p.organization_id = {} AND p.deleted_at IS NULL)"
-                .to_owned(),
+            condition:
+                "x.project_id = (SELECT p.id FROM projects p WHERE p.id = {} AND p.organization_id = {}
+                    AND p.deleted_at IS NULL)"
+                    .to_owned(),
             values: vec![project.as_bytes().into(), self.scope.as_bytes().into()],
             by_facet: true,
         }
@@ -337,7 +332,8 @@ fn ids(store: &Store, source: &Source, facets: &Narrowed, span: &Span) -> String
     let by_index = store.dialect.by_index(source.index);
     let select = |more: &str| {
         format!(
-            "SELECT x.project_id, x.id FROM incidents x{by_index} WHERE {}{more} AND {} {}",
+            "SELECT x.project_id, x.id FROM incidents x{by_index}
+             WHERE {}{more} AND x.project_id NOT IN ({DELETED}) AND {} {}",
             source.condition,
             span.condition(),
             span.order()

@@ -1,10 +1,12 @@
 //! Organizations and who belongs to them.
 
 use sendpromptly_core::audit::{Action, Draft, Origin};
-use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::id::{OrganizationId, UserId};
+use sendpromptly_core::project::Name;
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit};
 
@@ -31,16 +33,8 @@ impl Store {
         new: &NewOrganization,
         origin: &Origin,
     ) -> Result<(), StoreError> {
-        let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})")
-            .bind(new.id.as_bytes())
-            .bind(new.name.as_str())
-            .bind(new.created_at);
-        let member = Sql::new(
-            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, 'owner', {})",
-        )
-        .bind(new.id.as_bytes())
-        .bind(new.owner.id.as_bytes())
-        .bind(new.created_at);
+        let organization = insert(new.id, &new.name, new.created_at);
+        let member = insert_owner(new.id, new.owner.id, new.created_at);
         let drafts = vec![
             Draft::new(
                 origin,
@@ -58,6 +52,53 @@ impl Store {
         let drafts = audit::drafts_of(new.id, new.created_at, drafts);
         let writes = [organization, users::insert(&new.owner), member];
         self.commit_audited(&writes, &drafts).await
+    }
+
+    /// Stores another organization of a user, who owns it.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn add_organization(
+        &self,
+        id: OrganizationId,
+        name: &Name,
+        owner: UserId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let draft = Draft::new(
+            origin,
+            Action::OrganizationCreated,
+            id,
+            &[("name", name.as_str())],
+        );
+        let writes = [insert(id, name.as_str(), now), insert_owner(id, owner, now)];
+        self.commit_audited(&writes, &audit::drafts_of(id, now, vec![draft]))
+            .await
+    }
+
+    /// Gives an organization another name. The audit log tells of it where the name is another one.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn rename_organization(
+        &self,
+        scope: OrganizationScope,
+        name: &Name,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let update = Sql::new("UPDATE organizations SET name = {} WHERE id = {} AND name <> {}");
+        let update = update.bind(name.as_str()).bind(scope.as_bytes());
+        let tx = self.begin().await?;
+        if update.bind(name.as_str()).run(&tx).await? == 0 {
+            return Ok(());
+        }
+        let more = [("name", name.as_str())];
+        let draft = Draft::new(origin, Action::OrganizationChanged, scope.id(), &more);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+        self.write_audited(&tx, Vec::new(), &drafts).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Whether there is such an organization.
@@ -81,3 +122,22 @@ impl Store {
         found.iter().map(id).collect()
     }
 }
+
+/// Stores an organization, as part of a transaction.
+pub(super) fn insert(id: OrganizationId, name: &str, now: Timestamp) -> Sql {
+    Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, {})")
+        .bind(id.as_bytes())
+        .bind(name)
+        .bind(now)
+}
+
+/// Makes a user the owner of a new organization, as part of a transaction.
+pub(super) fn insert_owner(id: OrganizationId, owner: UserId, now: Timestamp) -> Sql {
+    Sql::new("INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, 'owner', {})")
+        .bind(id.as_bytes())
+        .bind(owner.as_bytes())
+        .bind(now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,7 @@ impl Store {
         // CROSS JOIN keeps SQLite from walking the incidents first.
         let query = Sql::new(format!(
             "SELECT i.opened_at, i.resolved_at FROM projects p CROSS JOIN incidents i{by_resolution}
-             WHERE p.organization_id = {{}} AND i.project_id = p.id AND i.resolved_at >= {{}} AND i.resolved_at < {{}}"
+             WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND i.project_id = p.id AND i.resolved_at >= {{}} AND i.resolved_at < {{}}"
         ));
         let query = query.bind(scope.as_bytes()).bind(live.from).bind(live.to);
         for row in query.all(view).await? {
@@ -184,7 +184,7 @@ impl Store {
         let query = Sql::new(format!(
             "SELECT count(*) AS projects, CAST(coalesce(sum(c.open), 0) AS bigint) AS open,
                 CAST(coalesce(sum(c.reprocessing), 0) AS bigint) AS reprocessing
-             FROM (SELECT {} AS open, {} AS reprocessing FROM projects p WHERE p.organization_id = {{}}) c",
+             FROM (SELECT {} AS open, {} AS reprocessing FROM projects p WHERE p.organization_id = {{}} AND p.deleted_at IS NULL) c",
             of(IncidentState::Open),
             of(IncidentState::Reprocessing)
         ));
@@ -198,8 +198,8 @@ impl Store {
     /// The first of the projects, where none of them ever had an event.
     async fn silent_project(&self, scope: OrganizationScope) -> Result<Option<ProjectId>, StoreError> {
         let query = Sql::new(
-            "SELECT p.id FROM projects p WHERE p.organization_id = {} AND NOT EXISTS (
-                SELECT 1 FROM projects q WHERE q.organization_id = {}
+            "SELECT p.id FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NULL AND NOT EXISTS (
+                SELECT 1 FROM projects q WHERE q.organization_id = {} AND q.deleted_at IS NULL
                 AND EXISTS (SELECT 1 FROM events e WHERE e.project_id = q.id))
              ORDER BY p.id LIMIT 1",
         );
@@ -214,7 +214,7 @@ impl Store {
             "SELECT i.project_id, i.id, i.opened_at FROM projects p
              JOIN incidents i ON i.project_id = p.id AND i.id = (
                 SELECT f.id FROM incidents f WHERE f.project_id = p.id AND f.state = '{}' ORDER BY f.id LIMIT 1)
-             WHERE p.organization_id = {{}} ORDER BY i.id LIMIT 1",
+             WHERE p.organization_id = {{}} AND p.deleted_at IS NULL ORDER BY i.id LIMIT 1",
             IncidentState::Open
         ));
         let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
@@ -243,7 +243,7 @@ async fn add_counted(
     let query = Sql::new(format!(
         "SELECT {} AS slot, CAST(sum(h.events) AS bigint) AS events, CAST(sum(h.opened) AS bigint) AS opened
          FROM projects p CROSS JOIN hourly_counts h
-         WHERE p.organization_id = {{}} AND h.project_id = p.id AND h.hour >= {{}} AND h.hour < {{}}
+         WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND h.project_id = p.id AND h.hour >= {{}} AND h.hour < {{}}
          GROUP BY 1",
         slot_of_hour(slots)
     ));
@@ -265,7 +265,7 @@ async fn add_counted_repairs(
     let query = Sql::new(format!(
         "SELECT {} AS slot, h.step, CAST(sum(h.repairs) AS bigint) AS repairs
          FROM projects p CROSS JOIN hourly_repairs h
-         WHERE p.organization_id = {{}} AND h.project_id = p.id AND h.hour >= {{}} AND h.hour < {{}}
+         WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND h.project_id = p.id AND h.hour >= {{}} AND h.hour < {{}}
          GROUP BY 1, h.step",
         slot_of_hour(slots)
     ));
@@ -312,7 +312,7 @@ async fn add_live(
         format!(
             "SELECT c.slot, CAST(sum(c.events) AS bigint) AS events, CAST(sum(c.opened) AS bigint) AS opened FROM (
                 SELECT r.slot, {} AS events, {} AS opened
-                FROM projects p CROSS JOIN {{rows}} WHERE p.organization_id = {{}}) c
+                FROM projects p CROSS JOIN {{rows}} WHERE p.organization_id = {{}} AND p.deleted_at IS NULL) c
              GROUP BY c.slot",
             of("events"),
             of("incidents")

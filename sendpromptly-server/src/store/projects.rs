@@ -66,6 +66,9 @@ pub enum UrlChange {
 pub(super) const COLUMNS: &str =
     "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.created_at";
 
+/// The ids of deleted projects that are not removed yet: few, and found by an index of their own.
+pub(super) const DELETED: &str = "SELECT d.id FROM projects d WHERE d.deleted_at IS NOT NULL";
+
 impl Store {
     /// The organization's project with this id.
     ///

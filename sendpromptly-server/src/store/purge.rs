@@ -22,6 +22,8 @@ const HELD: &[(&str, &str)] = &[
     ("notes", "incident_id, id"),
     ("incidents", "id"),
     ("events", "id"),
+    ("hourly_counts", "hour"),
+    ("hourly_repairs", "hour, step"),
     ("project_calls", "project_id"),
     ("hourly_counts", "hour"),
     ("hourly_repairs", "hour, step"),
