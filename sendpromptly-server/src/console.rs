@@ -22,9 +22,11 @@ use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod account;
 pub mod arrival;
 pub mod assets;
 pub mod audit;
+pub mod browser_name;
 pub mod bulk;
 pub mod code;
 pub mod cookie;
@@ -37,6 +39,8 @@ pub mod home;
 pub mod incident;
 pub mod incidents;
 pub mod live;
+#[cfg(test)]
+mod matrix;
 pub mod member;
 pub mod members;
 pub mod organization;

@@ -28,6 +28,7 @@ use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::workers;
 
 pub(crate) mod console;
+pub(crate) mod estate;
 
 /// When the tests begin.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

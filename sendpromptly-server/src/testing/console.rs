@@ -28,6 +28,10 @@ use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
 use crate::vault::Vault;
 
+/// A hash that no password has.
+const NO_PASSWORD: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// A console with its store.
 #[derive(Debug)]
 pub(crate) struct House {
@@ -151,9 +155,10 @@ impl House {
         let now = clock::now();
         let user = UserId::new(now, entropy::for_id());
         let insert = Sql::new(
-            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, 'none', {})",
+            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, {}, {})",
         );
-        let insert = insert.bind(user.as_bytes()).bind(email).bind(email).bind(now);
+        let insert = insert.bind(user.as_bytes()).bind(email).bind(email);
+        let insert = insert.bind(NO_PASSWORD).bind(now);
         self.world.write(insert).await;
         self.sign_in(user, email).await
     }
@@ -179,6 +184,37 @@ impl House {
             kind: cookie::Kind::Session,
             token,
         }
+    }
+
+    /// Another browser of a user who has a second factor and showed a code of it so long ago, in milliseconds.
+    pub(crate) async fn sign_in_with_code(&self, person: &Person, ago: i64) -> Person {
+        let now = clock::now();
+        let factor = Sql::new(
+            "INSERT INTO second_factors (user_id, id, sealed, last_step, confirmed_at) VALUES ({}, {}, {}, 0, {})
+             ON CONFLICT (user_id) DO NOTHING",
+        );
+        let id: [u8; 16] = entropy::bytes();
+        let factor = factor
+            .bind(person.user.as_bytes())
+            .bind(id)
+            .bind(vec![0_u8; 8])
+            .bind(now);
+        self.world.write(factor).await;
+        let browser = self.sign_in(person.user, &person.email).await;
+        let shown = Sql::new("UPDATE sessions SET code_at = {}, password_at = {} WHERE token_digest = {}");
+        let at = now.plus_millis(-ago);
+        self.world
+            .write(shown.bind(at).bind(at).bind(browser.token.digest()))
+            .await;
+        browser
+    }
+
+    /// A browser in which the second factor is still missing.
+    pub(crate) async fn sign_in_halfway(&self, person: &Person) -> Person {
+        let browser = self.sign_in(person.user, &person.email).await;
+        let half = Sql::new("UPDATE sessions SET complete = 0 WHERE token_digest = {}");
+        self.world.write(half.bind(browser.token.digest())).await;
+        browser
     }
 
     /// Somebody who is not signed in.
@@ -254,7 +290,15 @@ impl House {
             .await
             .unwrap();
         let (head, body) = answer.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let endless = head
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|kind| kind == "text/event-stream");
+        let body = if endless {
+            Bytes::new()
+        } else {
+            body.collect().await.unwrap().to_bytes()
+        };
         Answer {
             status: head.status,
             headers: head.headers,

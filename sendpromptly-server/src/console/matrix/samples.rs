@@ -1,0 +1,194 @@
+//! For every form of the console, fields with which it does what it is for, and what the audit log then tells.
+
+use crate::console::routes::Route;
+use crate::testing::estate::Estate;
+
+/// What the audit log tells of a form that was taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Told {
+    /// This action.
+    Action(&'static str),
+    /// Nothing, for it changes nothing that is audited.
+    Nothing,
+    /// It takes more than a form to get so far; the tests of this module see to it.
+    Elsewhere(&'static str),
+}
+
+use Told::{Action, Elsewhere, Nothing};
+
+/// A form, by its path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    path: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+    pub(super) told: Told,
+    /// The path of the form that must come first.
+    pub(super) first: Option<&'static str>,
+}
+
+const fn sample(path: &'static str, fields: &'static [(&'static str, &'static str)], told: Told) -> Sample {
+    Sample {
+        path,
+        fields,
+        told,
+        first: None,
+    }
+}
+
+const SAMPLES: &[Sample] = &[
+    sample(
+        "/sign-in",
+        &[("email", "{email}"), ("password", "a wrong password")],
+        Action("login.failed"),
+    ),
+    sample("/sign-out", &[], Action("logout")),
+    sample("/sign-in/code", &[], Elsewhere("console::sign_in_code")),
+    sample("/step-up", &[], Nothing),
+    sample("/account/second-factor/begin", &[], Nothing),
+    sample(
+        "/account/second-factor/set-up",
+        &[],
+        Elsewhere("console::second_factor"),
+    ),
+    sample(
+        "/account/second-factor/recovery-codes",
+        &[],
+        Action("recovery_codes.made"),
+    ),
+    sample(
+        "/account/second-factor/turn-off",
+        &[],
+        Action("second_factor.disabled"),
+    ),
+    sample(
+        "/orgs/new",
+        &[("name", "Another one")],
+        Action("organization.created"),
+    ),
+    sample(
+        "/orgs/{org}/incidents/preview",
+        &[("incident", "{incident}")],
+        Nothing,
+    ),
+    sample(
+        "/orgs/{org}/incidents/reprocess",
+        &[("incident", "{incident}")],
+        Action("incident.reprocessed"),
+    ),
+    sample(
+        "/orgs/{org}/incidents/{incident}/reprocess",
+        &[],
+        Action("incident.reprocessed"),
+    ),
+    sample(
+        "/orgs/{org}/incidents/{incident}/dismiss",
+        &[("reason", "asked the customer")],
+        Action("incident.dismissed"),
+    ),
+    Sample {
+        first: Some("/orgs/{org}/incidents/{incident}/dismiss"),
+        ..sample(
+            "/orgs/{org}/incidents/{incident}/reopen",
+            &[],
+            Action("incident.reopened"),
+        )
+    },
+    sample(
+        "/orgs/{org}/incidents/{incident}/notes",
+        &[("note", "look at it again")],
+        Action("incident.noted"),
+    ),
+    sample("/orgs/{org}/audit/export", &[], Action("audit.exported")),
+    sample("/orgs/{org}/audit/check", &[], Nothing),
+    sample(
+        "/orgs/{org}/members/{user}/role",
+        &[("role", "operator")],
+        Action("member.role_changed"),
+    ),
+    sample("/orgs/{org}/members/{user}/remove", &[], Action("member.removed")),
+    sample("/orgs/{org}/leave", &[], Action("member.left")),
+    sample(
+        "/orgs/{org}/settings",
+        &[("name", "Another name")],
+        Action("organization.changed"),
+    ),
+    sample(
+        "/orgs/{org}/settings/security",
+        &[("second_factor", "required")],
+        Action("organization.changed"),
+    ),
+    sample(
+        "/orgs/{org}/projects",
+        &[
+            ("name", "New"),
+            ("mode", "test"),
+            ("timeout_minutes", "30"),
+            ("repair_url", ""),
+        ],
+        Action("project.created"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/test",
+        &[],
+        Action("project.tested"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/settings",
+        &[("name", "Another name"), ("timeout_minutes", "45")],
+        Action("project.changed"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/repair-url",
+        &[("repair_url", "http://127.0.0.1:9/another")],
+        Action("project.changed"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/delete",
+        &[("name", "{project_name}")],
+        Action("project.deleted"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/keys",
+        &[],
+        Action("api_key.created"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/keys/{key}/revoke",
+        &[],
+        Action("api_key.revoked"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/secret",
+        &[("overlap", "at-once")],
+        Action("secret.rotated"),
+    ),
+];
+
+/// The sample of a form.
+///
+/// # Panics
+/// Where there is none: a new form needs one.
+pub(super) fn of(route: &Route) -> &'static Sample {
+    by_path(route.path)
+}
+
+pub(super) fn by_path(path: &str) -> &'static Sample {
+    let found = SAMPLES.iter().find(|sample| sample.path == path);
+    found.unwrap_or_else(|| panic!("{path}: no sample of the form"))
+}
+
+impl Sample {
+    /// Its fields, about this estate, sent by whoever has this e-mail address.
+    pub(super) fn fields(&self, estate: &Estate, email: &str) -> Vec<(String, String)> {
+        let value = |value: &str| match value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            Some("email") => email.to_owned(),
+            Some("project_name") => estate.project_name.clone(),
+            Some(name) => estate.ids[name].clone(),
+            None => value.to_owned(),
+        };
+        let fields = self.fields.iter();
+        fields
+            .map(|(name, text)| ((*name).to_owned(), value(text)))
+            .collect()
+    }
+}

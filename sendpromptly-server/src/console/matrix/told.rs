@@ -1,0 +1,139 @@
+//! Every change that a form makes is told in the audit log, with who, when, what and from where, and in the same
+//! transaction: where the log cannot be written, nothing is changed.
+
+use sendpromptly_core::hex;
+use serde_json::Value;
+
+use super::samples::{self, Sample, Told};
+use super::*;
+use crate::platform::clock;
+use crate::store::Dialect;
+use crate::store::rows::{self, Sql};
+
+/// Who sends a form, and has whatever must come first done.
+async fn prepare(house: &House, estate: &Estate, route: &Route) -> Person {
+    let sample = samples::of(route);
+    let owner = member(house, estate, Role::Owner, 0).await;
+    if let Some(first) = sample.first {
+        let first = ROUTES
+            .iter()
+            .find(|route| route.path == first && sends(route))
+            .unwrap();
+        let answer = house.send(&owner, form(first, estate, &owner, &owner)).await;
+        assert_eq!(answer.status, 303, "{}", told(first, &answer));
+    }
+    owner
+}
+
+fn form(route: &Route, estate: &Estate, about: &Person, sender: &Person) -> Ask {
+    let mut asked = ask(route, &path(route, estate)).with_form_of(sender);
+    asked
+        .fields
+        .extend(samples::of(route).fields(estate, &about.email));
+    asked
+}
+
+/// Sends the form as its sender would: a sign-in comes from a browser that nobody is signed in with.
+async fn send(house: &House, estate: &Estate, route: &Route, owner: &Person) -> Answer {
+    let sender = if route.path == "/sign-in" {
+        house.visitor()
+    } else {
+        owner.clone()
+    };
+    house.send(&sender, form(route, estate, owner, &sender)).await
+}
+
+/// Forms whose taking is told of, each with what is told.
+fn forms() -> impl Iterator<Item = (&'static Route, &'static Sample, &'static str)> {
+    let forms = ROUTES.iter().filter(|route| sends(route));
+    forms.filter_map(|route| match samples::of(route).told {
+        Told::Action(action) => Some((route, samples::of(route), action)),
+        Told::Nothing | Told::Elsewhere(_) => None,
+    })
+}
+
+#[tokio::test]
+async fn every_change_is_told_with_who_when_what_and_from_where() {
+    for (route, _, action) in forms() {
+        let (house, estate) = estate().await;
+        let owner = prepare(&house, &estate, route).await;
+        let begun = clock::now();
+        let answer = send(&house, &estate, route, &owner).await;
+        assert!(
+            !answer.status.is_server_error() && answer.status != 403,
+            "{}",
+            told(route, &answer)
+        );
+        let query = Sql::new(
+            "SELECT e.at, e.actor, e.target, d.details FROM audit_entries e
+             JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
+             WHERE e.action = {} ORDER BY e.at DESC, e.seq DESC LIMIT 1",
+        );
+        let row = query.bind(action).one(house.world.store.reader()).await.unwrap();
+        let row = row.unwrap_or_else(|| panic!("{action} is not told: {}", told(route, &answer)));
+        let text = |column| rows::get::<String>(&row, column).unwrap();
+        assert_eq!(text("actor"), owner.user.to_string(), "{action}");
+        assert!(
+            rows::time(&row, "at").unwrap() >= begun.plus_millis(-1),
+            "{action}"
+        );
+        assert!(text("target").contains('_'), "{action} of {}", text("target"));
+        let details: Value = serde_json::from_str(&text("details")).unwrap();
+        assert!(
+            details["address"]
+                .as_str()
+                .is_some_and(|address| address.starts_with("10.")),
+            "{action}: {details}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn where_the_log_cannot_be_written_nothing_is_changed() {
+    for (route, _, action) in forms() {
+        let (house, estate) = estate().await;
+        let owner = prepare(&house, &estate, route).await;
+        refuse_entries(&house).await;
+        let marks = [hex::encode(owner.user.as_bytes())];
+        let before = (
+            estate.rows().await,
+            estate.rows_with(&marks).await,
+            organizations(&house).await,
+        );
+        let answer = send(&house, &estate, route, &owner).await;
+        assert!(
+            answer.status.is_server_error(),
+            "{action}: {}",
+            told(route, &answer)
+        );
+        let after = (
+            estate.rows().await,
+            estate.rows_with(&marks).await,
+            organizations(&house).await,
+        );
+        assert_eq!(after, before, "{action}");
+    }
+}
+
+async fn organizations(house: &House) -> i64 {
+    house
+        .world
+        .number(Sql::new("SELECT count(*) AS n FROM organizations"))
+        .await
+}
+
+/// From now on the store takes no entry of the audit log.
+async fn refuse_entries(house: &House) {
+    let statements: &[&str] = match house.world.store.dialect() {
+        Dialect::Sqlite => &["CREATE TRIGGER refuse BEFORE INSERT ON audit_entries
+             BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"],
+        Dialect::Postgres => &[
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'refused by the test'; END $$",
+            "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION refuse()",
+        ],
+    };
+    for statement in statements {
+        house.world.write(Sql::new(*statement)).await;
+    }
+}
