@@ -22,9 +22,11 @@ use crate::store::Store;
 use crate::vault::Vault;
 
 pub mod access;
+pub mod account;
 pub mod arrival;
 pub mod assets;
 pub mod audit;
+pub mod browser_name;
 pub mod bulk;
 pub mod code;
 pub mod cookie;

@@ -41,6 +41,8 @@ pub mod organizations;
 pub mod overdue;
 pub mod overview;
 mod own_actions;
+pub mod own_password;
+pub mod own_sessions;
 pub mod people;
 pub mod project_list;
 pub mod projects;

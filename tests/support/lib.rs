@@ -25,6 +25,7 @@ pub mod markup;
 pub mod once;
 pub mod page;
 pub mod people;
+pub mod person;
 pub mod postgres;
 pub mod python;
 pub mod server;

@@ -13,8 +13,8 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, assets, audit, bulk, credentials, home, incident, incidents, live, member, members,
-    organization, overview, project, project_settings, projects, second_factor, security, sign_in,
+    PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, live, member,
+    members, organization, overview, project, project_settings, projects, second_factor, security, sign_in,
     sign_in_code, step_up,
 };
 use crate::http::{ApiError, Response};
@@ -112,6 +112,24 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/account", door!(signed_in(No, account::show))),
+    get(
+        "/account/password",
+        door!(signed_in(Code, account::password::form)),
+    ),
+    post(
+        "/account/password",
+        door!(signed_in(Code, account::password::change)),
+    ),
+    get("/account/sessions", door!(signed_in(No, account::sessions::list))),
+    post(
+        "/account/sessions/end-others",
+        door!(signed_in(No, account::sessions::end_others)),
+    ),
+    post(
+        "/account/sessions/{session}/end",
+        door!(signed_in(No, account::sessions::end)),
+    ),
     get("/sign-in/code", door!(anyone(sign_in_code::form))),
     post("/sign-in/code", door!(anyone(sign_in_code::sign_in))),
     get("/step-up", door!(signed_in(No, step_up::form))),
@@ -349,6 +367,35 @@ mod tests {
                 "{}",
                 route.path
             );
+        }
+    }
+
+    #[test]
+    fn what_is_sensitive_takes_a_code_or_the_password() {
+        const SENSITIVE: &[&str] = &[
+            "billing",
+            "delete",
+            "email",
+            "invitations",
+            "invite",
+            "keys",
+            "password",
+            "remove",
+            "repair-url",
+            "role",
+            "second-factor",
+            "secret",
+            "security",
+            "snapshot",
+        ];
+        for route in ROUTES.iter().filter(|route| *route.method != Method::GET) {
+            let mut parts = route.path.split('/');
+            let is_sensitive = parts.any(|part| SENSITIVE.contains(&part));
+            let asks = !matches!(
+                route.door,
+                Door::SignedIn(StepUp::No, _) | Door::Member(_, StepUp::No, _)
+            );
+            assert!(asks || !is_sensitive, "{} {}", route.method, route.path);
         }
     }
 

@@ -95,7 +95,9 @@ const fn advice_on(kind: NetworkErrorKind) -> &'static str {
         NetworkErrorKind::Timeout => {
             "An endpoint has 10 seconds to connect and 30 in all. Answer first, and do slow work later."
         }
-        NetworkErrorKind::Reset => "The connection ended early. Look at the endpoint's log.",
+        NetworkErrorKind::Reset => {
+            "Look at the endpoint's log: it may have crashed, or it closes calls that are not encrypted as it expects."
+        }
         NetworkErrorKind::Malformed => "What listens there does not speak HTTP, or not on this port.",
     }
 }

@@ -56,17 +56,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn note_failed_sign_in(&self, failed: &FailedSignIn<'_>) -> Result<(), StoreError> {
-        let count = Sql::new(
-            "INSERT INTO failed_sign_ins (account, minute, user_id, failures) VALUES ({}, {}, {}, 1)
-             ON CONFLICT (account, minute) DO UPDATE SET failures = failed_sign_ins.failures + 1
-             RETURNING failures",
-        );
-        let count = count
-            .bind(failed.account)
-            .bind(minute_of(failed.now))
-            .bind(failed.user.map(|user| *user.as_bytes()));
         let tx = self.begin().await?;
-        let row = count.one(&tx).await?;
+        let row = count(failed).one(&tx).await?;
         let failures = row.map_or(Ok(0), |row| rows::count(&row, "failures"))?;
         if failures <= TOLD_ONE_BY_ONE {
             let drafts = self.drafts_of_failure(&tx, failed).await?;
@@ -156,6 +147,25 @@ impl Store {
         }
         Ok(drafts)
     }
+}
+
+/// Counts a failure, and gives how many there are in its minute.
+fn count(failed: &FailedSignIn<'_>) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("account", Kind::Id),
+        Column::new("minute", Kind::Int),
+        Column::optional("user_id", Kind::Id),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    let user = failed.user.map(|user| *user.as_bytes());
+    rows.push([failed.account.into(), minute_of(failed.now).into(), user.into()]);
+    Sql::over(
+        "INSERT INTO failed_sign_ins (account, minute, user_id, failures)
+         SELECT r.account, r.minute, r.user_id, 1 FROM {rows} WHERE true
+         ON CONFLICT (account, minute) DO UPDATE SET failures = failed_sign_ins.failures + 1
+         RETURNING failures",
+        rows,
+    )
 }
 
 /// Who signs in is not known until it succeeds.

@@ -17,7 +17,7 @@ mod m0003_second_factor;
 mod m0006_notes;
 mod m0007_overview;
 mod m0008_audit_filters;
-mod m0008_guesses;
+mod m0009_guesses;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -76,7 +76,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_notes::Migration),
             Box::new(m0007_overview::Migration),
             Box::new(m0008_audit_filters::Migration),
-            Box::new(m0008_guesses::Migration),
+            Box::new(m0009_guesses::Migration),
         ]
     }
 }

@@ -15,7 +15,9 @@ pub fn repair_routes(signing_secret: &str) -> Result<Router, SecretError> {
         endpoint: Endpoint::new(Verifier::new([signing_secret])?),
         replays: MemoryReplays::default(),
     };
-    Ok(Router::new().route("/repair", post(repair)).with_state(Arc::new(app)))
+    Ok(Router::new()
+        .route("/repair", post(repair))
+        .with_state(Arc::new(app)))
 }
 
 async fn repair(State(app): State<Arc<App>>, headers: HeaderMap, body: Bytes) -> Answer {

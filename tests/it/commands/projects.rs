@@ -61,12 +61,25 @@ async fn a_projects_settings_are_changed_one_by_one() {
         (&slow["timeout_minutes"], &slow["name"], &slow["repair_url"]),
         (&json!(43200), &json!("the shop"), &called["repair_url"])
     );
+    let quiet = set(&["--keep-answers", "false"]).await.json();
+    assert_eq!(
+        (&slow["keep_answers"], &quiet["keep_answers"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(set(&["--keep-answers", "true"]).await.json(), slow);
+    assert_usage(
+        &set(&["--keep-answers", "no"]).await,
+        &["keep-answers", "true", "false"],
+    );
     for wrong in ["0", "43201", "-1", "1.5", "soon", ""] {
         let minutes = format!("--timeout-minutes={wrong}");
         assert_usage(&set(&[&minutes]).await, &["timeout-minutes"]);
     }
     assert_usage(&set(&["--name", ""]).await, &["name"]);
-    assert_usage(&set(&[]).await, &["--name", "--repair-url", "--timeout-minutes"]);
+    assert_usage(
+        &set(&[]).await,
+        &["--name", "--repair-url", "--timeout-minutes", "--keep-answers"],
+    );
     assert_eq!(
         set(&["--name", "the shop"]).await.json(),
         slow,

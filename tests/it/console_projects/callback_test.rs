@@ -67,9 +67,9 @@ async fn a_test_callback_is_signed_as_a_real_one_and_names_nothing(kind: StoreKi
 
 async fn the_outcome_says_what_it_means(kind: StoreKind) {
     let endpoint = Endpoint::start(|number, _| match number {
-        1 => Reply::status(401),
-        2 => Reply::Status(302, vec![("location", "http://127.0.0.1:9/".to_owned())]),
-        3 => Reply::status(500),
+        0 => Reply::status(401),
+        1 => Reply::Status(302, vec![("location", "http://127.0.0.1:9/".to_owned())]),
+        2 => Reply::status(500),
         _ => Reply::HangUp,
     })
     .await;
@@ -79,7 +79,7 @@ async fn the_outcome_says_what_it_means(kind: StoreKind) {
         "signing secret",
         "redirect",
         "again by the schedule",
-        "ended early",
+        "endpoint's log",
     ] {
         let page = browser.visit(&own(&world)).await.ok();
         let page = browser.submit(page.form("/test")).await.ok();

@@ -123,5 +123,5 @@ async fn a_key_that_travelled_in_clear_is_marked(kind: StoreKind) {
         .run("UPDATE api_keys SET exposed_at = 1800000000000")
         .await;
     let page = browser.visit(&own(&world)).await.ok();
-    assert!(page.text_of("[data-test=key]").contains("travelled in clear"));
+    assert!(page.text_of("[data-test=key]").contains("sent in clear"));
 }

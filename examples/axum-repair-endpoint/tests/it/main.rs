@@ -7,3 +7,4 @@ mod app;
 mod callback;
 mod crash;
 mod repair;
+mod shown;

@@ -3,7 +3,7 @@
 use super::step;
 
 step! {
-    "m0008_guesses":
+    "m0009_guesses":
     // The failures in a budget. `bucket` is a digest: who guesses at what, and from where, is not to be read.
     "CREATE TABLE guesses (
         bucket {id} PRIMARY KEY NOT NULL,
