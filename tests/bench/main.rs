@@ -13,6 +13,7 @@ mod incident_list;
 mod ingest;
 mod load;
 mod overdue;
+mod overview;
 mod pgbench;
 mod process;
 mod report;
@@ -43,6 +44,9 @@ async fn main() {
     }
     if runs("incidents") {
         incident_list::measure(&mut report).await;
+    }
+    if runs("overview") {
+        overview::measure(&mut report).await;
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;

@@ -20,7 +20,11 @@ async fn prepare(house: &House, estate: &Estate, route: &Route) -> Person {
             .find(|route| route.path == first && sends(route))
             .unwrap();
         let answer = house.send(&owner, form(first, estate, &owner, &owner)).await;
-        assert_eq!(answer.status, 303, "{}", told(first, &answer));
+        assert!(
+            [200, 303].contains(&answer.status.as_u16()),
+            "{}",
+            told(first, &answer)
+        );
     }
     owner
 }
