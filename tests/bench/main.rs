@@ -14,6 +14,7 @@ mod ingest;
 mod load;
 mod logins;
 mod overdue;
+mod overview;
 mod pgbench;
 mod process;
 mod report;
@@ -44,6 +45,9 @@ async fn main() {
     }
     if runs("incidents") {
         incident_list::measure(&mut report).await;
+    }
+    if runs("overview") {
+        overview::measure(&mut report).await;
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;

@@ -20,7 +20,11 @@ async fn prepare(house: &House, estate: &Estate, route: &Route) -> Person {
             .find(|route| route.path == first && sends(route))
             .unwrap();
         let answer = house.send(&owner, form(first, estate, &owner, &owner)).await;
-        assert_eq!(answer.status, 303, "{}", told(first, &answer));
+        assert!(
+            [200, 303].contains(&answer.status.as_u16()),
+            "{}",
+            told(first, &answer)
+        );
     }
     owner
 }
@@ -48,7 +52,7 @@ fn forms() -> impl Iterator<Item = (&'static Route, &'static Sample, &'static st
     let forms = ROUTES.iter().filter(|route| sends(route));
     forms.filter_map(|route| match samples::of(route).told {
         Told::Action(action) => Some((route, samples::of(route), action)),
-        Told::Nothing | Told::Elsewhere(_) => None,
+        Told::Nothing | Told::Elsewhere => None,
     })
 }
 
@@ -72,7 +76,14 @@ async fn every_change_is_told_with_who_when_what_and_from_where() {
         let row = query.bind(action).one(house.world.store.reader()).await.unwrap();
         let row = row.unwrap_or_else(|| panic!("{action} is not told: {}", told(route, &answer)));
         let text = |column| rows::get::<String>(&row, column).unwrap();
-        assert_eq!(text("actor"), owner.user.to_string(), "{action}");
+        // Whoever failed to sign in has not shown to be the user; the entry is about the user.
+        let by_the_server = text("actor") == "system:sign-in" && text("target") == owner.user.to_string();
+        let by_the_user = text("actor") == owner.user.to_string();
+        assert!(
+            by_the_user || by_the_server && action == "login.failed",
+            "{action}: {}",
+            text("actor")
+        );
         assert!(
             rows::time(&row, "at").unwrap() >= begun.plus_millis(-1),
             "{action}"
