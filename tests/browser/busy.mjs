@@ -29,8 +29,8 @@ await withChromium(async (browser) => {
 async function sell() {
   const customer = new Customer(settings.origin, settings.key);
   const failed = [];
-  for (let order = 1; order <= 9; order += 1) {
-    failed.push(await customer.fail(`order_${1040 + 7 * order}`, EFFECTS[order % EFFECTS.length]));
+  for (let order = 1; order <= 7; order += 1) {
+    failed.push(await customer.fail(`order_${1040 + 9 * order}`, EFFECTS[order % EFFECTS.length]));
   }
   await customer.succeed(failed[1].event);
   await customer.succeed(failed[2].event);
