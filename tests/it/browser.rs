@@ -49,6 +49,23 @@ async fn an_operator_of_a_busy_shop_sees_pages_without_fault() {
     run_script("busy.mjs", &settings_of_owner(&world)).await;
 }
 
+#[tokio::test]
+async fn without_scripts_an_incident_is_repaired() {
+    repair_with("without_scripts.mjs").await;
+}
+
+#[tokio::test]
+async fn with_the_keyboard_alone_an_incident_is_repaired() {
+    repair_with("keyboard.mjs").await;
+}
+
+async fn repair_with(script: &str) {
+    let endpoint = Endpoint::start(|_, _| Reply::result("success")).await;
+    let world = World::start_calling(StoreKind::Sqlite, &endpoint).await;
+    run_script(script, &settings_of_owner(&world)).await;
+    assert_eq!(endpoint.calls().len(), 1);
+}
+
 fn settings_of_owner(world: &World) -> Value {
     let mut settings = settings(world);
     settings["email"] = person::EMAIL.into();

@@ -1,5 +1,7 @@
 // Makes a project in the console, and API keys for it.
 
+import { settings } from './settings.mjs';
+
 export class Project {
   /** The path of its page. */
   path;
@@ -27,6 +29,7 @@ export class Project {
     const secret = await this.#visitor.hook('signing-secret').textContent();
     await this.#visitor.hook('go-on').click();
     await this.#visitor.hook('waiting').waitFor();
+    await this.#visitor.picture(settings.screenshots, `project-${settings.screen}`);
     this.path = new URL(page.url()).pathname;
     await this.#visitor.check('the project before its first receipt');
     return secret.trim();
