@@ -1,13 +1,13 @@
 // A person with a browser at one server. Each page that they stop at is checked.
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { accessibility } from './checks/accessibility.mjs';
 import { focus } from './checks/focus.mjs';
 import { layout } from './checks/layout.mjs';
 import { weight } from './checks/weight.mjs';
+import { withPalette } from './png.mjs';
 import { Watch } from './watch.mjs';
 
 const CHECKS = [accessibility, layout, weight, focus];
@@ -78,11 +78,9 @@ export class Visitor {
   async picture(directory, name) {
     if (directory) {
       const path = join(directory, `${name}.png`);
-      await this.page.screenshot({ path, animations: 'disabled', caret: 'hide' });
-      // ImageMagick, which only whoever wants pictures needs: few colours make small files.
-      execFileSync('convert', [path, '-strip', '-colors', '96', `png8:${path}`]);
-      const { size } = statSync(path);
-      assert.ok(size < LARGEST_PICTURE, `${path} has ${size} bytes`);
+      const picture = withPalette(await this.page.screenshot({ animations: 'disabled', caret: 'hide' }));
+      assert.ok(picture.length < LARGEST_PICTURE, `${path} has ${picture.length} bytes`);
+      writeFileSync(path, picture);
     }
   }
 
