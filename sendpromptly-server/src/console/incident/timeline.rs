@@ -83,8 +83,10 @@ pub(super) async fn read(
     )?;
     let people = people(&actions, &notes);
     let names = Names(store.member_emails(seat.scope, people).await?);
-    let mut moments = beginning(record, event);
+    // Of what happened in the same millisecond, the cause comes first.
+    let mut moments: Vec<_> = receipt(event).into_iter().collect();
     moments.extend(results.iter().map(result));
+    moments.push(opening(record));
     for attempt in &attempts {
         moments.push(call(&visit.console.setting.vault, record, attempt).await);
     }
@@ -100,21 +102,24 @@ pub(super) async fn read(
     Ok(moments)
 }
 
-fn beginning(record: &IncidentRecord, event: &EventRecord) -> Vec<Moment> {
-    let mut moments = Vec::new();
-    if let Some(received) = event.received_at {
-        let mut receipt = Moment::new(received, "good", "Your app confirmed that it received the event");
-        receipt
-            .lines
-            .push(format!("A result was due by {}", words::time(event.timeout_at)));
-        moments.push(receipt);
-    }
+fn receipt(event: &EventRecord) -> Option<Moment> {
+    let mut receipt = Moment::new(
+        event.received_at?,
+        "good",
+        "Your app confirmed that it received the event",
+    );
+    receipt
+        .lines
+        .push(format!("A result was due by {}", words::time(event.timeout_at)));
+    Some(receipt)
+}
+
+fn opening(record: &IncidentRecord) -> Moment {
     let opened = format!(
         "The incident opened: {}",
         words::reason(record.incident.reason).to_lowercase()
     );
-    moments.push(Moment::new(record.incident.opened_at, "bad", opened));
-    moments
+    Moment::new(record.incident.opened_at, "bad", opened)
 }
 
 fn result(result: &ResultRecord) -> Moment {
