@@ -67,6 +67,11 @@ impl Estate {
             ("session", hex::encode(&session_of(&world, &owner).await)),
         ]);
         ids.insert("file", "none".to_owned());
+        ids.insert("token", format!("{word}-is-no-token"));
+        ids.insert(
+            "invitation",
+            hex::encode(&add_invitation(&world, &owner, word).await),
+        );
         let mut canaries = vec![format!("canary-{word}-")];
         canaries.extend(
             ids.iter()
@@ -131,6 +136,23 @@ pub(crate) fn parts(route: &Route) -> Vec<&'static str> {
         .split('/')
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     named.filter(|name| *name != "org").collect()
+}
+
+async fn add_invitation(world: &World, owner: &Person, word: &str) -> [u8; 16] {
+    let (id, now) = (entropy::ordered_id(clock::now()), clock::now());
+    let email = format!("canary-{word}-guest@example.com");
+    let insert = Sql::new(
+        "INSERT INTO invitations (id, organization_id, email, email_key, role, invited_by, expires_at, created_at)
+         VALUES ({}, {}, {}, {}, 'viewer', {}, {}, {})",
+    );
+    let insert = insert.bind(id).bind(world.organization.as_bytes());
+    let insert = insert.bind(email.as_str()).bind(email.as_str());
+    let insert = insert
+        .bind(owner.user.as_bytes())
+        .bind(now.plus_millis(60_000))
+        .bind(now);
+    world.write(insert).await;
+    id
 }
 
 async fn add_key(world: &World) -> KeyId {

@@ -10,7 +10,7 @@ pub(super) enum Told {
     Action(&'static str),
     /// Nothing, for it changes nothing that is audited.
     Nothing,
-    /// It takes a code that is right; `tests/it` has the story with an authenticator.
+    /// It takes a code or a mailed link that is right; `tests/it` has the stories.
     Elsewhere,
 }
 
@@ -42,6 +42,18 @@ const SAMPLES: &[Sample] = &[
         Action("login.failed"),
     ),
     sample("/sign-out", &[], Action("logout")),
+    sample(
+        "/sign-up",
+        &[
+            ("email", "new@example.com"),
+            ("organization", "New"),
+            ("new_password", "violet harbour mistral 41"),
+            ("repeat_password", "violet harbour mistral 41"),
+        ],
+        Nothing,
+    ),
+    sample("/reset", &[("email", "{email}")], Nothing),
+    sample("/links/{token}", &[], Elsewhere),
     sample("/sign-in/code", &[], Elsewhere),
     sample("/step-up", &[], Nothing),
     sample("/account/second-factor/begin", &[], Nothing),
@@ -96,6 +108,21 @@ const SAMPLES: &[Sample] = &[
     ),
     sample("/orgs/{org}/audit/export", &[], Action("audit.exported")),
     sample("/orgs/{org}/audit/check", &[], Nothing),
+    sample(
+        "/orgs/{org}/members/invite",
+        &[("email", "guest@example.com"), ("role", "viewer")],
+        Action("invitation.created"),
+    ),
+    sample(
+        "/orgs/{org}/invitations/{invitation}/resend",
+        &[],
+        Action("invitation.created"),
+    ),
+    sample(
+        "/orgs/{org}/invitations/{invitation}/revoke",
+        &[],
+        Action("invitation.revoked"),
+    ),
     sample(
         "/orgs/{org}/members/{user}/role",
         &[("role", "operator")],
