@@ -10,7 +10,8 @@ pub(super) enum Told {
     Action(&'static str),
     /// Nothing, for it changes nothing that is audited.
     Nothing,
-    /// It takes a code or a mailed link that is right; `tests/it` has the stories.
+    /// It takes more than this module has: a right code, a password, a mailed link, an own session. `tests/it` has
+    /// the stories.
     Elsewhere,
 }
 
@@ -56,6 +57,10 @@ const SAMPLES: &[Sample] = &[
     sample("/links/{token}", &[], Elsewhere),
     sample("/sign-in/code", &[], Elsewhere),
     sample("/step-up", &[], Nothing),
+    sample("/account/password", &[], Elsewhere),
+    sample("/account/email", &[("email", "another@example.com")], Nothing),
+    sample("/account/sessions/end-others", &[], Nothing),
+    sample("/account/sessions/{session}/end", &[], Elsewhere),
     sample("/account/second-factor/begin", &[], Nothing),
     sample("/account/second-factor/set-up", &[], Elsewhere),
     sample(
