@@ -9,6 +9,7 @@ use std::fmt;
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// The first byte of a ciphertext.
@@ -96,6 +97,17 @@ impl DataKey {
     #[must_use]
     pub const fn id(&self) -> &[u8; 16] {
         &self.id
+    }
+
+    /// A key for another use than sealing, told apart by these words: whoever has it learns nothing of this key.
+    #[must_use]
+    pub fn derive(&self, words: &str) -> Zeroizing<[u8; 32]> {
+        let parts = Zeroizing::new(prefixed(&[
+            b"sendpromptly.derive.v1",
+            words.as_bytes(),
+            &self.key,
+        ]));
+        Zeroizing::new(Sha256::digest(&parts).into())
     }
 
     /// Seals a value for its place: version, data key's id, nonce, ciphertext and tag.
@@ -194,6 +206,14 @@ mod tests {
 
     fn data_key() -> DataKey {
         DataKey::new([3; 16], [4; 32])
+    }
+
+    #[test]
+    fn a_derived_key_is_of_its_key_and_its_words() {
+        let derived = data_key().derive("links");
+        assert_eq!(derived, data_key().derive("links"));
+        assert_ne!(derived, data_key().derive("link"));
+        assert_ne!(derived, DataKey::new([3; 16], [5; 32]).derive("links"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod event;
 pub mod hex;
 pub mod id;
 pub mod incident;
+pub mod mail;
 pub mod membership;
 pub mod project;
 pub mod replay;

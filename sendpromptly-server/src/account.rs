@@ -5,6 +5,7 @@ pub mod email;
 mod guess;
 pub mod guesses;
 pub mod hasher;
+pub mod link;
 pub mod password;
 pub mod passwords;
 pub mod second_factor;

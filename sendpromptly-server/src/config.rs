@@ -10,6 +10,7 @@ pub mod callbacks;
 pub mod http;
 pub mod keys;
 pub mod log;
+pub mod mail;
 pub mod options;
 pub mod sources;
 pub mod storage;
@@ -22,6 +23,7 @@ pub use callbacks::CallbackConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use keys::KeyConfig;
 pub use log::LogConfig;
+pub use mail::{MailConfig, SignUp};
 pub use sources::Sources;
 pub use storage::StorageConfig;
 pub use work::WorkConfig;
@@ -39,6 +41,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// How repair endpoints are called.
     pub callbacks: CallbackConfig,
+    /// How mail leaves.
+    pub mail: MailConfig,
+    /// Who may make an account.
+    pub sign_up: SignUp,
     /// How the work behind the API goes.
     pub work: WorkConfig,
     /// What is logged.
@@ -81,6 +87,8 @@ impl Config {
             .and_then(|storage| KeyConfig::read(&mut reader, &storage.data_dir));
         let http = HttpConfig::read(&mut reader);
         let callbacks = CallbackConfig::read(&mut reader);
+        let mail = MailConfig::read(&mut reader);
+        let sign_up = SignUp::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
         let log = LogConfig::read(&mut reader);
         let whole = || {
@@ -89,6 +97,8 @@ impl Config {
                 keys: keys?,
                 http: http?,
                 callbacks: callbacks?,
+                mail: mail?,
+                sign_up: sign_up?,
                 work: work?,
                 log: log?,
             })

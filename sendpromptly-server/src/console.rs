@@ -17,7 +17,9 @@ use crate::account::passwords::Passwords;
 use crate::account::second_factor::SecondFactors;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::checkpoints::Checkpoints;
+use crate::config::SignUp;
 use crate::http::{ApiError, Client, Response};
+use crate::mail::Post;
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -38,11 +40,15 @@ pub mod form_token;
 pub mod home;
 pub mod incident;
 pub mod incidents;
+pub mod invitations;
+pub mod inviting;
+pub mod links;
 pub mod live;
 #[cfg(test)]
 mod matrix;
 pub mod member;
 pub mod members;
+pub mod new_password;
 pub mod organization;
 pub mod origin;
 pub mod overview;
@@ -52,11 +58,13 @@ pub mod project;
 pub mod project_settings;
 pub mod projects;
 pub mod rates;
+pub mod reset;
 pub mod routes;
 pub mod second_factor;
 pub mod security;
 pub mod sign_in;
 pub mod sign_in_code;
+pub mod sign_up;
 pub mod step_up;
 pub mod trials;
 pub mod verdict;
@@ -86,6 +94,10 @@ pub struct Setting {
     pub schedule: RetrySchedule,
     /// How links in mails lead here: scheme and host, without a slash at its end.
     pub base_url: String,
+    /// Takes the letters that pages cause.
+    pub post: Post,
+    /// Who may make an account.
+    pub sign_up: SignUp,
 }
 
 /// The console.

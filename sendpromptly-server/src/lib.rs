@@ -11,6 +11,7 @@ pub mod console;
 pub mod http;
 pub mod ingest;
 pub mod logging;
+pub mod mail;
 pub mod operate;
 pub mod platform;
 pub mod projects;

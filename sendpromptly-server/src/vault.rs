@@ -133,6 +133,13 @@ impl Vault {
         })
     }
 
+    /// A key of the instance for what these words name. Every node has the same one, and the database alone
+    /// does not give it.
+    #[must_use]
+    pub fn instance_key(&self, words: &str) -> Zeroizing<[u8; 32]> {
+        self.keys.binding().derive(words)
+    }
+
     /// Seals a value for its row.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::checkpoints::Checkpoints;
+use crate::mail::{Post, Transport};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -22,6 +23,7 @@ mod checkpoint;
 mod clock;
 mod count;
 mod deliver;
+mod mail;
 mod overdue;
 mod record;
 mod retain;
@@ -39,6 +41,7 @@ use clock::{Clock, Skew};
 use count::Count;
 pub(crate) use deliver::SLOTS;
 use deliver::{Calls, Deliver};
+use mail::SendMail;
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
@@ -81,6 +84,10 @@ pub struct WorkerContext {
     pub checkpoints: Arc<Checkpoints>,
     /// When attempts are made.
     pub schedule: RetrySchedule,
+    /// Hands out the mail that waits.
+    pub post: Post,
+    /// How mail leaves.
+    pub transport: Transport,
     /// How often to look for what is due.
     pub sweep_interval: Duration,
 }
@@ -158,8 +165,13 @@ impl Workers {
             store: store.clone(),
             vault: context.vault,
         });
-        supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(SignIns { store: store.clone() });
+        supervisor.start_rounds(Count { store: store.clone() });
+        supervisor.start_rounds(SendMail {
+            store: store.clone(),
+            post: context.post,
+            transport: context.transport,
+        });
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),

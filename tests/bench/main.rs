@@ -12,6 +12,7 @@ mod callbacks;
 mod incident_list;
 mod ingest;
 mod load;
+mod logins;
 mod overdue;
 mod overview;
 mod pgbench;
@@ -50,6 +51,9 @@ async fn main() {
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;
+    }
+    if runs("logins") {
+        logins::measure(&mut report).await;
     }
     report.print();
 }

@@ -3,6 +3,7 @@
 // A test fails where it unwraps.
 #![allow(clippy::unwrap_used)]
 
+mod account;
 mod audit;
 mod audit_tampering;
 mod audit_vectors;
@@ -23,9 +24,12 @@ mod harness;
 mod headers;
 mod idempotency;
 mod incidents;
+mod invitations;
 mod keys;
 mod kill_and_stop;
+mod links;
 mod live;
+mod mail;
 mod members;
 mod negotiation;
 mod openapi;
@@ -41,6 +45,7 @@ mod schemathesis;
 mod second_factor;
 mod sessions;
 mod sign_in;
+mod sign_up;
 mod step_up;
 mod tidy;
 mod tls;

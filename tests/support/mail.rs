@@ -31,6 +31,12 @@ impl Mailbox {
         Self(store.data_dir().join("mail"))
     }
 
+    /// The messages in this folder.
+    #[must_use]
+    pub const fn in_directory(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
     /// The folder that they lie in.
     #[must_use]
     pub const fn directory(&self) -> &PathBuf {

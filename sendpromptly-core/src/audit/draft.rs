@@ -17,6 +17,8 @@ words! {
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.
         AuditExported = "audit.exported",
+        /// A user confirmed a new e-mail address.
+        EmailChanged = "email.changed",
         /// A person put an incident aside.
         IncidentDismissed = "incident.dismissed",
         /// A person took a note on an incident.
@@ -29,22 +31,30 @@ words! {
         IncidentReprocessed = "incident.reprocessed",
         /// An incident was resolved.
         IncidentResolved = "incident.resolved",
-        /// Somebody tried to sign in and was refused.
-        LoginFailed = "login.failed",
-        /// A user signed in.
-        LoginSucceeded = "login.succeeded",
-        /// A user signed out.
-        Logout = "logout",
+        /// An invitation was accepted, and its holder became a member.
+        InvitationAccepted = "invitation.accepted",
+        /// Somebody was invited into an organization.
+        InvitationCreated = "invitation.created",
+        /// An invitation was taken back.
+        InvitationRevoked = "invitation.revoked",
         /// A member left an organization.
         MemberLeft = "member.left",
         /// A member was removed from an organization.
         MemberRemoved = "member.removed",
         /// A member's role was changed.
         MemberRoleChanged = "member.role_changed",
+        /// Somebody tried to sign in and was refused.
+        LoginFailed = "login.failed",
+        /// A user signed in.
+        LoginSucceeded = "login.succeeded",
+        /// A user signed out.
+        Logout = "logout",
         /// An organization's settings were changed.
         OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
+        /// A user chose a new password by a mailed link.
+        PasswordReset = "password.reset",
         /// A user changed the password.
         PasswordChanged = "password.changed",
         /// A project's settings were changed.

@@ -12,6 +12,7 @@ use std::path::Path;
 use super::{CommandError, print_line};
 use crate::checkpoints::Checkpoints;
 use crate::config::{Config, KeyConfig};
+use crate::mail::Transport;
 use crate::platform::clock;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::vault::Vault;
@@ -67,6 +68,7 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
         store.close().await?;
     }
     check_audit(config, &mut findings);
+    check_mail(config, &mut findings).await;
     for (weight, what) in &findings.0 {
         print_line(&format!("{weight:<7} {what}"))?;
     }
@@ -161,6 +163,30 @@ async fn check_master_key(config: &Config, store: &Store, findings: &mut Finding
              it by --master-key-file. Keep a copy of it: without it no secret can be read",
             path.display()
         ));
+    }
+}
+
+async fn check_mail(config: &Config, findings: &mut Findings) {
+    let Some(server) = &config.mail.smtp else {
+        return findings.advise(format!(
+            "mail: no --smtp-url is given, so mail is written to files in {}/mail and reaches nobody",
+            config.storage.data_dir.display()
+        ));
+    };
+    let checked = match Transport::new(&config.mail, &config.storage.data_dir) {
+        Ok(transport) => transport.check().await,
+        Err(error) => Err(error),
+    };
+    match checked {
+        Ok(()) => findings.ok(format!(
+            "mail: {server} answers and takes our sign-in; nothing was sent"
+        )),
+        Err(error) => findings.wrong(format!("mail: {server}: {error}")),
+    }
+    if config.http.public_url.is_none() {
+        findings.advise(
+            "mail: no --public-url is given, so links in mails lead to the address that is listened on",
+        );
     }
 }
 

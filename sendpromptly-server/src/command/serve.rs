@@ -21,6 +21,7 @@ use crate::console::live::Live;
 use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
+use crate::mail::{Post, Transport};
 use crate::platform::clock;
 use crate::site::Site;
 use crate::store::{Dialect, Store, StoreRole};
@@ -108,7 +109,12 @@ impl Server {
         let config = &context.config;
         let client = callback_client(&config.callbacks)?;
         let listener = listen(config.http.listen).await?;
+        let address = listener.local_addr()?;
+        let vault = context.vault().await?.clone();
+        let post = Post::new(vault, &base_url(config, address), Arc::default());
         let workers = Workers::start(WorkerContext {
+            post: post.clone(),
+            transport: transport(config)?,
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
             client: client.clone(),
@@ -126,7 +132,6 @@ impl Server {
             readiness(context.store.clone(), workers.health()),
             config.http.public_url.clone(),
         );
-        let address = listener.local_addr()?;
         let console = Console::new(Setting {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
@@ -135,6 +140,8 @@ impl Server {
             policy: config.callbacks.policy.clone(),
             schedule: config.callbacks.schedule.clone(),
             base_url: base_url(config, address),
+            post,
+            sign_up: config.sign_up,
         });
         let (stop, mut stopped) = watch::channel(());
         if let Some(tls) = &tls {
@@ -208,6 +215,19 @@ impl Server {
 }
 
 /// How links in mails lead here.
+/// How mail leaves; what is written to files instead is said.
+fn transport(config: &Config) -> Result<Transport, CommandError> {
+    let transport = Transport::new(&config.mail, &config.storage.data_dir);
+    let transport = transport.map_err(|error| CommandError::Usage(format!("--smtp-url: {error}")))?;
+    if let Some(directory) = transport.directory() {
+        tracing::warn!(
+            directory = %directory.display(),
+            "no --smtp-url is given: mail is not sent, but written to files. It is for development only"
+        );
+    }
+    Ok(transport)
+}
+
 fn base_url(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.http.tls.is_some() {
         "https"

@@ -105,6 +105,15 @@ options! {
     RETRY_SCHEDULE = "retry-schedule" "DURATIONS" One, Some("0s,1m,10m,1h,6h"),
         "the delays before each attempt of a callback",
         "1 to 32 durations of at most 7d joined by commas, such as 0s,1m,10m";
+    SIGNUP = "signup" "open|invite" One, Some("open"),
+        "who may make an account in the console: anyone with an e-mail address, or only who is invited",
+        "open or invite";
+    SMTP_URL = "smtp-url" "URL" One, None,
+        "the mail server; without one, for development, mail is written to files in the data directory",
+        "smtp://HOST:PORT or smtps://HOST:PORT, with USER:PASSWORD@ before the host where it wants a sign-in";
+    MAIL_FROM = "mail-from" "ADDRESS" One, Some("SendPromptly <sendpromptly@localhost>"),
+        "whom mail comes from",
+        "an e-mail address, such as SendPromptly <pay@example.com>";
     CALLBACK_ALLOW = "callback-allow" "CIDR" Many, None,
         "a private range in which repair endpoints lie; https is still required",
         "a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 or fc00::/7";

@@ -27,11 +27,7 @@ impl StorageConfig {
         if database.as_ref().is_some_and(DatabaseUrl::holds_password)
             && reader.source(&options::DATABASE_URL) == Some(Source::Option)
         {
-            let allowed = format!(
-                "without a password, for other users can read command lines; give it by the environment variable {} or the file {}",
-                options::DATABASE_URL.variable(),
-                super::sources::FILE
-            );
+            let allowed = value::not_as_an_option(&options::DATABASE_URL);
             reader.refuse(&options::DATABASE_URL, Source::Option, allowed);
             return None;
         }

@@ -51,6 +51,15 @@ pub(super) fn number(text: &str, allowed: std::ops::RangeInclusive<u32>) -> Resu
     }
 }
 
+/// What an option is allowed to be whose password was given on the command line.
+pub(super) fn not_as_an_option(option: &super::options::ConfigOption) -> String {
+    format!(
+        "without a password, for other users can read command lines; give it by the environment variable {} or the file {}",
+        option.variable(),
+        super::sources::FILE
+    )
+}
+
 /// Reads a path.
 pub(super) fn path(text: &str) -> Result<std::path::PathBuf, NotAllowed> {
     if text.is_empty() || text.contains('\0') {

@@ -7,6 +7,7 @@ use super::page::{self, Frame};
 use super::{PageError, Visit};
 use crate::http::Response;
 
+pub mod email;
 pub mod password;
 pub mod sessions;
 
@@ -25,6 +26,9 @@ struct AccountPage {
 pub async fn show(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
     let notice = match visit.query.text("done") {
         "password" => Some("The password is changed. All other sessions have ended."),
+        "email-asked" => Some(
+            "A link is on its way to the new address. The change is made when you open it, within a day.",
+        ),
         _ => None,
     };
     page::page(&AccountPage {

@@ -25,12 +25,21 @@ impl Arrival {
     /// This user has arrived by this request.
     #[must_use]
     pub fn of(visit: &Visit, user: UserId) -> Self {
-        let came_with = visit.device.as_ref().map(DeviceToken::digest);
-        let device = DeviceToken::new(entropy::bytes());
+        let (writes, cookie) = make_known(visit, user);
         Self {
-            writes: known_devices::remember(user, came_with.as_ref(), &device.digest(), visit.now),
+            writes,
             draft: Draft::new(&visit.origin(user), Action::LoginSucceeded, user, &[]),
-            cookie: cookie::set_device(&visit.client, &device),
+            cookie,
         }
     }
+}
+
+/// Makes the browser known for a user, whose guesses strangers then cannot delay: what to write, and the
+/// `Set-Cookie`.
+#[must_use]
+pub fn make_known(visit: &Visit, user: UserId) -> (Vec<Sql>, HeaderValue) {
+    let came_with = visit.device.as_ref().map(DeviceToken::digest);
+    let device = DeviceToken::new(entropy::bytes());
+    let writes = known_devices::remember(user, came_with.as_ref(), &device.digest(), visit.now);
+    (writes, cookie::set_device(&visit.client, &device))
 }

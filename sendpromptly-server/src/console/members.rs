@@ -1,7 +1,9 @@
-//! The members of an organization.
+//! The members of an organization, and who is invited.
 
 use askama::Template;
+use hyper::StatusCode;
 use sendpromptly_core::access::Role;
+use sendpromptly_core::hex;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::membership;
 
@@ -10,6 +12,7 @@ use super::page::{self, Frame, Nav};
 use super::when::When;
 use super::{PageError, Visit};
 use crate::http::Response;
+use crate::store::invitations::Invitation;
 use crate::store::members::Member;
 
 /// Members on a page.
@@ -17,11 +20,16 @@ const PAGE: usize = 100;
 
 #[derive(Template)]
 #[template(path = "members.html")]
-struct MembersPage {
+struct MembersPage<'a> {
     frame: Frame,
     path: String,
     rows: Vec<Row>,
     next: Option<String>,
+    invitations: Vec<Open>,
+    /// The roles as which the visitor may invite; none for whoever may not.
+    roles: Vec<RoleChoice>,
+    refusal: Option<&'a str>,
+    email: &'a str,
 }
 
 struct Row {
@@ -34,27 +42,75 @@ struct Row {
     may_manage: bool,
 }
 
+/// An invitation that is open.
+struct Open {
+    id: String,
+    email: String,
+    role: &'static str,
+    invited_by: String,
+    expires: When,
+    is_over: bool,
+    may_manage: bool,
+}
+
 /// `GET /orgs/{org}/members`: the list.
 ///
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    show(&visit, &seat, None).await
+}
+
+/// The page, with why an invitation was refused, if one was.
+pub(super) async fn show(visit: &Visit, seat: &Seat, refusal: Option<&str>) -> Result<Response, PageError> {
     let after = match visit.query.text("after") {
         "" => None,
         after => Some(after.parse::<UserId>().map_err(|_| PageError::NotFound)?),
     };
     let found = visit.store().members(seat.scope, after, PAGE).await?;
-    let notice = match visit.query.text("done") {
+    let invitations = visit.store().invitations(seat.scope).await?;
+    let shown = MembersPage {
+        frame: visit
+            .frame_of(seat, "Members", Nav::Members)
+            .telling(notice(visit.query.text("done"))),
+        path: seat.path(""),
+        rows: found.members.iter().map(|member| row(member, seat)).collect(),
+        next: found.more_after.map(|user| user.to_string()),
+        invitations: invitations
+            .into_iter()
+            .map(|open| invitation(open, visit, seat))
+            .collect(),
+        roles: role_choices(seat.role, Role::Operator),
+        refusal,
+        email: visit.form.text("email"),
+    };
+    let status = match refusal {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    page::with_status(status, &shown)
+}
+
+fn notice(done: &str) -> Option<&'static str> {
+    match done {
         "role" => Some("The role is changed. It counts at once."),
         "removed" => Some("The member is removed, and has no access from now on."),
+        "invited" => Some("The invitation is on its way."),
+        "revoked" => Some("The invitation is taken back."),
         _ => None,
-    };
-    page::page(&MembersPage {
-        frame: visit.frame_of(&seat, "Members", Nav::Members).telling(notice),
-        path: seat.path(""),
-        rows: found.members.iter().map(|member| row(member, &seat)).collect(),
-        next: found.more_after.map(|user| user.to_string()),
-    })
+    }
+}
+
+fn invitation(open: Invitation, visit: &Visit, seat: &Seat) -> Open {
+    Open {
+        id: hex::encode(&open.id),
+        email: open.email,
+        role: open.role.as_str(),
+        invited_by: open.invited_by,
+        expires: When::of(open.expires_at),
+        is_over: open.expires_at <= visit.now,
+        may_manage: membership::invite(seat.role, open.role).is_ok(),
+    }
 }
 
 fn row(member: &Member, seat: &Seat) -> Row {

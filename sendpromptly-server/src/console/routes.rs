@@ -13,9 +13,9 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, live, member,
-    members, organization, overview, project, project_settings, projects, second_factor, security, sign_in,
-    sign_in_code, step_up,
+    PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, inviting, links,
+    live, member, members, organization, overview, project, project_settings, projects, reset, second_factor,
+    security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -112,6 +112,14 @@ pub static ROUTES: &[Route] = &[
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
     post("/sign-out", door!(anyone(sign_in::sign_out))),
+    get("/sign-up", door!(anyone(sign_up::form))),
+    post("/sign-up", door!(anyone(sign_up::sign_up))),
+    get("/sign-up/sent", door!(anyone(sign_up::sent))),
+    get("/reset", door!(anyone(reset::form))),
+    post("/reset", door!(anyone(reset::ask))),
+    get("/reset/sent", door!(anyone(reset::sent))),
+    get("/links/{token}", door!(anyone(links::show))),
+    post("/links/{token}", door!(anyone(links::take))),
     get("/account", door!(signed_in(No, account::show))),
     get(
         "/account/password",
@@ -121,6 +129,8 @@ pub static ROUTES: &[Route] = &[
         "/account/password",
         door!(signed_in(Code, account::password::change)),
     ),
+    get("/account/email", door!(signed_in(Code, account::email::form))),
+    post("/account/email", door!(signed_in(Code, account::email::ask))),
     get("/account/sessions", door!(signed_in(No, account::sessions::list))),
     post(
         "/account/sessions/end-others",
@@ -163,6 +173,18 @@ pub static ROUTES: &[Route] = &[
     get("/orgs/new", door!(signed_in(No, organization::new))),
     post("/orgs/new", door!(signed_in(No, organization::create))),
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
+    post(
+        "/orgs/{org}/members/invite",
+        door!(member(Admin, Code, inviting::invite)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/resend",
+        door!(member(Admin, Code, inviting::resend)),
+    ),
+    post(
+        "/orgs/{org}/invitations/{invitation}/revoke",
+        door!(member(Admin, Code, inviting::revoke)),
+    ),
     get(
         "/orgs/{org}/incidents",
         door!(member(Viewer, No, incidents::list)),

@@ -44,6 +44,9 @@ pub async fn form(visit: Visit) -> Result<Response, PageError> {
     }
     let notice = match visit.query.text("done") {
         "signed-out" => Some("You are signed out."),
+        "confirmed" => Some("Your address is confirmed. Sign in to begin."),
+        "joined" => Some("Your account is made. Sign in to begin."),
+        "email" => Some("Your new address is confirmed."),
         "ended" => Some("Your password was changed. Sign in with the new one."),
         _ => None,
     };

@@ -113,7 +113,8 @@ impl Store {
         row.as_ref().map(member).transpose()
     }
 
-    /// Gives a member another role. The member's sessions get new tokens.
+    /// Gives a member another role. The member's sessions get new tokens, and what somebody who was lowered has
+    /// offered to others is void.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -134,10 +135,13 @@ impl Store {
         }
         let update = Sql::new("UPDATE members SET role = {} WHERE organization_id = {} AND user_id = {}");
         let update = update.bind(to.as_str());
-        let writes = vec![
+        let mut writes = vec![
             update.bind(deed.scope.as_bytes()).bind(deed.member.as_bytes()),
             sessions::rotate_all(deed.member),
         ];
+        if to < standing.member {
+            writes.push(void_invitations(deed));
+        }
         let more = [("from", standing.member.as_str()), ("to", to.as_str())];
         let draft = Draft::new(deed.origin, Action::MemberRoleChanged, deed.member, &more);
         self.write_deed(tx, deed, writes, draft).await
@@ -175,6 +179,7 @@ impl Store {
         let delete = Sql::new("DELETE FROM members WHERE organization_id = {} AND user_id = {}");
         let writes = vec![
             delete.bind(deed.scope.as_bytes()).bind(deed.member.as_bytes()),
+            void_invitations(deed),
             sessions::rotate_all(deed.member),
         ];
         let more = [("role", standing.member.as_str())];
@@ -241,6 +246,13 @@ impl Store {
         query.bind(scope.as_bytes()).one(tx).await?;
         Ok(())
     }
+}
+
+/// Voids the invitations of somebody who may no longer invite, or not as high.
+fn void_invitations(deed: &Deed<'_>) -> Sql {
+    Sql::new("DELETE FROM invitations WHERE organization_id = {} AND invited_by = {}")
+        .bind(deed.scope.as_bytes())
+        .bind(deed.member.as_bytes())
 }
 
 /// Members with all that is shown of them; what follows narrows it further.

@@ -14,6 +14,7 @@ use super::{Dialect, Store, StoreError};
 mod m0001_spine;
 mod m0002_sessions;
 mod m0003_second_factor;
+mod m0004_joining;
 mod m0006_notes;
 mod m0007_overview;
 mod m0008_audit_filters;
@@ -73,6 +74,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_spine::Migration),
             Box::new(m0002_sessions::Migration),
             Box::new(m0003_second_factor::Migration),
+            Box::new(m0004_joining::Migration),
             Box::new(m0006_notes::Migration),
             Box::new(m0007_overview::Migration),
             Box::new(m0008_audit_filters::Migration),

@@ -7,7 +7,8 @@ use super::known_devices::{self, DeviceDigest};
 use super::rows::Sql;
 use super::sessions::{self, SessionId, SessionToken};
 use super::users::StoredUser;
-use super::{Store, StoreError};
+use super::{Store, StoreError, links};
+use crate::account::link::LinkKind;
 
 /// A change of a password, from the browser in which it is made.
 #[derive(Debug)]
@@ -29,8 +30,8 @@ pub struct PasswordChange<'a> {
 }
 
 impl Store {
-    /// Changes a password: every other session ends, every other browser is a stranger again, and these writes
-    /// are made with it. Gives whether it was done; it is not where the password was changed since it was
+    /// Changes a password: every other session ends, every other browser is a stranger again, links that were
+    /// mailed are void, and these writes are made with it. Gives whether it was done; it is not where the password was changed since it was
     /// checked.
     ///
     /// # Errors
@@ -54,6 +55,8 @@ impl Store {
             sessions::end_others(user, Some(change.session)),
             sessions::rotate(change.session, change.token),
             known_devices::forget_others(user, change.device),
+            links::void(LinkKind::Reset, user.as_bytes(), now),
+            links::void(LinkKind::ChangeEmail, user.as_bytes(), now),
         ];
         all.extend_from_slice(writes);
         let draft = Draft::new(change.origin, Action::PasswordChanged, user, &[]);

@@ -278,7 +278,8 @@ fn write_hex(json: &mut String, bytes: &[u8]) {
 pub struct Sql {
     template: String,
     rows: Option<Rows>,
-    singles: Vec<Value>,
+    /// `None` stands for NULL.
+    singles: Vec<Option<Value>>,
 }
 
 impl Sql {
@@ -305,11 +306,11 @@ impl Sql {
     #[must_use]
     pub fn bind(mut self, value: impl Into<Cell>) -> Self {
         self.singles.push(match value.into() {
-            Cell::Id(bytes) => Uuid::from_bytes(bytes).into(),
-            Cell::Int(number) => number.into(),
-            Cell::Text(text) => text.into(),
-            Cell::Bytes(bytes) => bytes.into(),
-            Cell::Null => Value::BigInt(None),
+            Cell::Id(bytes) => Some(Uuid::from_bytes(bytes).into()),
+            Cell::Int(number) => Some(number.into()),
+            Cell::Text(text) => Some(text.into()),
+            Cell::Bytes(bytes) => Some(bytes.into()),
+            Cell::Null => None,
         });
         self
     }
@@ -323,7 +324,12 @@ impl Sql {
             values = rows.values(dialect);
         }
         for single in self.singles {
-            values.push(single);
+            // A parameter has a type, and PostgreSQL takes no NULL of one type for a column of another.
+            let Some(value) = single else {
+                text = text.replacen("{}", "NULL", 1);
+                continue;
+            };
+            values.push(value);
             text = text.replacen("{}", &format!("${}", offset + values.len()), 1);
         }
         (text, values)
@@ -404,5 +410,19 @@ fn dialect_of(on: &impl ConnectionTrait) -> Dialect {
     match on.get_database_backend() {
         sea_orm::DbBackend::Sqlite => Dialect::Sqlite,
         _ => Dialect::Postgres,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_as_null_whatever_the_columns_type() {
+        let sql = Sql::new("VALUES ({}, {}, {})");
+        let sql = sql.bind(7_i64).bind(None::<&[u8; 16]>).bind("x");
+        let (text, values) = sql.render(Dialect::Postgres, 2);
+        assert_eq!(text, "VALUES ($3, NULL, $4)");
+        assert_eq!(values.len(), 2);
     }
 }

@@ -1,8 +1,8 @@
 //! A console on loopback, for tests that go through the whole of it: requests in, pages out.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -17,20 +17,27 @@ use tokio::net::TcpListener;
 use url::form_urlencoded;
 
 use super::World;
+use crate::account::password::Password;
 use crate::callback::{AddressPolicy, CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
+use crate::config::SignUp;
 use crate::console::form_token::{self, FormToken};
 use crate::console::{Console, Setting, cookie, routes};
 use crate::http::listener::{self, Limits};
 use crate::http::{Client, response};
+use crate::mail::Post;
 use crate::platform::{clock, entropy};
 use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
 use crate::vault::Vault;
 
-/// A hash that no password has.
-const NO_PASSWORD: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| {
+    let password = Password::new(PASSWORD.to_owned().into(), &[]).unwrap();
+    password.hash().unwrap()
+});
 
 /// A console with its store.
 #[derive(Debug)]
@@ -125,6 +132,8 @@ impl House {
         };
         let console = Console::new(Setting {
             store: world.store.clone(),
+            post: Post::new(vault.clone(), "http://127.0.0.1", Arc::default()),
+            sign_up: SignUp::Open,
             vault,
             checkpoints: Arc::new(Checkpoints::open(&world.keys()).unwrap()),
             callbacks: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
@@ -158,7 +167,7 @@ impl House {
             "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, {}, {})",
         );
         let insert = insert.bind(user.as_bytes()).bind(email).bind(email);
-        let insert = insert.bind(NO_PASSWORD).bind(now);
+        let insert = insert.bind(PASSWORD_HASH.as_str()).bind(now);
         self.world.write(insert).await;
         self.sign_in(user, email).await
     }

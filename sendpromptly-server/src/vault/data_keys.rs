@@ -37,6 +37,7 @@ const REMEMBERED_KEYS: u64 = 10_000;
 pub(super) struct DataKeys {
     store: Store,
     ring: KeyRing,
+    binding: DataKey,
     opening: Cache<[u8; 16], Arc<DataKey>>,
     sealing: Cache<KeyUse, Arc<Sealer>>,
 }
@@ -63,8 +64,9 @@ impl DataKeys {
             }
             ring => ring?,
         };
-        bind(store, &ring, bound).await?;
+        let binding = bind(store, &ring, bound).await?;
         Ok(Self {
+            binding,
             store: store.clone(),
             ring,
             opening: Cache::builder()
@@ -73,6 +75,11 @@ impl DataKeys {
                 .build(),
             sealing: Cache::new(REMEMBERED_KEYS),
         })
+    }
+
+    /// The key that binds the store to its master key: the same on every node, for as long as the store lasts.
+    pub(super) const fn binding(&self) -> &DataKey {
+        &self.binding
     }
 
     /// The data key with which to seal one value more.
@@ -127,7 +134,7 @@ impl Sealer {
 }
 
 /// Binds a new store to its master key, and checks that of one which is bound.
-async fn bind(store: &Store, ring: &KeyRing, bound: Option<WrappedKey>) -> Result<(), VaultError> {
+async fn bind(store: &Store, ring: &KeyRing, bound: Option<WrappedKey>) -> Result<DataKey, VaultError> {
     let bound = match bound {
         Some(bound) => bound,
         None => {
@@ -136,7 +143,7 @@ async fn bind(store: &Store, ring: &KeyRing, bound: Option<WrappedKey>) -> Resul
             store.data_key(&BINDING).await?.ok_or(OpenError)?
         }
     };
-    ring.unwrap(&bound).map(drop)
+    ring.unwrap(&bound)
 }
 
 fn wrap(ring: &KeyRing, key: &DataKey) -> WrappedKey {

@@ -1,6 +1,7 @@
 //! Drops what is kept for a time only: answers under idempotency keys, the first bytes of endpoints' answers,
-//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed, guesses
-//! that are forgiven, browsers in which nobody has signed in for long, and what projects held that were deleted.
+//! signing secrets and sessions that have ended, secrets of authenticators that were never confirmed, links and
+//! sign-ups that have run out, guesses that are forgiven, browsers in which nobody has signed in for long, and
+//! what projects held that were deleted.
 
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ impl Retain {
             .await?;
         self.store.forget_sessions(now).await?;
         self.store.forget_proposed_second_factors(now).await?;
+        self.store.forget_links(now).await?;
+        self.store.forget_mail_rates(now).await?;
         Ok(Left::Nothing)
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::rounds::Left;
 use super::*;
 use crate::callback::ClientConfig;
-use crate::config::KeyConfig;
+use crate::config::{KeyConfig, MailConfig};
 use crate::platform;
 use crate::store::Dialect;
 use crate::store::attempts::LEASE;
@@ -61,6 +61,10 @@ impl Scene {
     }
 
     fn start(&self, policy: &AddressPolicy) -> Workers {
+        let mail = MailConfig {
+            smtp: None,
+            from: "us@example.com".parse().unwrap(),
+        };
         Workers::start(WorkerContext {
             store: self.world.store.clone(),
             vault: self.vault.clone(),
@@ -68,6 +72,8 @@ impl Scene {
             policy: policy.clone(),
             checkpoints: Arc::new(Checkpoints::open(&self.keys).unwrap()),
             schedule: RetrySchedule::default(),
+            post: Post::new(self.vault.clone(), "http://127.0.0.1:9", Arc::default()),
+            transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
             sweep_interval: Duration::from_millis(10),
         })
     }

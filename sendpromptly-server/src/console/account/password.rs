@@ -3,15 +3,15 @@
 use askama::Template;
 use hyper::StatusCode;
 use hyper::header::SET_COOKIE;
-use zeroize::Zeroizing;
 
 use crate::account::device::DeviceToken;
 use crate::account::password::Password;
 use crate::account::passwords::Checked;
 use crate::console::access::SignedIn;
 use crate::console::page::{self, Frame};
-use crate::console::{PageError, Visit};
+use crate::console::{PageError, Visit, new_password, when};
 use crate::http::Response;
+use crate::mail::Letter;
 use crate::store::own_password::PasswordChange;
 use crate::store::sessions::SessionToken;
 
@@ -52,7 +52,7 @@ pub async fn change(visit: Visit, who: SignedIn) -> Result<Response, PageError> 
         Checked::Refused(refusal) => {
             let again = format!(
                 "The password that you have now is another one, or there were too many tries. Try again in {}.",
-                crate::console::when::words(refusal.wait)
+                when::words(refusal.wait)
             );
             return refused(&visit, &who, &again);
         }
@@ -70,9 +70,14 @@ pub async fn change(visit: Visit, who: SignedIn) -> Result<Response, PageError> 
         origin: &origin,
         now: visit.now,
     };
-    if !visit.store().change_password(&change, &right.succeeded()).await? {
+    let post = &visit.console.setting.post;
+    let notice = Letter::password_changed(&user.email, post.base_url());
+    let mut writes = right.succeeded();
+    writes.push(post.seal(&notice, visit.now).await?);
+    if !visit.store().change_password(&change, &writes).await? {
         return refused(&visit, &who, "The password was changed meanwhile.");
     }
+    post.wake();
     let mut response = page::see_other("/account?done=password");
     let cookie = visit.session_cookie(&token);
     response.headers_mut().append(SET_COOKIE, cookie);
@@ -81,17 +86,11 @@ pub async fn change(visit: Visit, who: SignedIn) -> Result<Response, PageError> 
 
 /// The new password, or why it is none.
 fn chosen(visit: &Visit, email: &str) -> Result<Password, String> {
-    let (new, repeated) = (
-        visit.form.secret("new_password"),
-        visit.form.secret("repeat_password"),
-    );
-    if *new != *repeated {
-        return Err("The new password and its repetition differ.".to_owned());
-    }
-    if *new == *visit.form.secret("password") {
+    let new = new_password::chosen(visit, &[email])?;
+    if *visit.form.secret("password") == *visit.form.secret(new_password::FIELD) {
         return Err("The new password is the one that you have.".to_owned());
     }
-    Password::new(Zeroizing::new(new.to_string()), &[email]).map_err(|error| sentence(&error.to_string()))
+    Ok(new)
 }
 
 fn refused(visit: &Visit, who: &SignedIn, refusal: &str) -> Result<Response, PageError> {
@@ -100,14 +99,4 @@ fn refused(visit: &Visit, who: &SignedIn, refusal: &str) -> Result<Response, Pag
         refusal: Some(refusal),
     };
     page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &shown)
-}
-
-/// An error's text as a sentence.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters
-        .next()
-        .map(|c| c.to_uppercase().collect())
-        .unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
 }

@@ -307,3 +307,28 @@ async fn a_long_list_comes_in_parts_each_member_once() {
     let page = world.store.members(scope, Some(stranger), 3).await.unwrap();
     assert_eq!(page.members[0].user, all[0]);
 }
+
+#[tokio::test]
+async fn what_somebody_who_is_lowered_or_goes_has_offered_is_void() {
+    let world = World::set_up().await;
+    let owner = join(&world, "owner", Role::Owner).await;
+    let scope = scope_of(&world, owner).await;
+    let open = Sql::new("SELECT count(*) AS n FROM invitations");
+    for (number, what, left) in [
+        (0, Do::Make(Role::Admin), 0),
+        (1, Do::Remove, 0),
+        (2, Do::Make(Role::Owner), 1),
+    ] {
+        let role = if left == 0 { Role::Owner } else { Role::Admin };
+        let member = join(&world, &format!("member{number}"), role).await;
+        let invitation = Sql::new(
+            "INSERT INTO invitations (id, organization_id, email, email_key, role, invited_by, expires_at, created_at)
+             VALUES ({}, {}, 'guest', 'guest', 'viewer', {}, {}, {})",
+        );
+        let invitation = invitation.bind([number; 16]).bind(world.organization.as_bytes());
+        let invitation = invitation.bind(member.as_bytes()).bind(NOW).bind(NOW);
+        world.write(invitation).await;
+        assert_eq!(on(&world.store, scope, owner, what, member).await, Change::Done);
+        assert_eq!(world.number(open.clone()).await, left, "{what:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Mail: what is written, how it is sealed into the outbox, and how it leaves.
+
+mod letter;
+mod post;
+mod transport;
+
+pub use letter::Letter;
+pub use post::Post;
+pub use transport::{SendError, Transport};

@@ -1,0 +1,114 @@
+//! How many mails may be caused in an hour: for an address, so that nobody floods it through us, and by a user.
+
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::dedupe;
+use sendpromptly_core::id::UserId;
+use sendpromptly_core::time::Timestamp;
+
+use super::rows::Sql;
+use super::{Store, StoreError};
+
+/// Mails to one address in an hour.
+pub const TO_AN_ADDRESS: u32 = 5;
+/// Mails that one user may cause in an hour.
+pub const BY_A_USER: u32 = 30;
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted<'a> {
+    /// Mails to the address of this unique form.
+    To(&'a str),
+    /// Mails that this user causes.
+    By(UserId),
+}
+
+impl Counted<'_> {
+    fn digest(self) -> [u8; 16] {
+        match self {
+            Self::To(email_key) => dedupe::digest(&format!("to {email_key}")),
+            Self::By(user) => dedupe::digest(&format!("by {user}")),
+        }
+    }
+
+    const fn most(self) -> u32 {
+        match self {
+            Self::To(_) => TO_AN_ADDRESS,
+            Self::By(_) => BY_A_USER,
+        }
+    }
+}
+
+impl Store {
+    /// Counts a mail. Gives whether it may be sent; where it may not, the transaction must be undone.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub(super) async fn count_mail(
+        &self,
+        tx: &DatabaseTransaction,
+        counted: &[Counted<'_>],
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let hour = now.as_millis().div_euclid(HOUR_MS);
+        for counted in counted {
+            let count = Sql::new(
+                "INSERT INTO mail_rates (digest, hour, mails) VALUES ({}, {}, 1)
+                 ON CONFLICT (digest) DO UPDATE SET
+                    mails = CASE WHEN mail_rates.hour = excluded.hour THEN mail_rates.mails + 1 ELSE 1 END,
+                    hour = excluded.hour
+                 WHERE mail_rates.hour <> excluded.hour OR mail_rates.mails < {}",
+            );
+            let count = count.bind(counted.digest()).bind(hour).bind(counted.most());
+            if count.run(tx).await? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Forgets the counts of hours that are over.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn forget_mail_rates(&self, now: Timestamp) -> Result<(), StoreError> {
+        let hour = now.as_millis().div_euclid(HOUR_MS);
+        let delete = Sql::new("DELETE FROM mail_rates WHERE hour < {}").bind(hour);
+        self.commit_together(vec![delete]).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, World};
+
+    async fn count(store: &Store, counted: Counted<'_>, now: Timestamp) -> bool {
+        let tx = store.begin().await.unwrap();
+        let may = store.count_mail(&tx, &[counted], now).await.unwrap();
+        if may {
+            tx.commit().await.unwrap();
+        }
+        may
+    }
+
+    #[tokio::test]
+    async fn an_address_gets_five_mails_an_hour_from_all_nodes_together() {
+        let world = World::set_up().await;
+        let nodes = [world.store.clone(), world.second_node().await];
+        let counts = (0..12_usize).map(|turn| {
+            let store = nodes[turn % 2].clone();
+            tokio::spawn(async move { count(&store, Counted::To("ada@example.com"), NOW).await })
+        });
+        let counts: Vec<_> = counts.collect();
+        let mut sent = 0;
+        for counted in counts {
+            sent += u32::from(counted.await.unwrap());
+        }
+        assert_eq!(sent, TO_AN_ADDRESS);
+        assert!(count(&world.store, Counted::To("bob@example.com"), NOW).await);
+        let later = NOW.plus_millis(HOUR_MS);
+        assert!(count(&world.store, Counted::To("ada@example.com"), later).await);
+    }
+}
