@@ -175,7 +175,7 @@ async fn invite(world: &World, owner: &Person, word: &str) -> String {
     hex::encode(&id)
 }
 
-/// Every table but those that say who was here.
+/// Every table but those that say who was here, and the data keys, which are made before what they seal.
 async fn tables(world: &World) -> Vec<String> {
     let query = match world.store.dialect() {
         Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
@@ -185,7 +185,9 @@ async fn tables(world: &World) -> Vec<String> {
     };
     let found = Sql::new(query).all(world.store.reader()).await.unwrap();
     let names = found.iter().map(|row| rows::get::<String>(row, "name").unwrap());
-    names.filter(|name| name != "sessions").collect()
+    names
+        .filter(|name| name != "sessions" && name != "data_keys")
+        .collect()
 }
 
 /// A table's rows as text, bytes in lower-case hex digits.

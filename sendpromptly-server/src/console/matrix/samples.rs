@@ -160,11 +160,15 @@ const SAMPLES: &[Sample] = &[
         ],
         Action("project.created"),
     ),
-    sample(
-        "/orgs/{org}/projects/{project}/test",
-        &[],
-        Action("project.tested"),
-    ),
+    Sample {
+        // A call needs a secret to be signed with.
+        first: Some("/orgs/{org}/projects/{project}/secret"),
+        ..sample(
+            "/orgs/{org}/projects/{project}/test",
+            &[],
+            Action("project.tested"),
+        )
+    },
     sample(
         "/orgs/{org}/projects/{project}/settings",
         &[("name", "Another name"), ("timeout_minutes", "45")],

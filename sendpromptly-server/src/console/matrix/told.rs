@@ -125,8 +125,10 @@ async fn where_the_log_cannot_be_written_nothing_is_changed() {
         };
         let before = state().await;
         let answer = send(&house, &estate, route, &owner).await;
+        // A selection has an outcome for each incident.
+        let in_words = answer.body.contains("0 of 1 ordered.");
         assert!(
-            answer.status.is_server_error(),
+            answer.status.is_server_error() || in_words,
             "{action}: {}",
             told(route, &answer)
         );
