@@ -45,6 +45,7 @@ pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) console: Arc<Console>,
     address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
     http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -144,7 +145,7 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let answering = console.clone();
-        tokio::spawn(listener::serve(
+        let task = tokio::spawn(listener::serve(
             listener,
             None,
             move |request, _| answer(answering.clone(), request),
@@ -155,8 +156,15 @@ impl House {
             world,
             console,
             address,
+            task,
             http: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http(),
         }
+    }
+
+    /// Ends it, so that a test can go through many on one database server.
+    pub(crate) async fn close(self) {
+        self.task.abort();
+        self.world.store.close().await.unwrap();
     }
 
     /// A user with a browser that is signed in, with a password just shown and no second factor.

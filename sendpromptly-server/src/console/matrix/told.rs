@@ -105,6 +105,7 @@ async fn every_change_is_told_with_who_when_what_and_from_where() {
                 .is_some_and(|address| address.starts_with("10.")),
             "{action}: {details}"
         );
+        house.close().await;
     }
 }
 
@@ -133,6 +134,7 @@ async fn where_the_log_cannot_be_written_nothing_is_changed() {
             told(route, &answer)
         );
         assert_eq!(state().await, before, "{action}");
+        house.close().await;
     }
 }
 
