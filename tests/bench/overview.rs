@@ -217,10 +217,8 @@ impl Fill {
             StoreKind::Postgres => "decode(repeat('00', 32), 'hex')",
         };
         let organization = &self.organization;
-        let first = self.sql.count(&format!(
-            "SELECT max(seq) AS n FROM audit_entries WHERE organization_id = {organization}"
-        ));
-        let first = first.await;
+        let last = format!("SELECT max(seq) AS n FROM audit_entries WHERE organization_id = {organization}");
+        let first = self.sql.count(&last).await;
         self.sql
             .run(&format!(
                 "INSERT INTO audit_entries (organization_id, seq, id, at, actor, action, target, commitment, prev, hash) \

@@ -2,9 +2,9 @@
 
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
+use sendpromptly_tests::newcomer::{Newcomer, PASSWORD};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::page::Page;
-use sendpromptly_tests::person::{PASSWORD, Person};
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
 
@@ -20,11 +20,11 @@ const ADA: &str = "ada@example.com";
 const NEW: &str = "copper lantern orbit 9 quill";
 
 /// A server, its mail, and a user with a second factor whose code counts.
-async fn ada(kind: StoreKind) -> (TestStore, Server, Mailbox, Person) {
+async fn ada(kind: StoreKind) -> (TestStore, Server, Mailbox, Newcomer) {
     let store = TestStore::new(kind).await;
     let server = Server::start(&store, &Options::quick()).await;
     let mailbox = Mailbox::of(&store);
-    let (mut ada, _) = Person::sign_up(&server, &mailbox, ADA, "Acme").await;
+    let (mut ada, _) = Newcomer::sign_up(&server, &mailbox, ADA, "Acme").await;
     ada.set_up_second_factor().await;
     (store, server, mailbox, ada)
 }
@@ -50,7 +50,7 @@ async fn is_signed_in(browser: &mut Browser) -> bool {
 async fn without_a_second_factor_password_and_address_lead_to_its_set_up(kind: StoreKind) {
     let store = TestStore::new(kind).await;
     let server = Server::start(&store, &Options::quick()).await;
-    let (mut ada, _) = Person::sign_up(&server, &Mailbox::of(&store), ADA, "Acme").await;
+    let (mut ada, _) = Newcomer::sign_up(&server, &Mailbox::of(&store), ADA, "Acme").await;
     for path in ["/account/password", "/account/email"] {
         let page = ada.browser.visit(path).await.ok();
         assert!(page.url.starts_with("/account/second-factor"), "{}", page.url);
@@ -86,7 +86,7 @@ async fn a_new_password_takes_the_old_one_and_ends_the_other_sessions(kind: Stor
     let notice = mailbox.nth_to(ADA, 2).await;
     assert_eq!(notice.subject, "Your password was changed");
 
-    let mut again = Person::new(&server, ADA);
+    let mut again = Newcomer::new(&server, ADA);
     let page = again.sign_in(PASSWORD).await;
     assert_eq!(page.status(), 422);
     let page = again.sign_in(NEW).await;
@@ -124,8 +124,8 @@ async fn a_new_address_counts_when_it_is_confirmed_and_the_old_one_is_told(kind:
     assert_eq!(page.text_of("[data-test=email]"), new);
     let notice = mailbox.nth_to(ADA, 2).await;
     assert_eq!(notice.subject, "Your e-mail address was changed");
-    assert_eq!(Person::new(&server, ADA).sign_in(PASSWORD).await.status(), 422);
-    let page = Person::new(&server, new).sign_in(PASSWORD).await;
+    assert_eq!(Newcomer::new(&server, ADA).sign_in(PASSWORD).await.status(), 422);
+    let page = Newcomer::new(&server, new).sign_in(PASSWORD).await;
     assert!(page.url.starts_with("/sign-in/code"), "{}", page.url);
     let told = "SELECT count(*) AS n FROM audit_entries WHERE action = 'email.changed'";
     assert_eq!(store.sql().await.count(told).await, 1);
@@ -134,7 +134,7 @@ async fn a_new_address_counts_when_it_is_confirmed_and_the_old_one_is_told(kind:
 async fn an_address_that_somebody_has_is_not_told_and_not_taken(kind: StoreKind) {
     let (_store, server, mailbox, mut ada) = ada(kind).await;
     let bob = "bob@example.com";
-    Person::sign_up(&server, &mailbox, bob, "Other").await;
+    Newcomer::sign_up(&server, &mailbox, bob, "Other").await;
     let taken = ask_for_address(&mut ada.browser, bob).await;
     let free = ask_for_address(&mut ada.browser, "free@example.com").await;
     assert_eq!(
@@ -146,7 +146,7 @@ async fn an_address_that_somebody_has_is_not_told_and_not_taken(kind: StoreKind)
 
     // Free when it was asked for, and somebody's when it is confirmed.
     let link = mailbox.nth_to("free@example.com", 1).await.paths().remove(0);
-    let mut other = Person::new(&server, "free@example.com");
+    let mut other = Newcomer::new(&server, "free@example.com");
     other.ask_to_sign_up("Third").await;
     let confirm = mailbox.nth_to("free@example.com", 2).await.paths().remove(0);
     let page = other.browser.visit(&confirm).await.ok();
@@ -170,7 +170,7 @@ async fn guesses_at_the_old_password_are_counted_with_those_at_the_sign_in(kind:
     assert_eq!(page.status(), 422);
     let refusal = page.text_of("[data-test=refusal]");
     assert!(refusal.contains("Try again in"), "{refusal}");
-    let page = Person {
+    let page = Newcomer {
         browser: Browser::new(&server),
         ..ada
     }

@@ -286,9 +286,7 @@ async fn an_incident_is_dismissed_with_a_reason_reopened_and_noted(kind: StoreKi
         .await;
     assert_eq!(refused.status(), 422);
     assert_eq!(refused.form("/notes").value("note"), too_long);
-    let note = refused
-        .form("/notes")
-        .set("note", "asked\r\n<script>them</script>");
+    let note = refused.form("/notes").set("note", "asked\n<script>them</script>");
     let page = browser.submit_and_follow(note.clone()).await.ok();
     let moments = page.texts_of("[data-test=moment]").join("\n");
     assert!(moments.contains("Note by operator@example.com"), "{moments}");

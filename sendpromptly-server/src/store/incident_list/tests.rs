@@ -208,3 +208,44 @@ async fn incidents_are_counted_as_far_as_a_page_tells() {
     assert_eq!(Count(Count::MOST).to_string(), "1000");
     assert_eq!(Count(Count::MOST + 1).to_string(), "1000+");
 }
+
+#[tokio::test]
+async fn what_a_deleted_project_held_is_no_longer_listed() {
+    let world = World::set_up().await;
+    let projects = fill(&world).await;
+    let of_second = IncidentFilter {
+        project: Some(projects[1]),
+        ..IncidentFilter::default()
+    };
+    let gone = whole(&world, &of_second).await[0].incident.id;
+    let operator = crate::testing::operator();
+    let deleted = world
+        .store
+        .delete_project(scope(&world), projects[1], &operator, NOW);
+    assert!(deleted.await.unwrap());
+    let all = whole(&world, &IncidentFilter::default()).await;
+    assert_eq!(all.len(), 18);
+    let kept = all[0].incident.id;
+    for filter in filters(projects) {
+        let found = whole(&world, &filter).await;
+        assert!(
+            found.iter().all(|record| record.project == projects[0]),
+            "{filter:?}"
+        );
+    }
+    let count = world
+        .store
+        .count_incidents(scope(&world), IncidentState::Open)
+        .await;
+    assert_eq!(count.unwrap().to_string(), "6");
+    assert!(
+        world
+            .store
+            .incident_of(scope(&world), kept)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let incident = world.store.incident_of(scope(&world), gone);
+    assert!(incident.await.unwrap().is_none());
+}
