@@ -6,8 +6,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::{Method, Request};
 use ipnet::IpNet;
 use sendpromptly_core::id::RequestId;
 use tracing::Instrument;
@@ -80,7 +80,8 @@ impl Site {
         let span = tracing::debug_span!("request", %id, path);
         let place = host::settle(&mut request).and(place);
         let client = Client::of(peer, tls, request.headers(), &self.trusted_proxies);
-        let reads_html = negotiation::prefers_html(request.headers());
+        let reads_html =
+            !is_for_machines(request.uri().path()) && negotiation::prefers_html(request.headers());
         let handled = AssertUnwindSafe(self.handle(place, request, client, id)).catch_unwind();
         let answered = match handled.instrument(span).await {
             Ok(answered) => answered,
@@ -114,6 +115,12 @@ impl Site {
             Place::Console(found) => self.console.answer(found, request, client, id).await,
         }
     }
+}
+
+/// Whether a path is the API's, which answers in JSON whatever else the client would take.
+fn is_for_machines(path: &str) -> bool {
+    let is_api = ["/api/", "/v1/"].iter().any(|start| path.starts_with(start));
+    is_api || api::find_route(&Method::GET, path).is_ok()
 }
 
 fn place_of(request: &Request<Incoming>) -> Result<Place, ApiError> {

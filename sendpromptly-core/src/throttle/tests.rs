@@ -1,3 +1,5 @@
+//! What waits come to, for whoever mistypes and for whoever guesses.
+
 use proptest::prelude::*;
 
 use super::*;

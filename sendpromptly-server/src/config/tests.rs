@@ -114,6 +114,21 @@ const WRONG: &[(&str, &[&str])] = &[
     ("committers", &["0", "17", "two"]),
     ("sweep-interval", &["", "1", "9ms", "2h", "1 s", "-1s"]),
     ("retry-schedule", &["", "0s,", "soon", "0s;1m", "8d"]),
+    ("signup", &["", "closed", "OPEN", "true"]),
+    (
+        "smtp-url",
+        &[
+            "",
+            "mail.example.com",
+            "http://a.example",
+            "smtp://",
+            "smtp://a.example?tls=none",
+        ],
+    ),
+    (
+        "mail-from",
+        &["", "pay", "Pay <>", "pay@", "a@b.example, c@d.example"],
+    ),
     (
         "callback-allow",
         &["", "0.0.0.0/0", "127.0.0.0/8", "169.254.0.0/16", "8.8.8.0/24"],

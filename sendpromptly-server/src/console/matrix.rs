@@ -58,7 +58,8 @@ fn unique() -> String {
 }
 
 fn told(route: &Route, answer: &Answer) -> String {
-    let body: String = answer.body.chars().take(2_000).collect();
+    let main = answer.body.find("<main").unwrap_or_default();
+    let body: String = answer.body[main..].chars().take(3_000).collect();
     format!(
         "{} {}: {} {}\n{body}",
         route.method,

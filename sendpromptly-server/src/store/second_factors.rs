@@ -179,7 +179,8 @@ impl Store {
             Draft::new(changer.origin, action, user, &[]),
             codes_made(changer, codes.len()),
         ];
-        let writes = vec![put, forget_codes(user), insert_codes(user, codes)];
+        forget_codes(user).run(&tx).await?;
+        let writes = vec![put, insert_codes(user, codes)];
         self.change_factor(tx, changer, writes, drafts).await?;
         Ok(true)
     }
@@ -198,7 +199,8 @@ impl Store {
         if !self.lock_second_factor(&tx, user).await? {
             return Ok(false);
         }
-        let writes = vec![forget_codes(user), insert_codes(user, codes)];
+        forget_codes(user).run(&tx).await?;
+        let writes = vec![insert_codes(user, codes)];
         let drafts = vec![codes_made(changer, codes.len())];
         self.change_factor(tx, changer, writes, drafts).await?;
         Ok(true)

@@ -1,8 +1,8 @@
 //! A console on loopback, for tests that go through the whole of it: requests in, pages out.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use url::form_urlencoded;
 
 use super::World;
+use crate::account::password::Password;
 use crate::callback::{AddressPolicy, CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
 use crate::config::SignUp;
@@ -30,9 +31,13 @@ use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
 use crate::vault::Vault;
 
-/// A hash that no password has.
-const NO_PASSWORD: &str =
-    "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+static PASSWORD_HASH: LazyLock<String> = LazyLock::new(|| {
+    let password = Password::new(PASSWORD.to_owned().into(), &[]).unwrap();
+    password.hash().unwrap()
+});
 
 /// A console with its store.
 #[derive(Debug)]
@@ -40,6 +45,7 @@ pub(crate) struct House {
     pub(crate) world: World,
     pub(crate) console: Arc<Console>,
     address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
     http: hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -139,7 +145,7 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let answering = console.clone();
-        tokio::spawn(listener::serve(
+        let task = tokio::spawn(listener::serve(
             listener,
             None,
             move |request, _| answer(answering.clone(), request),
@@ -150,8 +156,15 @@ impl House {
             world,
             console,
             address,
+            task,
             http: hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build_http(),
         }
+    }
+
+    /// Ends it, so that a test can go through many on one database server.
+    pub(crate) async fn close(self) {
+        self.task.abort();
+        self.world.store.close().await.unwrap();
     }
 
     /// A user with a browser that is signed in, with a password just shown and no second factor.
@@ -162,7 +175,7 @@ impl House {
             "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, {}, {})",
         );
         let insert = insert.bind(user.as_bytes()).bind(email).bind(email);
-        let insert = insert.bind(NO_PASSWORD).bind(now);
+        let insert = insert.bind(PASSWORD_HASH.as_str()).bind(now);
         self.world.write(insert).await;
         self.sign_in(user, email).await
     }

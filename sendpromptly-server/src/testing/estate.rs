@@ -58,19 +58,22 @@ impl Estate {
         let reference = reference.bind(format!("canary-{word}-reference"));
         world.write(reference.bind(project.as_bytes())).await;
         let key = add_key(&world).await;
-        let mut ids = BTreeMap::from([
+        let ids = BTreeMap::from([
             ("org", organization.to_string()),
             ("project", project.to_string()),
             ("incident", incident.to_string()),
             ("key", key.to_string()),
             ("user", member.user.to_string()),
-            ("session", hex::encode(&session_of(&world, &owner).await)),
+            ("session", first_session(&world, &owner).await),
+            ("invitation", invite(&world, &owner, word).await),
+            // Neither a mailed link nor a file that is there.
+            ("token", "none".to_owned()),
+            ("file", "none".to_owned()),
         ]);
-        ids.insert("file", "none".to_owned());
         let mut canaries = vec![format!("canary-{word}-")];
         canaries.extend(
             ids.iter()
-                .filter(|(name, _)| **name != "file")
+                .filter(|(_, id)| *id != "none")
                 .map(|(_, id)| id.clone()),
         );
         Self {
@@ -150,13 +153,29 @@ async fn add_key(world: &World) -> KeyId {
     new.id
 }
 
-async fn session_of(world: &World, person: &Person) -> [u8; 16] {
-    let query = Sql::new("SELECT id FROM sessions WHERE user_id = {}");
+/// The session that somebody began first.
+pub(crate) async fn first_session(world: &World, person: &Person) -> String {
+    let query = Sql::new("SELECT id FROM sessions WHERE user_id = {} ORDER BY id LIMIT 1");
     let row = query.bind(person.user.as_bytes()).one(world.store.reader()).await;
-    rows::id(&row.unwrap().unwrap(), "id").unwrap()
+    hex::encode(&rows::id(&row.unwrap().unwrap(), "id").unwrap())
 }
 
-/// Every table but those that say who was here.
+async fn invite(world: &World, owner: &Person, word: &str) -> String {
+    let (id, now): ([u8; 16], _) = (entropy::bytes(), clock::now());
+    let email = format!("canary-{word}-guest@example.com");
+    let insert = Sql::new(
+        "INSERT INTO invitations (id, organization_id, email, email_key, role, invited_by, expires_at, created_at)
+         VALUES ({}, {}, {}, {}, 'viewer', {}, {}, {})",
+    );
+    let insert = insert.bind(id).bind(world.organization.as_bytes());
+    let insert = insert.bind(email.clone()).bind(email).bind(owner.user.as_bytes());
+    world
+        .write(insert.bind(now.plus_millis(86_400_000)).bind(now))
+        .await;
+    hex::encode(&id)
+}
+
+/// Every table but those that say who was here, and the data keys, which are made before what they seal.
 async fn tables(world: &World) -> Vec<String> {
     let query = match world.store.dialect() {
         Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
@@ -166,7 +185,9 @@ async fn tables(world: &World) -> Vec<String> {
     };
     let found = Sql::new(query).all(world.store.reader()).await.unwrap();
     let names = found.iter().map(|row| rows::get::<String>(row, "name").unwrap());
-    names.filter(|name| name != "sessions").collect()
+    names
+        .filter(|name| name != "sessions" && name != "data_keys")
+        .collect()
 }
 
 /// A table's rows as text, bytes in lower-case hex digits.

@@ -1,3 +1,5 @@
+//! Guesses as strangers and owners make them, at one node and at two.
+
 use sendpromptly_core::throttle::Guessed::{Code, Password};
 
 use super::*;

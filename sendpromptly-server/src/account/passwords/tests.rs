@@ -1,3 +1,5 @@
+//! That checks cost the same and are answered alike, shown by counting hashes.
+
 use std::net::IpAddr;
 
 use argon2::password_hash::PasswordHasher;

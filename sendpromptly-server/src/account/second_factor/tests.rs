@@ -153,14 +153,22 @@ async fn a_code_is_taken_once_and_the_next_one_after_it() {
 
 #[tokio::test]
 async fn of_many_tries_with_one_code_at_two_nodes_one_takes_it() {
-    let (scene, secret, codes) = Scene::with_factor().await;
-    let other = node(&scene.world, scene.world.second_node().await).await;
-    let nodes = [&scene.second_factors, &other];
-    let recovery = codes[0].expose();
-    for code in [code_at(&secret, later(1)).as_str(), recovery.as_str()] {
-        let tries = (0..100).map(|number| scene.take_on(nodes[number % 2], code, later(1)));
+    for recovers in [false, true] {
+        let (scene, secret, codes) = Scene::with_factor().await;
+        let other = node(&scene.world, scene.world.second_node().await).await;
+        let nodes = [&scene.second_factors, &other];
+        let code = if recovers {
+            codes[0].expose()
+        } else {
+            Zeroizing::new(code_at(&secret, later(1)))
+        };
+        let tries = (0..100).map(|number| scene.take_on(nodes[number % 2], &code, later(1)));
         let taken = futures_util::future::join_all(tries).await;
-        assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), 1);
+        let faults = taken
+            .iter()
+            .filter(|taken| matches!(taken, Err(CodeError::Store(_) | CodeError::Vault(_))));
+        assert_eq!(faults.count(), 0, "{taken:?}");
+        assert_eq!(taken.iter().filter(|taken| taken.is_ok()).count(), 1, "{taken:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! For every form of the console, fields with which it does what it is for, and what the audit log then tells.
 
 use crate::console::routes::Route;
+use crate::testing::console::PASSWORD;
 use crate::testing::estate::Estate;
 
 /// What the audit log tells of a form that was taken.
@@ -10,7 +11,7 @@ pub(super) enum Told {
     Action(&'static str),
     /// Nothing, for it changes nothing that is audited.
     Nothing,
-    /// It takes a code that is right; `tests/it` has the story with an authenticator.
+    /// It takes a code or a mailed link that is right; `tests/it` has both.
     Elsewhere,
 }
 
@@ -42,6 +43,27 @@ const SAMPLES: &[Sample] = &[
         Action("login.failed"),
     ),
     sample("/sign-out", &[], Action("logout")),
+    // A sign-up becomes something when its link is followed.
+    sample(
+        "/sign-up",
+        &[("email", "new@example.com"), ("organization", "New")],
+        Nothing,
+    ),
+    sample("/reset", &[("email", "{email}")], Nothing),
+    sample("/links/{token}", &[], Elsewhere),
+    sample(
+        "/account/password",
+        &[
+            ("password", PASSWORD),
+            ("new_password", "another correct horse"),
+            ("repeat_password", "another correct horse"),
+        ],
+        Action("password.changed"),
+    ),
+    // The address changes when its link is followed.
+    sample("/account/email", &[("email", "new@example.com")], Nothing),
+    sample("/account/sessions/end-others", &[], Action("session.ended")),
+    sample("/account/sessions/{session}/end", &[], Action("session.ended")),
     sample("/sign-in/code", &[], Elsewhere),
     sample("/step-up", &[], Nothing),
     sample("/account/second-factor/begin", &[], Nothing),
@@ -97,6 +119,21 @@ const SAMPLES: &[Sample] = &[
     sample("/orgs/{org}/audit/export", &[], Action("audit.exported")),
     sample("/orgs/{org}/audit/check", &[], Nothing),
     sample(
+        "/orgs/{org}/members/invite",
+        &[("email", "new@example.com"), ("role", "viewer")],
+        Action("invitation.created"),
+    ),
+    sample(
+        "/orgs/{org}/invitations/{invitation}/resend",
+        &[],
+        Action("invitation.created"),
+    ),
+    sample(
+        "/orgs/{org}/invitations/{invitation}/revoke",
+        &[],
+        Action("invitation.revoked"),
+    ),
+    sample(
         "/orgs/{org}/members/{user}/role",
         &[("role", "operator")],
         Action("member.role_changed"),
@@ -123,11 +160,15 @@ const SAMPLES: &[Sample] = &[
         ],
         Action("project.created"),
     ),
-    sample(
-        "/orgs/{org}/projects/{project}/test",
-        &[],
-        Action("project.tested"),
-    ),
+    Sample {
+        // A call needs a secret to be signed with.
+        first: Some("/orgs/{org}/projects/{project}/secret"),
+        ..sample(
+            "/orgs/{org}/projects/{project}/test",
+            &[],
+            Action("project.tested"),
+        )
+    },
     sample(
         "/orgs/{org}/projects/{project}/settings",
         &[("name", "Another name"), ("timeout_minutes", "45")],

@@ -203,7 +203,15 @@ const TEXTS: &[&str] = &[
 ];
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let id = prop::sample::select(vec!["org", "project", "incident", "key", "user", "session"]);
+    let id = prop::sample::select(vec![
+        "org",
+        "project",
+        "incident",
+        "key",
+        "user",
+        "session",
+        "invitation",
+    ]);
     let value = prop_oneof![
         (id, any::<bool>()).prop_map(|(name, foreign)| Value::Id(name, foreign)),
         prop::sample::select(TEXTS).prop_map(Value::Text),

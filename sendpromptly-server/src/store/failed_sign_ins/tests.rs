@@ -1,3 +1,5 @@
+//! What the audit log is told of sign-ins that failed, and where.
+
 use super::*;
 use crate::testing::{NOW, World};
 

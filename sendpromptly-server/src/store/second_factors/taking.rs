@@ -13,6 +13,9 @@ use super::codes_left;
 use crate::store::rows::{self, Sql};
 use crate::store::{Store, StoreError};
 
+/// How often the taking of a code that another transaction was in the way of is tried.
+const TRIES: u32 = 3;
+
 /// A code that fits, before it is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
@@ -49,19 +52,34 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<Taken>, StoreError> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            let (writes, drafts) = (writes.clone(), drafts.clone());
+            match self.try_take_code(user, proof, writes, drafts, origin, now).await {
+                Err(StoreError::Again(_)) if left > 0 => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_take_code(
+        &self,
+        user: UserId,
+        proof: Proof,
+        writes: Vec<Sql>,
+        mut drafts: Vec<Draft>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Taken>, StoreError> {
         let tx = self.begin().await?;
         let Some(taken) = self.take_proof(&tx, user, proof, now).await? else {
             return Ok(None);
         };
-        let mut drafts = drafts;
         if let Taken::Recovery { left } = taken {
             let left = left.to_string();
-            drafts.push(Draft::new(
-                origin,
-                Action::RecoveryCodeUsed,
-                user,
-                &[("left", &left)],
-            ));
+            let more = [("left", left.as_str())];
+            drafts.push(Draft::new(origin, Action::RecoveryCodeUsed, user, &more));
         }
         let drafts = self.drafts_of_user(&tx, user, now, drafts).await?;
         self.write_audited(&tx, writes, &drafts).await?;
