@@ -121,10 +121,8 @@ impl Guesses {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn take_back(&self, untried: Try) -> Result<(), StoreError> {
-        let buckets = untried.buckets.into_iter().map(|(_, bucket)| bucket);
-        self.store
-            .commit_together(vec![guesses::take_back(buckets)])
-            .await
+        let back = untried.settle(|_, bucket| guesses::take_back(bucket));
+        self.store.commit_together(back).await
     }
 }
 
@@ -132,14 +130,20 @@ impl Try {
     /// What to write where the guess was right, best with what follows from it.
     #[must_use]
     pub fn succeeded(self) -> Vec<Sql> {
-        let of_kind = |ends: bool| {
-            let of_kind = self
-                .buckets
-                .iter()
-                .filter(move |(share, _)| share.ends_with_success() == ends);
-            of_kind.map(|(_, bucket)| *bucket)
-        };
-        vec![guesses::wipe(of_kind(true)), guesses::take_back(of_kind(false))]
+        self.settle(|share, bucket| {
+            if share.ends_with_success() {
+                guesses::wipe(bucket)
+            } else {
+                guesses::take_back(bucket)
+            }
+        })
+    }
+
+    /// In the order of the keys, in which counting locks the budgets: in another one, two could wait for each other.
+    fn settle(mut self, write: impl Fn(Share, Bucket) -> Sql) -> Vec<Sql> {
+        self.buckets.sort_unstable_by_key(|(_, bucket)| *bucket);
+        let buckets = self.buckets.into_iter();
+        buckets.map(|(share, bucket)| write(share, bucket)).collect()
     }
 
     /// How long the next try must wait, where this one is wrong.
