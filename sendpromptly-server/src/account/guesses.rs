@@ -85,9 +85,9 @@ impl Guesses {
         now: Timestamp,
     ) -> Result<Try, GuessError> {
         let shares = if self.is_known(account, place, now).await? {
-            &Share::KNOWN[..]
+            Share::known(guessed)
         } else {
-            &Share::STRANGER[..]
+            Share::STRANGER
         };
         let of_share = |share: &Share| (*share, bucket(guessed, *share, account, place));
         let buckets: Vec<_> = shares.iter().map(of_share).collect();
@@ -194,7 +194,7 @@ fn bucket(guessed: Guessed, share: Share, account: &Account, place: &Place) -> B
     let (account, place): (&[u8], &[u8]) = match share {
         Share::KnownDevice => (account.as_bytes(), &device),
         Share::AccountFromNetwork => (account.as_bytes(), network.as_bytes()),
-        Share::Account => (account.as_bytes(), b""),
+        Share::Account | Share::KnownDevices => (account.as_bytes(), b""),
         Share::Network => (b"", network.as_bytes()),
     };
     let mut digest = Sha256::new().chain_update(b"sendpromptly.guesses.v1\0");
