@@ -29,7 +29,8 @@ struct SetUpPage<'a> {
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn begin(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
-    visit.console.second_factors.propose(who.user, visit.now).await?;
+    let second_factors = &visit.console.second_factors;
+    second_factors.propose(who.user, who.session, visit.now).await?;
     Ok(page::see_other("/account/second-factor/set-up"))
 }
 
@@ -38,7 +39,7 @@ pub async fn begin(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn form(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
-    let proposed = visit.console.second_factors.proposed(who.user, visit.now);
+    let proposed = visit.console.second_factors.proposed(who.user, who.session, visit.now);
     match proposed.await? {
         Some(secret) => showing(&visit, &who, &secret, None),
         None => Ok(page::see_other("/account/second-factor")),
@@ -65,7 +66,7 @@ pub async fn confirm(mut visit: Visit, who: SignedIn) -> Result<Response, PageEr
         Err(CodeError::NotProposed) => return Ok(page::see_other("/account/second-factor?done=ended")),
         Err(error) => Refusal::of(error)?,
     };
-    match second_factors.proposed(who.user, visit.now).await? {
+    match second_factors.proposed(who.user, who.session, visit.now).await? {
         Some(secret) => showing(&visit, &who, &secret, Some(&refusal)),
         None => Ok(page::see_other("/account/second-factor?done=ended")),
     }
