@@ -16,6 +16,7 @@ on_both_stores!(
     a_reset_gives_a_new_password_and_ends_all_sessions,
     a_reset_does_not_pass_the_second_factor,
     a_newer_reset_link_voids_the_older_ones,
+    mails_of_other_kinds_do_not_use_up_those_of_resets_and_a_link_lives_on_where_no_mail_follows,
     an_unknown_address_gets_the_same_answer_and_no_mail,
     the_base_of_a_link_is_never_what_the_visitor_says,
 );
@@ -171,6 +172,26 @@ async fn a_newer_reset_link_voids_the_older_ones(kind: StoreKind) {
     let second = reset_link(&mut browser, &mailbox, "ada@example.com", 3).await;
     assert!(is_dead(&browser.visit(&first).await));
     browser.visit(&second).await.ok();
+}
+
+async fn mails_of_other_kinds_do_not_use_up_those_of_resets_and_a_link_lives_on_where_no_mail_follows(
+    kind: StoreKind,
+) {
+    let (_store, server, mailbox) = serving(kind).await;
+    Newcomer::sign_up(&server, &mailbox, "ada@example.com", "Acme").await;
+    let mut stranger = Newcomer::new(&server, "ada@example.com");
+    for _ in 0..6 {
+        stranger.ask_to_sign_up("Other").await;
+    }
+    let mut link = String::new();
+    let mut browser = Browser::new(&server);
+    for count in 6..11 {
+        link = reset_link(&mut browser, &mailbox, "ada@example.com", count).await;
+    }
+    let page = browser.visit("/reset").await.ok();
+    let form = page.form("/reset").set("email", "ada@example.com");
+    assert_eq!(browser.submit(form).await.location(), Some("/reset/sent"));
+    browser.visit(&link).await.ok();
 }
 
 async fn an_unknown_address_gets_the_same_answer_and_no_mail(kind: StoreKind) {

@@ -145,7 +145,7 @@ async fn answer(
     };
     if visit
         .store()
-        .commit_mail(&[Counted::To(&key)], writes, now)
+        .commit_mail(&[Counted::To(LinkKind::SignUp, &key)], writes, now)
         .await?
     {
         post.wake();
