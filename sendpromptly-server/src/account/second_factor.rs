@@ -163,13 +163,14 @@ impl SecondFactors {
             return Err(CodeError::Wrong(tried.failed()));
         };
         let (codes, hashes) = recovery_codes(user);
+        // In the same transaction: where it failed afterwards, the codes would be in force and never shown.
+        let right = tried.succeeded();
         let confirmed = self
             .store
-            .confirm_second_factor(changer, proposal.id, step, &hashes);
+            .confirm_second_factor(changer, proposal.id, step, &hashes, right);
         if !confirmed.await? {
             return Err(CodeError::NotProposed);
         }
-        self.guesses.succeeded(tried).await?;
         Ok(codes)
     }
 

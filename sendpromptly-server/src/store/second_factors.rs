@@ -145,8 +145,8 @@ impl Store {
         row.map(proposal).transpose()
     }
 
-    /// Puts a proposed secret in force, whose code of this step has confirmed it, with new recovery codes.
-    /// Gives whether it was still proposed.
+    /// Puts a proposed secret in force, whose code of this step has confirmed it, with new recovery codes, and
+    /// makes these writes with it. Gives whether it was still proposed.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -156,6 +156,7 @@ impl Store {
         proposal: [u8; 16],
         step: Step,
         codes: &[RecoveryHash],
+        with: Vec<Sql>,
     ) -> Result<bool, StoreError> {
         let (user, now) = (changer.user, changer.now);
         let tx = self.begin().await?;
@@ -189,7 +190,8 @@ impl Store {
             codes_made(changer, codes.len()),
         ];
         forget_codes(user).run(&tx).await?;
-        let writes = vec![put, insert_codes(user, codes), forget_proposals(user)];
+        let mut writes = vec![put, insert_codes(user, codes), forget_proposals(user)];
+        writes.extend(with);
         self.change_factor(tx, changer, writes, drafts).await?;
         Ok(true)
     }

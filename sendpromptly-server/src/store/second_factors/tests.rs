@@ -86,7 +86,7 @@ impl<'a> User<'a> {
     async fn confirm(&self, proposal: [u8; 16]) -> bool {
         let (store, changer) = (&self.world.store, self.changer(&self.token));
         store
-            .confirm_second_factor(&changer, proposal, STEP, &CODES)
+            .confirm_second_factor(&changer, proposal, STEP, &CODES, Vec::new())
             .await
             .unwrap()
     }
@@ -210,7 +210,7 @@ async fn another_session_of_the_user_neither_sees_nor_confirms_a_proposal() {
     };
     let confirmed = world
         .store
-        .confirm_second_factor(&changer, SECRET, STEP, &CODES)
+        .confirm_second_factor(&changer, SECRET, STEP, &CODES, Vec::new())
         .await;
     assert!(!confirmed.unwrap());
     assert!(user.confirm(SECRET).await, "it is there for the session that began it");
@@ -319,7 +319,7 @@ async fn a_changed_factor_ends_the_other_sessions_and_gives_this_one_another_tok
     let changer = user.changer(&new);
     assert!(
         store
-            .confirm_second_factor(&changer, SECRET, STEP, &CODES)
+            .confirm_second_factor(&changer, SECRET, STEP, &CODES, Vec::new())
             .await
             .unwrap()
     );
