@@ -10,7 +10,8 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::sessions::{self, SessionId, SessionToken};
-use super::{Store, StoreError};
+use super::{Store, StoreError, links};
+use crate::account::link::LinkKind;
 
 mod required;
 mod taking;
@@ -266,6 +267,8 @@ impl Store {
         let (user, session, now) = (changer.user, changer.session, changer.now);
         writes.push(sessions::end_others(user, Some(session)));
         writes.push(sessions::complete(session, changer.token, now));
+        // A link to a new address may have been asked for in one of the sessions that end.
+        writes.push(links::void(LinkKind::ChangeEmail, user.as_bytes(), now));
         let drafts = self.drafts_of_user(&tx, user, now, drafts).await?;
         self.write_audited(&tx, writes, &drafts).await?;
         Ok(tx.commit().await?)

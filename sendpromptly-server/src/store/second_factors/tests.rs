@@ -9,6 +9,8 @@ use crate::store::scope::Membership;
 use crate::store::sessions::NewSession;
 use crate::testing::{NOW, World};
 
+mod thieves;
+
 const STEP: Step = Step::from_number(60_000_000);
 const CODES: [RecoveryHash; 3] = [[1; 32], [2; 32], [3; 32]];
 const SECRET: [u8; 16] = [9; 16];
