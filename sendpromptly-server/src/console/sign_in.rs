@@ -124,7 +124,6 @@ async fn enter(visit: &Visit, user: &StoredUser, right: Try) -> Result<Response,
 
 async fn refuse(visit: &Visit, email: Option<&Email>, refusal: Refusal) -> Result<Response, PageError> {
     let failed = FailedSignIn {
-        account: refusal.account.as_bytes(),
         user: refusal.account.user(),
         email: email.map(Email::as_str),
         wrong: "password",

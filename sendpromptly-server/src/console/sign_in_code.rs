@@ -119,7 +119,6 @@ fn asking(
 
 async fn note(visit: &Visit, session: &Session) -> Result<(), PageError> {
     let failed = FailedSignIn {
-        account: session.user.as_bytes(),
         user: Some(session.user),
         email: Some(&session.email),
         wrong: "code",
