@@ -2,7 +2,7 @@
 
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
-use sendpromptly_tests::newcomer::{Newcomer, PASSWORD};
+use sendpromptly_tests::newcomer::{Newcomer, PASSWORD, confirming};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
@@ -10,6 +10,7 @@ use sendpromptly_tests::store::{StoreKind, TestStore};
 on_both_stores!(
     a_person_signs_up_and_owns_an_organization,
     nothing_is_made_before_the_address_is_confirmed,
+    only_whoever_knows_the_password_of_the_sign_up_confirms_it,
     a_known_address_gets_the_same_answer_and_a_mail_that_says_so,
     a_form_that_is_wrong_is_refused_in_words,
     on_invitation_only_nobody_signs_up,
@@ -57,6 +58,43 @@ async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
     );
     let sql = store.sql().await;
     assert_eq!((sql.rows("users").await, sql.rows("organizations").await), (0, 0));
+}
+
+async fn only_whoever_knows_the_password_of_the_sign_up_confirms_it(kind: StoreKind) {
+    let (store, server, mailbox) = serving(kind).await;
+    let mut mallory = Newcomer::new(&server, "ada@example.com");
+    mallory.ask_to_sign_up("Acme").await;
+    let link = mailbox.nth_to("ada@example.com", 1).await.paths().remove(0);
+    let mut ada = Browser::new(&server);
+    let page = ada.visit(&link).await.ok();
+    assert!(
+        page.text().contains("the password you chose when you signed up"),
+        "{}",
+        page.text()
+    );
+    let mut page = page;
+    for password in ["", "some other password 7"] {
+        page = ada
+            .submit(page.form("/links/").set("password", password))
+            .await;
+        assert_eq!(page.status(), 422);
+        assert!(
+            page.text_of("[data-test=refusal]").contains("not the password"),
+            "{}",
+            page.text()
+        );
+    }
+    let sql = store.sql().await;
+    assert_eq!((sql.rows("users").await, sql.rows("organizations").await), (0, 0));
+    // The link is still good for whoever knows it, until there were too many tries.
+    for _ in 2..5 {
+        let wrong = page.form("/links/").set("password", "some other password 7");
+        page = ada.submit(wrong).await;
+    }
+    let page = ada.submit(confirming(&page)).await;
+    assert_eq!(page.status(), 422, "it must wait");
+    assert!(page.header("retry-after").is_some());
+    assert_eq!(sql.rows("users").await, 0);
 }
 
 async fn a_known_address_gets_the_same_answer_and_a_mail_that_says_so(kind: StoreKind) {

@@ -35,6 +35,8 @@ pub enum Account {
     User(UserId),
     /// Nobody's: a digest of what was given as the e-mail address. It is slowed down like any other.
     Unknown([u8; 16]),
+    /// Nobody's yet: the id of a sign-up that is to be confirmed.
+    SignUp([u8; 16]),
 }
 
 /// Where a guess comes from.
@@ -174,7 +176,7 @@ impl Account {
     pub const fn user(&self) -> Option<UserId> {
         match self {
             Self::User(id) => Some(*id),
-            Self::Unknown(_) => None,
+            Self::Unknown(_) | Self::SignUp(_) => None,
         }
     }
 
@@ -183,7 +185,7 @@ impl Account {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         match self {
             Self::User(id) => id.as_bytes(),
-            Self::Unknown(digest) => digest,
+            Self::Unknown(id) | Self::SignUp(id) => id,
         }
     }
 }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::guesses::{Account, GuessError, Guesses, Place, Try};
 use super::hasher::{HashError, Hasher};
 use super::password::Match;
+use crate::store::sign_ups::SignUp;
 use crate::store::users::StoredUser;
 use crate::store::{Store, StoreError};
 
@@ -102,6 +103,24 @@ impl Passwords {
             .await
     }
 
+    /// Checks what somebody gives to confirm a sign-up: its password, which whoever signed up knows. Gives the try,
+    /// whose success is yet to be written.
+    ///
+    /// # Errors
+    /// [`CheckError`] by its cause.
+    pub async fn check_sign_up(
+        &self,
+        sign_up: &SignUp,
+        password: Zeroizing<String>,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Result<Try, Refusal>, CheckError> {
+        let account = Account::SignUp(sign_up.id);
+        let stored = Some(sign_up.password_hash.clone());
+        let checked = self.check_hash(account, stored, password, place, now).await?;
+        Ok(checked.map(|(tried, _)| tried))
+    }
+
     async fn check_account(
         &self,
         account: Account,
@@ -110,6 +129,33 @@ impl Passwords {
         place: &Place,
         now: Timestamp,
     ) -> Result<Checked, CheckError> {
+        let stored = user.as_ref().map(|user| user.password_hash.clone());
+        let checked = self
+            .check_hash(account, stored, password.clone(), place, now)
+            .await?;
+        match (checked, user) {
+            (Ok((tried, false)), Some(user)) => Ok(Checked::Right(user, tried)),
+            (Ok((tried, true)), Some(user)) => {
+                Ok(Checked::Right(self.strengthen(user, password).await, tried))
+            }
+            (Ok((tried, _)), None) => Ok(Checked::Refused(Refusal {
+                account,
+                wait: tried.failed(),
+            })),
+            (Err(refusal), _) => Ok(Checked::Refused(refusal)),
+        }
+    }
+
+    /// Checks a password against what is stored of it. Gives, where it is right, the try and whether what is stored
+    /// is weak.
+    async fn check_hash(
+        &self,
+        account: Account,
+        stored: Option<String>,
+        password: Zeroizing<String>,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Result<(Try, bool), Refusal>, CheckError> {
         let tried = match self
             .guesses
             .may_try(Guessed::Password, &account, place, now)
@@ -119,27 +165,24 @@ impl Passwords {
             Err(GuessError::Store(error)) => return Err(error.into()),
             Err(GuessError::Wait(wait)) => {
                 self.hasher.matches(password, None).await?;
-                return Ok(Checked::Refused(Refusal { account, wait }));
+                return Ok(Err(Refusal { account, wait }));
             }
         };
-        let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let found = match self.hasher.matches(password.clone(), stored).await {
+        let found = match self.hasher.matches(password, stored).await {
             Ok(found) => found,
             Err(error) => {
                 self.guesses.take_back(tried).await?;
                 return Err(error.into());
             }
         };
-        match (found, user) {
-            (Match::Right, Some(user)) => Ok(Checked::Right(user, tried)),
-            (Match::RightButWeak, Some(user)) => {
-                Ok(Checked::Right(self.strengthen(user, password).await, tried))
-            }
-            (Match::Wrong, _) | (_, None) => Ok(Checked::Refused(Refusal {
+        Ok(match found {
+            Match::Right => Ok((tried, false)),
+            Match::RightButWeak => Ok((tried, true)),
+            Match::Wrong => Err(Refusal {
                 account,
                 wait: tried.failed(),
-            })),
-        }
+            }),
+        })
     }
 
     /// Stores a stronger hash of a password that was right. Where it cannot be done now, it can at another

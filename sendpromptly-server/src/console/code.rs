@@ -68,14 +68,19 @@ impl Refusal {
 
     /// Tells programs when to come again.
     #[must_use]
-    pub fn mark(&self, mut response: Response) -> Response {
-        if !self.wait.is_zero() {
-            let seconds = self.wait.as_millis().div_ceil(1_000);
-            let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
-            response.headers_mut().insert(RETRY_AFTER, seconds);
-        }
-        response
+    pub fn mark(&self, response: Response) -> Response {
+        retry_after(response, self.wait)
     }
+}
+
+/// Tells programs when to come again, where they must wait.
+pub(super) fn retry_after(mut response: Response, wait: Duration) -> Response {
+    if !wait.is_zero() {
+        let seconds = wait.as_millis().div_ceil(1_000);
+        let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
 }
 
 /// Takes the code in this field and makes these writes with it.
