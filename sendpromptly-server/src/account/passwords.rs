@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::guesses::{Account, GuessError, Guesses, Place, Try};
 use super::hasher::{HashError, Hasher};
 use super::password::Match;
+use super::quota::PasswordQuota;
 use crate::store::sign_ups::SignUp;
 use crate::store::users::StoredUser;
 use crate::store::{Store, StoreError};
@@ -26,6 +27,7 @@ pub struct Passwords {
     store: Store,
     hasher: Hasher,
     guesses: Guesses,
+    quota: PasswordQuota,
 }
 
 /// What has come of a check.
@@ -61,11 +63,12 @@ pub enum CheckError {
 impl Passwords {
     /// Checks passwords of this store's users.
     #[must_use]
-    pub const fn new(store: Store, hasher: Hasher, guesses: Guesses) -> Self {
+    pub fn new(store: Store, hasher: Hasher, guesses: Guesses) -> Self {
         Self {
             store,
             hasher,
             guesses,
+            quota: PasswordQuota::new(),
         }
     }
 
@@ -87,7 +90,8 @@ impl Passwords {
         self.check_account(account, user, password, place, now).await
     }
 
-    /// Checks what a user gives who is signed in already, to go on with something.
+    /// Checks what a user gives who is signed in already, to go on with something. So many in a row are refused
+    /// without a look, lest the user keep others from signing in.
     ///
     /// # Errors
     /// [`CheckError`] by its cause.
@@ -98,9 +102,12 @@ impl Passwords {
         place: &Place,
         now: Timestamp,
     ) -> Result<Checked, CheckError> {
+        let account = Account::User(user);
+        if let Err(wait) = self.quota.count(user) {
+            return Ok(Checked::Refused(Refusal { account, wait }));
+        }
         let stored = self.store.user(user).await?;
-        self.check_account(Account::User(user), stored, password, place, now)
-            .await
+        self.check_account(account, stored, password, place, now).await
     }
 
     /// Checks what somebody gives to confirm a sign-up: its password, which whoever signed up knows. Gives the try,

@@ -151,7 +151,10 @@ impl SecondFactors {
     ) -> Result<Vec<RecoveryCode>, CodeError> {
         let user = typed.user;
         let session = changer.session;
-        let proposed = self.store.proposed_second_factor(user, session, typed.now).await?;
+        let proposed = self
+            .store
+            .proposed_second_factor(user, session, typed.now)
+            .await?;
         let proposal = proposed.ok_or(CodeError::NotProposed)?;
         let tried = self.may_try(typed).await?;
         let secret = self.open(user, &proposal.id, &proposal.sealed).await?;

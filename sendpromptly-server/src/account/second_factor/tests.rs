@@ -70,7 +70,10 @@ impl Scene {
     }
 
     async fn proposed(&self) -> Option<TotpSecret> {
-        self.second_factors.proposed(self.user, self.session, NOW).await.unwrap()
+        self.second_factors
+            .proposed(self.user, self.session, NOW)
+            .await
+            .unwrap()
     }
 
     fn typed(&self, code: &str, now: Timestamp) -> Typed<'_> {
