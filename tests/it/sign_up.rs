@@ -15,6 +15,7 @@ on_both_stores!(
     a_form_that_is_wrong_is_refused_in_words,
     on_invitation_only_nobody_signs_up,
     an_address_gets_five_mails_an_hour,
+    a_network_signs_up_twenty_times_an_hour,
 );
 
 async fn serving(kind: StoreKind) -> (TestStore, Server, Mailbox) {
@@ -74,9 +75,7 @@ async fn only_whoever_knows_the_password_of_the_sign_up_confirms_it(kind: StoreK
     );
     let mut page = page;
     for password in ["", "some other password 7"] {
-        page = ada
-            .submit(page.form("/links/").set("password", password))
-            .await;
+        page = ada.submit(page.form("/links/").set("password", password)).await;
         assert_eq!(page.status(), 422);
         assert!(
             page.text_of("[data-test=refusal]").contains("not the password"),
@@ -208,4 +207,24 @@ async fn an_address_gets_five_mails_an_hour(kind: StoreKind) {
         .await
         > 1;
     assert!(hers == 5 || hour_turned, "{hers}");
+}
+
+async fn a_network_signs_up_twenty_times_an_hour(kind: StoreKind) {
+    let (store, server, _mailbox) = serving(kind).await;
+    let sql = store.sql().await;
+    let mut page = Newcomer::new(&server, "user@example.com")
+        .ask_to_sign_up("Acme")
+        .await;
+    for number in 0..25 {
+        let mut person = Newcomer::new(&server, &format!("user-{number}@example.com"));
+        page = person.ask_to_sign_up("Acme").await;
+    }
+    let hour_turned = sql
+        .count("SELECT count(DISTINCT hour) AS n FROM mail_rates")
+        .await
+        > 1;
+    assert!(page.status() == 422 || hour_turned, "{}", page.status());
+    let refusal = "[data-test=refusal]";
+    assert!(hour_turned || page.text_of(refusal).contains("from your network"));
+    assert!(hour_turned || sql.rows("sign_ups").await == 20);
 }

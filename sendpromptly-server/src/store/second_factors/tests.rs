@@ -215,7 +215,10 @@ async fn another_session_of_the_user_neither_sees_nor_confirms_a_proposal() {
         .confirm_second_factor(&changer, SECRET, STEP, &CODES, Vec::new())
         .await;
     assert!(!confirmed.unwrap());
-    assert!(user.confirm(SECRET).await, "it is there for the session that began it");
+    assert!(
+        user.confirm(SECRET).await,
+        "it is there for the session that began it"
+    );
 }
 
 #[tokio::test]
