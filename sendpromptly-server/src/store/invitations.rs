@@ -215,7 +215,10 @@ impl Store {
         if let Err(refusal) = membership::invite(role, invite.role) {
             return Ok(Some(Invited::Refused(refusal)));
         }
-        let counted = [Counted::To(invite.email_key), Counted::By(invite.by)];
+        let counted = [
+            Counted::To(LinkKind::Invitation, invite.email_key),
+            Counted::By(invite.by),
+        ];
         let counted = self.count_mail(tx, &counted, invite.now).await?;
         Ok((!counted).then_some(Invited::TooMany))
     }
