@@ -8,15 +8,13 @@ use sendpromptly_core::id::UserId;
 use sendpromptly_core::membership::{Refusal, Standing};
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit, sessions};
 
 #[cfg(test)]
 mod tests;
-
-/// How often a transaction that another one was in the way of is run.
-const TRIES: u32 = 3;
 
 /// A member as the list shows one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -274,19 +272,4 @@ fn member(row: &QueryResult) -> Result<Member, StoreError> {
         has_second_factor: rows::optional_time(row, "confirmed_at")?.is_some(),
         seen_at: in_a_session.max(in_a_browser),
     })
-}
-
-/// Runs a transaction, and runs it again where another one was in its way.
-async fn retried<F>(run: impl Fn() -> F) -> Result<Change, StoreError>
-where
-    F: Future<Output = Result<Change, StoreError>>,
-{
-    let mut left = TRIES;
-    loop {
-        left -= 1;
-        match run().await {
-            Err(StoreError::Again(_)) if left > 0 => {}
-            outcome => return outcome,
-        }
-    }
 }
