@@ -53,6 +53,7 @@ async fn filters_take_a_members_e_mail_an_action_and_a_target() {
         ("from=2020-01-01&to=2100-01-01".to_owned(), 3),
         ("from=2100-01-01".to_owned(), 0),
         ("to=2020-01-01".to_owned(), 0),
+        ("actor=%00&target=inc%00".to_owned(), 3),
     ] {
         let page = house.get(&admin, &format!("{path}?{filter}")).await;
         assert_eq!((page.status.as_u16(), rows(&page)), (200, count), "{filter}");
