@@ -111,7 +111,7 @@ async fn welcome(
     let mut session = None;
     let mut token = cookie::read(cookie::Kind::Session, &client, &head.headers);
     if let Some(shown) = token.take_if(|_| !is_asset) {
-        session = console.setting.store.session(&shown, now).await?;
+        session = look_up(console, &shown, &client).await?;
         token = session.as_ref().map(|_| shown);
     }
     // What a page's script does by itself is no sign that its user is there.
@@ -149,6 +149,20 @@ async fn welcome(
         form_token: None,
         params: found.params,
     })
+}
+
+/// The session of a token. So many unknown ones from a network, and no more are looked up for it.
+async fn look_up(
+    console: &Arc<Console>,
+    token: &SessionToken,
+    client: &Client,
+) -> Result<Option<Session>, PageError> {
+    let unknown = console.rates.count_unknown(client.address)?;
+    let found = console.setting.store.session(token, clock::now()).await;
+    if !matches!(found, Ok(None)) {
+        unknown.take_back();
+    }
+    Ok(found?)
 }
 
 /// Notes that a session was used, and gives it another token where its user's rights have changed.
