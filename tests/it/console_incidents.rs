@@ -11,6 +11,7 @@ use sendpromptly_tests::world::World;
 use serde_json::json;
 
 mod selections;
+mod sizes;
 
 on_both_stores!(
     the_list_is_filtered_and_searched_in_any_combination,
@@ -172,7 +173,7 @@ async fn an_incident_is_understood_and_repaired_on_its_page(kind: StoreKind) {
     for part in [
         "Your app confirmed that it received the event",
         "The incident opened: your app reported a failure",
-        "A repair was ordered by acme@example.com",
+        "A replay was ordered by acme@example.com",
         "Call 1: Answered 503",
         "Call 2: Answered 200",
         "Your app reported success",
