@@ -164,7 +164,7 @@ async fn an_incident_is_understood_and_repaired_on_its_page(kind: StoreKind) {
     let done = browser.submit_and_follow(page.form("/reprocess")).await.ok();
     assert_eq!(
         done.text_of("[data-test=notice]"),
-        "The repair is ordered. The call goes out at once."
+        "The incident is being reprocessed. The call goes out at once."
     );
     world.incident_becomes(incident, "resolved").await;
     let page = browser.visit(&page_of(&world, incident)).await.ok();

@@ -194,7 +194,7 @@ fn title(record: &IncidentRecord) -> String {
 /// What was done just now. The address carries a word, never the text.
 fn notice(done: &str) -> Option<&'static str> {
     Some(match done {
-        "reprocessed" => "The repair is ordered. The call goes out at once.",
+        "reprocessed" => "The incident is being reprocessed. The call goes out at once.",
         "dismissed" => "The incident is dismissed.",
         "reopened" => "The incident is open again.",
         "noted" => "The note is added.",
