@@ -20,6 +20,8 @@ await withChromium(async (browser) => {
   await tabTo(visitor.page, '[data-test="reprocess"]');
   await visitor.page.keyboard.press('Enter');
   await visitor.hook('state').filter({ hasText: 'Resolved' }).waitFor();
+  // The page at rest, which nothing renews any more.
+  await visitor.page.reload();
   await visitor.check('the incident is resolved');
 });
 

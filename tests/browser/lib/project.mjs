@@ -29,7 +29,9 @@ export class Project {
     const secret = await this.#visitor.hook('signing-secret').textContent();
     await this.#visitor.hook('go-on').click();
     await this.#visitor.hook('waiting').waitFor();
-    await this.#visitor.picture(settings.screenshots, `project-${settings.screen}`);
+    if (settings.screen === 'desktop') {
+      await this.#visitor.picture(settings.screenshots, 'project-desktop');
+    }
     this.path = new URL(page.url()).pathname;
     await this.#visitor.check('the project before its first receipt');
     return secret.trim();

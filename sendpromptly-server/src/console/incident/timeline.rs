@@ -149,8 +149,10 @@ pub(super) async fn read(
     let is_all = read.iter().all(|read| *read < READ as usize);
     let people = people(&actions, &notes);
     let names = Names(store.member_emails(seat.scope, people).await?);
-    let mut moments = beginning(record, event);
+    // Of what happened in the same millisecond, the cause comes first: so the letters of their keys are chosen.
+    let mut moments: Vec<_> = receipt(event).into_iter().collect();
     moments.extend(results.iter().map(result));
+    moments.push(opening(record));
     moments.extend(attempts.iter().map(call));
     moments.extend(actions.iter().filter_map(|done| action(done, &names)));
     moments.extend(notes.iter().map(|written| note(written, &names)));
@@ -190,26 +192,25 @@ fn choose(mut moments: Vec<Moment>, is_all: bool, part: &Part) -> Timeline {
     }
 }
 
-fn beginning(record: &IncidentRecord, event: &EventRecord) -> Vec<Moment> {
-    let mut moments = Vec::new();
-    if let Some(received) = event.received_at {
-        let mut receipt = Moment::new(
-            received,
-            "a",
-            "good",
-            "Your app confirmed that it received the event",
-        );
-        receipt
-            .lines
-            .push(format!("A result was due by {}", words::time(event.timeout_at)));
-        moments.push(receipt);
-    }
+fn receipt(event: &EventRecord) -> Option<Moment> {
+    let mut receipt = Moment::new(
+        event.received_at?,
+        "a",
+        "good",
+        "Your app confirmed that it received the event",
+    );
+    receipt
+        .lines
+        .push(format!("A result was due by {}", words::time(event.timeout_at)));
+    Some(receipt)
+}
+
+fn opening(record: &IncidentRecord) -> Moment {
     let opened = format!(
         "The incident opened: {}",
         words::reason(record.incident.reason).to_lowercase()
     );
-    moments.push(Moment::new(record.incident.opened_at, "b", "bad", opened));
-    moments
+    Moment::new(record.incident.opened_at, "c", "bad", opened)
 }
 
 fn result(result: &ResultRecord) -> Moment {
@@ -219,7 +220,7 @@ fn result(result: &ResultRecord) -> Moment {
     };
     let mut moment = Moment::new(
         result.received_at,
-        format!("c{}", hex::encode(&result.id)),
+        format!("b{}", hex::encode(&result.id)),
         class,
         title,
     );
@@ -345,70 +346,4 @@ impl Names {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_shown_as_text_whatever_its_bytes_are() {
-        assert_eq!(readable(b"a\r\nb\tc"), "a\nb\tc");
-        assert_eq!(readable(b"\xff\x1b[31m\x00"), "\u{fffd}\u{fffd}[31m\u{fffd}");
-    }
-
-    fn moments(number: i64) -> Vec<Moment> {
-        // Two at a time share a millisecond.
-        let moment = |n: i64| {
-            Moment::new(
-                Timestamp::from_millis(n / 2),
-                format!("f{n:03}"),
-                "",
-                n.to_string(),
-            )
-        };
-        (0..number).map(moment).rev().collect()
-    }
-
-    fn titles(timeline: &Timeline) -> Vec<String> {
-        timeline
-            .moments
-            .iter()
-            .map(|moment| moment.title.clone())
-            .collect()
-    }
-
-    #[test]
-    fn following_the_older_ones_leads_once_through_every_moment() {
-        let (mut part, mut seen) = (Part::Newest, Vec::new());
-        loop {
-            let timeline = choose(moments(123), true, &part);
-            assert!(timeline.moments.len() <= PAGE);
-            seen.splice(0..0, titles(&timeline));
-            match timeline.older {
-                Some(place) => part = Part::Before(place),
-                None => break,
-            }
-        }
-        let every: Vec<_> = (0..123).map(|n| n.to_string()).collect();
-        assert_eq!(seen, every);
-        // More were there than were read.
-        assert!(choose(moments(10), false, &Part::Newest).older.is_some());
-    }
-
-    #[test]
-    fn one_moment_is_found_by_its_place() {
-        let place: Place = "3-f007".parse().unwrap();
-        assert_eq!(titles(&choose(moments(20), true, &Part::Whole(place))), ["7"]);
-        let none: Place = "3-f008".parse().unwrap();
-        assert!(choose(moments(20), true, &Part::Whole(none)).moments.is_empty());
-    }
-
-    #[test]
-    fn members_are_named_by_their_address_and_others_by_what_they_are() {
-        let ada = UserId::from_bytes([1; 16]);
-        let names = Names(HashMap::from([(ada, "ada@example.com".to_owned())]));
-        assert_eq!(names.actor(&ada.to_string()), "ada@example.com");
-        assert_eq!(names.actor("cli:root"), "root, at the command line");
-        assert_eq!(names.actor("system:sweep"), "the server");
-        let gone = UserId::from_bytes([2; 16]).to_string();
-        assert_eq!(names.actor(&gone), format!("a former member ({gone})"));
-    }
-}
+mod tests;
