@@ -4,8 +4,10 @@ use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
 use sendpromptly_tests::newcomer::{Newcomer, PASSWORD, confirming};
 use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::people::{member, owner};
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
+use sendpromptly_tests::world::World;
 
 on_both_stores!(
     a_person_signs_up_and_owns_an_organization,
@@ -14,6 +16,7 @@ on_both_stores!(
     a_known_address_gets_the_same_answer_and_a_mail_that_says_so,
     a_form_that_is_wrong_is_refused_in_words,
     on_invitation_only_nobody_signs_up,
+    on_invitation_only_owners_alone_make_another_organization,
     an_address_gets_five_mails_an_hour,
     a_network_signs_up_twenty_times_an_hour,
 );
@@ -43,7 +46,10 @@ async fn a_person_signs_up_and_owns_an_organization(kind: StoreKind) {
 async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
     let (store, server, mailbox) = serving(kind).await;
     let mut ada = Newcomer::new(&server, "ada@example.com");
-    ada.ask_to_sign_up("Acme").await;
+    let asked = ada.ask_to_sign_up("Acme").await;
+    let told = ada.browser.follow(asked).await.ok();
+    // Whoever only tries it out is told where the mail went.
+    assert!(told.text_of("[data-test=in-files]").contains("--smtp-url"));
     let mail = mailbox.nth_to("ada@example.com", 1).await;
     assert_eq!(mail.subject, "Confirm your e-mail address");
     assert!(
@@ -180,6 +186,38 @@ async fn on_invitation_only_nobody_signs_up(kind: StoreKind) {
         .set("repeat_password", PASSWORD);
     assert_eq!(browser.submit(form).await.status(), 403);
     assert_eq!(store.sql().await.rows("sign_ups").await, 0);
+    assert!(
+        browser
+            .visit("/sign-in")
+            .await
+            .ok()
+            .all("a[href=/sign-up]")
+            .is_empty()
+    );
+}
+
+async fn on_invitation_only_owners_alone_make_another_organization(kind: StoreKind) {
+    let world = World::start_with(kind, &Options::quick().set("--signup", "invite"), &[]).await;
+    let mut owner = owner(&world).await;
+    let mut admin = member(&world, "admin").await;
+    let page = admin.visit("/orgs?all=1").await.ok();
+    assert!(!page.has("[data-test=new-organization]"));
+    let token = page.form("/sign-out").value("form").to_owned();
+    for refused in [
+        admin.visit("/orgs/new").await,
+        admin
+            .post("/orgs/new", &[("form", &token), ("name", "Other")])
+            .await,
+    ] {
+        assert_eq!(refused.status(), 403);
+        assert!(refused.text_of("[data-test=closed]").contains("Ask an owner"));
+    }
+    let page = owner.visit("/orgs?all=1").await.ok();
+    assert!(page.has("[data-test=new-organization]"));
+    let form = owner.visit("/orgs/new").await.ok().form("/orgs/new");
+    let made = owner.submit(form.set("name", "Other")).await;
+    assert_eq!(made.status(), 303);
+    assert_eq!(world.sql().await.rows("organizations").await, 2);
 }
 
 async fn an_address_gets_five_mails_an_hour(kind: StoreKind) {
