@@ -200,7 +200,7 @@ impl Fill {
                 "INSERT INTO incidents (project_id, id, event_id, state, reason, opened_at, resolved_at, organization_id, \
                  facet, internal_reference, provider_event_digest) \
                  SELECT e.project_id, {id}, e.id, CASE e.occurred_at % 40 WHEN 0 THEN 'open' ELSE 'resolved' END, 'failed', \
-                 e.occurred_at, CASE e.occurred_at % 40 WHEN 0 THEN NULL ELSE e.occurred_at + {took} END, {}, 1101, \
+                 e.occurred_at, CASE e.occurred_at % 40 WHEN 0 THEN NULL ELSE e.occurred_at + {took} END, {}, CASE e.occurred_at % 40 WHEN 0 THEN 1101 ELSE 3101 END, \
                  e.internal_reference, e.provider_event_digest FROM events e WHERE e.state = 'failed'",
                 self.organization
             ))

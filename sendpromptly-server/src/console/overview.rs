@@ -2,6 +2,8 @@
 
 use askama::Template;
 use sendpromptly_core::access::Role;
+use sendpromptly_core::id::IncidentId;
+use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::time::Timestamp;
 
 use super::access::Seat;
@@ -9,7 +11,9 @@ use super::page::{self, Frame, Nav};
 use super::when::{When, words};
 use super::{PageError, Visit};
 use crate::http::Response;
+use crate::store::StoreError;
 use crate::store::hours::HOUR_MS;
+use crate::store::incident_list::{Count, IncidentFilter, PageStart};
 use crate::store::overview::{Period, Slots, Standing};
 
 mod drawing;
@@ -78,6 +82,8 @@ struct OverviewPage {
     spans: Vec<SpanLink>,
     since: When,
     standing: Standing,
+    open: Count,
+    reprocessing: Count,
     oldest: Option<Oldest>,
     totals: Totals,
     /// Up to when older events are counted, while they are.
@@ -113,9 +119,13 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let slots = span.slots(visit.now);
     // The place in the log comes first: what changes after it is told to the page.
     let seq = visit.store().audit_head(seat.scope.id()).await?.seq;
-    let (standing, period) = tokio::try_join!(
-        visit.store().standing(seat.scope),
-        visit.store().period(seat.scope, slots, visit.now)
+    let store = visit.store();
+    let (standing, period, open, reprocessing, oldest) = tokio::try_join!(
+        store.standing(seat.scope),
+        store.period(seat.scope, slots, visit.now),
+        store.count_incidents(seat.scope, IncidentState::Open),
+        store.count_incidents(seat.scope, IncidentState::Reprocessing),
+        oldest(&visit, &seat),
     )?;
     page::page(&OverviewPage {
         frame: visit.frame_of(&seat, "Overview", Nav::Overview),
@@ -125,16 +135,30 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         may_make: seat.role >= Role::Admin,
         spans: Span::ALL.map(|each| link(each, span)).into(),
         since: When::of(slots.from),
-        oldest: standing.oldest.map(|waiting| Oldest {
-            incident: waiting.incident.to_string(),
-            age: words(visit.now.since(waiting.opened_at)),
-            since: When::of(waiting.opened_at),
-        }),
+        open,
+        reprocessing,
+        oldest,
         standing,
         totals: totals(&period),
         counted_until: period.counted_until.map(When::of),
         drawings: drawing::all(span, slots, &period),
     })
+}
+
+/// The incident that has been open for the longest.
+async fn oldest(visit: &Visit, seat: &Seat) -> Result<Option<Oldest>, StoreError> {
+    const BEFORE_ALL: IncidentId = IncidentId::from_bytes([0; 16]);
+    let open = IncidentFilter {
+        state: Some(IncidentState::Open),
+        ..IncidentFilter::default()
+    };
+    let start = PageStart::NewerThan(BEFORE_ALL);
+    let found = visit.store().list_incidents(seat.scope, &open, start, 1).await?;
+    Ok(found.incidents.first().map(|record| Oldest {
+        incident: record.incident.id.to_string(),
+        age: words(visit.now.since(record.incident.opened_at)),
+        since: When::of(record.incident.opened_at),
+    }))
 }
 
 fn link(span: Span, shown: Span) -> SpanLink {

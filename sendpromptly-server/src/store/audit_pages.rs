@@ -16,7 +16,7 @@ use super::{Store, StoreError};
 mod tests;
 
 /// Entries that a page looks at, where it cannot go by one index alone.
-const LOOKED_AT: u32 = if cfg!(test) { 50 } else { 20_000 };
+const LOOKED_AT: u32 = if cfg!(test) { 50 } else { 5_000 };
 
 /// Which entries to give.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,8 +1,7 @@
 //! What an organization's overview shows: how much happened in a period, slot by slot, and what stands open.
 
 use sea_orm::DatabaseTransaction;
-use sendpromptly_core::id::{IncidentId, ProjectId};
-use sendpromptly_core::incident::IncidentState;
+use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::spread::Step;
 use sendpromptly_core::time::Timestamp;
 
@@ -73,17 +72,6 @@ impl Period {
     }
 }
 
-/// An incident that waits for somebody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Waiting {
-    /// Its project.
-    pub project: ProjectId,
-    /// Which it is.
-    pub incident: IncidentId,
-    /// Since when.
-    pub opened_at: Timestamp,
-}
-
 /// How an organization stands now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -91,12 +79,6 @@ pub struct Standing {
     pub projects: u32,
     /// One of the projects that never had an event, if none ever had one.
     pub silent: Option<ProjectId>,
-    /// Open incidents.
-    pub open: u32,
-    /// Incidents with a replay under way.
-    pub reprocessing: u32,
-    /// The oldest of the open incidents.
-    pub oldest: Option<Waiting>,
 }
 
 impl Store {
@@ -163,36 +145,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn standing(&self, scope: OrganizationScope) -> Result<Standing, StoreError> {
-        let ((projects, open, reprocessing), silent, oldest) = tokio::try_join!(
-            self.open_incidents(scope),
-            self.silent_project(scope),
-            self.oldest_open(scope)
-        )?;
-        Ok(Standing {
-            projects,
-            silent,
-            open,
-            reprocessing,
-            oldest,
-        })
+        let (projects, silent) = tokio::try_join!(self.count_projects(scope), self.silent_project(scope))?;
+        Ok(Standing { projects, silent })
     }
 
-    async fn open_incidents(&self, scope: OrganizationScope) -> Result<(u32, u32, u32), StoreError> {
-        let of = |state: IncidentState| {
-            format!("(SELECT count(*) FROM incidents i WHERE i.project_id = p.id AND i.state = '{state}')")
-        };
-        let query = Sql::new(format!(
-            "SELECT count(*) AS projects, CAST(coalesce(sum(c.open), 0) AS bigint) AS open,
-                CAST(coalesce(sum(c.reprocessing), 0) AS bigint) AS reprocessing
-             FROM (SELECT {} AS open, {} AS reprocessing FROM projects p WHERE p.organization_id = {{}} AND p.deleted_at IS NULL) c",
-            of(IncidentState::Open),
-            of(IncidentState::Reprocessing)
-        ));
-        let Some(row) = query.bind(scope.as_bytes()).one(&self.reader).await? else {
-            return Ok((0, 0, 0));
-        };
-        let count = |column| rows::count(&row, column);
-        Ok((count("projects")?, count("open")?, count("reprocessing")?))
+    async fn count_projects(&self, scope: OrganizationScope) -> Result<u32, StoreError> {
+        let query = Sql::new(
+            "SELECT count(*) AS n FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NULL",
+        );
+        let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
+        row.map_or(Ok(0), |row| rows::count(&row, "n"))
     }
 
     /// The first of the projects, where none of them ever had an event.
@@ -207,25 +169,6 @@ impl Store {
         let row = query.one(&self.reader).await?;
         row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "id")?)))
             .transpose()
-    }
-
-    async fn oldest_open(&self, scope: OrganizationScope) -> Result<Option<Waiting>, StoreError> {
-        let query = Sql::new(format!(
-            "SELECT i.project_id, i.id, i.opened_at FROM projects p
-             JOIN incidents i ON i.project_id = p.id AND i.id = (
-                SELECT f.id FROM incidents f WHERE f.project_id = p.id AND f.state = '{}' ORDER BY f.id LIMIT 1)
-             WHERE p.organization_id = {{}} AND p.deleted_at IS NULL ORDER BY i.id LIMIT 1",
-            IncidentState::Open
-        ));
-        let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
-        row.map(|row| {
-            Ok(Waiting {
-                project: ProjectId::from_bytes(rows::id(&row, "project_id")?),
-                incident: IncidentId::from_bytes(rows::id(&row, "id")?),
-                opened_at: rows::time(&row, "opened_at")?,
-            })
-        })
-        .transpose()
     }
 }
 

@@ -26,8 +26,6 @@ const HELD: &[(&str, &str)] = &[
     ("hourly_counts", "hour"),
     ("hourly_repairs", "hour, step"),
     ("project_calls", "project_id"),
-    ("hourly_counts", "hour"),
-    ("hourly_repairs", "hour, step"),
     ("signing_secrets", "id"),
     ("api_keys", "id"),
 ];

@@ -102,6 +102,16 @@ async fn the_page_teaches_until_there_is_something_to_see() {
     let page = house.get(&viewer, &path).await;
     assert!(!page.body.contains("No event has come yet"));
     assert!(page.body.contains(&format!("{path}/incidents/{incident}")));
+    // Ids of one millisecond differ by chance.
+    let (_, second) = house.world.failed_event("evt_2").await;
+    let oldest = incident.min(second);
+    let page = house.get(&viewer, &path).await;
+    assert!(
+        page.body.contains(&format!("{path}/incidents/{oldest}")),
+        "{}",
+        page.body
+    );
+    assert!(page.body.contains("data-test=\"open\">2</a>"), "{}", page.body);
 }
 
 #[tokio::test]

@@ -131,14 +131,7 @@ async fn another_organization_sees_nothing_of_it() {
     let period = world.store.period(other, last(24, 1), NOW).await.unwrap();
     assert_eq!(period.total(), Figures::default());
     let standing = world.store.standing(other).await.unwrap();
-    let nothing = Standing {
-        projects: 0,
-        silent: None,
-        open: 0,
-        reprocessing: 0,
-        oldest: None,
-    };
-    assert_eq!(standing, nothing);
+    assert_eq!((standing.projects, standing.silent), (0, None));
 }
 
 #[tokio::test]
@@ -157,19 +150,29 @@ async fn a_count_that_lags_behind_is_told() {
 }
 
 #[tokio::test]
-async fn the_oldest_open_incident_is_named_and_a_project_that_never_heard_anything() {
+async fn a_project_that_never_heard_anything_is_named_while_none_has() {
     let world = World::set_up().await;
-    let standing = world.store.standing(scope(&world)).await.unwrap();
-    assert_eq!((standing.projects, standing.silent), (1, Some(world.project)));
-
+    let standing = async || world.store.standing(scope(&world)).await.unwrap();
+    let told = async || (standing().await.projects, standing().await.silent);
+    assert_eq!(told().await, (1, Some(world.project)));
     let second = ProjectId::new(NOW, entropy::for_id());
     world.add_project(second).await;
-    incident_at(&world, world.project, THEN, None).await;
-    let oldest = incident_at(&world, second, THEN.plus_millis(-HOUR), None).await;
-    incident_at(&world, second, THEN.plus_millis(-2 * HOUR), Some(1)).await;
+    event_at(&world, second, THEN).await;
+    assert_eq!(told().await, (2, None));
+}
+
+#[tokio::test]
+async fn a_deleted_project_counts_no_longer() {
+    let world = World::set_up().await;
+    a_day(&world).await;
+    count_all(&world.store, THEN.plus_millis(-HOUR)).await;
+    world.write(Sql::new("UPDATE projects SET deleted_at = 1")).await;
+    let period = world
+        .store
+        .period(scope(&world), last(24, 1), THEN)
+        .await
+        .unwrap();
+    assert_eq!(period.total(), Figures::default());
     let standing = world.store.standing(scope(&world)).await.unwrap();
-    assert_eq!((standing.projects, standing.silent, standing.open), (2, None, 2));
-    let told = standing.oldest.unwrap();
-    assert_eq!((told.project, told.incident), (second, oldest));
-    assert_eq!(told.opened_at, THEN.plus_millis(-HOUR));
+    assert_eq!((standing.projects, standing.silent), (0, None));
 }
