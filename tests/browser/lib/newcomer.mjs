@@ -37,6 +37,7 @@ export class Newcomer {
   async confirmAddress() {
     await this.#visitor.open(await linkMailedTo(settings.mails, this.email, 'address'));
     await this.#visitor.check('confirming the address');
+    await this.#visitor.page.locator('input[type=password]').fill(PASSWORD);
     await this.#visitor.hook('confirm').click();
     await this.#visitor.page.waitForURL('**/sign-in?*');
     await this.#visitor.check('signing in');
