@@ -1,4 +1,4 @@
-//! The one place that decides who may come in, by the table of [`routes`](super::routes).
+//! The one place that decides who may come in, by the table of [`routes`].
 //!
 //! The order is: is the connection safe, is it no other site's, who is it, does the organization know them, have
 //! they the second factor that it requires, may the role, was enough shown lately, and is the form this browser's
