@@ -2,7 +2,6 @@
 
 use askama::Template;
 use sendpromptly_core::access::Role;
-use sendpromptly_core::id::IncidentId;
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::time::Timestamp;
 
@@ -11,9 +10,8 @@ use super::page::{self, Frame, Nav};
 use super::when::{When, words};
 use super::{PageError, Visit};
 use crate::http::Response;
-use crate::store::StoreError;
 use crate::store::hours::HOUR_MS;
-use crate::store::incident_list::{Count, IncidentFilter, PageStart};
+use crate::store::incident_list::Count;
 use crate::store::overview::{Period, Slots, Standing};
 
 mod drawing;
@@ -125,7 +123,7 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         store.period(seat.scope, slots, visit.now),
         store.count_incidents(seat.scope, IncidentState::Open),
         store.count_incidents(seat.scope, IncidentState::Reprocessing),
-        oldest(&visit, &seat),
+        store.oldest_open(seat.scope),
     )?;
     page::page(&OverviewPage {
         frame: visit.frame_of(&seat, "Overview", Nav::Overview),
@@ -137,28 +135,16 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         since: When::of(slots.from),
         open,
         reprocessing,
-        oldest,
+        oldest: oldest.map(|waiting| Oldest {
+            incident: waiting.incident.to_string(),
+            age: words(visit.now.since(waiting.opened_at)),
+            since: When::of(waiting.opened_at),
+        }),
         standing,
         totals: totals(&period),
         counted_until: period.counted_until.map(When::of),
         drawings: drawing::all(span, slots, &period),
     })
-}
-
-/// The incident that has been open for the longest.
-async fn oldest(visit: &Visit, seat: &Seat) -> Result<Option<Oldest>, StoreError> {
-    const BEFORE_ALL: IncidentId = IncidentId::from_bytes([0; 16]);
-    let open = IncidentFilter {
-        state: Some(IncidentState::Open),
-        ..IncidentFilter::default()
-    };
-    let start = PageStart::NewerThan(BEFORE_ALL);
-    let found = visit.store().list_incidents(seat.scope, &open, start, 1).await?;
-    Ok(found.incidents.first().map(|record| Oldest {
-        incident: record.incident.id.to_string(),
-        age: words(visit.now.since(record.incident.opened_at)),
-        since: When::of(record.incident.opened_at),
-    }))
 }
 
 fn link(span: Span, shown: Span) -> SpanLink {

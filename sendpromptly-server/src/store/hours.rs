@@ -271,7 +271,8 @@ pub(super) const fn first_id_at(at: Timestamp) -> [u8; 16] {
     [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
 }
 
-const fn time_of_id(id: [u8; 16]) -> Timestamp {
+/// When an id was made.
+pub(super) const fn time_of_id(id: [u8; 16]) -> Timestamp {
     let [a, b, c, d, e, f, ..] = id;
     Timestamp::from_millis(i64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }

@@ -1,11 +1,14 @@
 //! What an organization's overview shows: how much happened in a period, slot by slot, and what stands open.
 
 use sea_orm::DatabaseTransaction;
-use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::id::{IncidentId, ProjectId};
+use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::spread::Step;
 use sendpromptly_core::time::Timestamp;
 
-use super::hours::{Figures, HOUR_MS, Stretch, counted_until, first_id_at};
+use super::hours::{Figures, HOUR_MS, Stretch, counted_until, first_id_at, time_of_id};
+use super::incident_facets::Narrowed;
+use super::projects::DELETED;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
@@ -70,6 +73,15 @@ impl Period {
         }
         total
     }
+}
+
+/// An incident that waits for somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    /// Which it is.
+    pub incident: IncidentId,
+    /// Since when.
+    pub opened_at: Timestamp,
 }
 
 /// How an organization stands now.
@@ -155,6 +167,43 @@ impl Store {
         );
         let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
         row.map_or(Ok(0), |row| rows::count(&row, "n"))
+    }
+
+    /// The incident that has been open for the longest.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn oldest_open(&self, scope: OrganizationScope) -> Result<Option<Waiting>, StoreError> {
+        const FACETS: &[Column] = &[Column::new("facet", Kind::Int)];
+        let open = Narrowed {
+            state: Some(IncidentState::Open),
+            ..Narrowed::default()
+        };
+        let mut facets = Rows::new(FACETS);
+        for facet in open.facets() {
+            facets.push([facet.into()]);
+        }
+        // The oldest of each facet is the first in the index.
+        let by_facet = self.dialect.by_index("incidents_of_organization_by_facet");
+        let first = format!(
+            "SELECT x.project_id, x.id FROM incidents x{by_facet}
+             WHERE x.organization_id = {{}} AND x.facet = r.facet AND x.project_id NOT IN ({DELETED})
+             ORDER BY x.id LIMIT 1"
+        );
+        let each = self.dialect.for_each_row("incidents", &first);
+        let query = Sql::over(
+            format!("SELECT each_row.id FROM {{rows}} {each} ORDER BY each_row.id LIMIT 1"),
+            facets,
+        );
+        let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
+        row.map(|row| {
+            let id = rows::id(&row, "id")?;
+            Ok(Waiting {
+                incident: IncidentId::from_bytes(id),
+                opened_at: time_of_id(id),
+            })
+        })
+        .transpose()
     }
 
     /// The first of the projects, where none of them ever had an event.
