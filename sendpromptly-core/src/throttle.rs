@@ -5,8 +5,8 @@
 //! wait that passes forgives one failure. So a guesser gets a few tries, then one for each longest wait, however
 //! patient he is; and an owner who has mistyped is soon free of it.
 //!
-//! A browser in which the account's owner has signed in before has a budget of its own, and no other: whatever
-//! strangers do, it is not made to wait for them.
+//! Browsers in which the account's owner has signed in before have budgets that strangers do not count in:
+//! whatever these do, the owner is not made to wait for them.
 
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ words! {
     Share {
         /// Those for one account from one browser in which its owner has signed in before.
         KnownDevice = "known_device",
+        /// Those for one account from all such browsers together.
+        KnownDevices = "known_devices",
         /// Those for one account from one network, by strangers.
         AccountFromNetwork = "account_from_network",
         /// Those for one account by strangers, from wherever.
@@ -46,9 +48,20 @@ words! {
 
 impl Share {
     /// The budgets that a stranger's try counts in.
-    pub const STRANGER: [Self; 3] = [Self::AccountFromNetwork, Self::Account, Self::Network];
+    pub const STRANGER: &[Self] = &[Self::AccountFromNetwork, Self::Account, Self::Network];
+
     /// The budgets that a try from a known device counts in.
-    pub const KNOWN: [Self; 1] = [Self::KnownDevice];
+    ///
+    /// A browser also becomes known by a mailed link, as often as one is asked for, and each comes with a budget
+    /// of its own. So codes count in one of all known browsers as well: whoever reads the mail gets no more
+    /// guesses at the second factor by it. Strangers do not count there and so cannot keep the owner out.
+    #[must_use]
+    pub const fn known(guessed: Guessed) -> &'static [Self] {
+        match guessed {
+            Guessed::Password => &[Self::KnownDevice],
+            Guessed::Code => &[Self::KnownDevice, Self::KnownDevices],
+        }
+    }
 
     /// Whether a success wipes the budget out. It does where account and place are the same; in the others
     /// one who may sign in would make room for his guesses at other accounts.
@@ -86,7 +99,9 @@ impl Budget {
             (Guessed::Password, Share::Account) => (20, MINUTE.saturating_mul(15)),
             (Guessed::Code, Share::KnownDevice) => (5, HOUR),
             (Guessed::Code, Share::AccountFromNetwork) => (5, HOUR.saturating_mul(4)),
-            (Guessed::Code, Share::Account) => (10, HOUR.saturating_mul(4)),
+            (Guessed::Code, Share::Account | Share::KnownDevices) => (10, HOUR.saturating_mul(4)),
+            // Of passwords, which a new link sets, none counts here.
+            (Guessed::Password, Share::KnownDevices) => (20, MINUTE.saturating_mul(15)),
             (_, Share::Network) => (50, MINUTE),
         };
         Self { free, longest }

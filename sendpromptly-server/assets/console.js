@@ -9,6 +9,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
     button.textContent = "Copied";
+    document.getElementById("said").textContent = `${label}: copied.`;
     setTimeout(() => { button.textContent = label; }, 2000);
   });
 }
@@ -56,6 +57,13 @@ if (live?.dataset.live && window.EventSource) {
   const events = new EventSource(live.dataset.live);
   let fetching = false;
   let again = false;
+  // The page would look live and be old: it says so, for all to see.
+  const end = () => {
+    events.close();
+    const said = document.getElementById("live-said");
+    said.className = "warning";
+    said.textContent = "No longer renewed. Reload the page.";
+  };
   const renew = async () => {
     if (fetching) { again = true; return; }
     fetching = true;
@@ -63,7 +71,7 @@ if (live?.dataset.live && window.EventSource) {
       again = false;
       try {
         const answer = await fetch(live.dataset.page, { headers: { "x-live": "1", accept: "text/html" } });
-        if (answer.redirected || !answer.ok) { events.close(); break; } // signed out, or gone
+        if (answer.redirected || !answer.ok) { end(); break; } // signed out, or gone
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById("live");
         if (!fresh) break;
@@ -78,6 +86,8 @@ if (live?.dataset.live && window.EventSource) {
     fetching = false;
   };
   events.addEventListener("change", renew);
+  // It connects again by itself, unless it was refused.
+  events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) end(); });
   // Single calls of a replay are not told of, so while one is under way the page looks by itself.
   setInterval(() => { if (live.hasAttribute("data-busy") && !document.hidden && events.readyState !== EventSource.CLOSED) renew(); }, 5000);
 }

@@ -8,4 +8,5 @@ pub mod hasher;
 pub mod link;
 pub mod password;
 pub mod passwords;
+mod quota;
 pub mod second_factor;

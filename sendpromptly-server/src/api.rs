@@ -11,7 +11,7 @@ use crate::platform::clock;
 use crate::store::Store;
 
 pub mod authenticate;
-mod failures;
+pub(crate) mod failures;
 mod health;
 mod ingest;
 pub mod openapi;

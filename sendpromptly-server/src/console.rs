@@ -96,6 +96,8 @@ pub struct Setting {
     pub base_url: String,
     /// Takes the letters that pages cause.
     pub post: Post,
+    /// Whether mail is written to files in the data directory in place of being sent.
+    pub mail_goes_to_files: bool,
     /// Who may make an account.
     pub sign_up: SignUp,
 }

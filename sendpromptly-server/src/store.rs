@@ -55,6 +55,7 @@ pub mod receipts;
 pub mod repair_targets;
 pub mod resets;
 pub mod results;
+mod retry;
 pub mod rows;
 pub mod scope;
 pub mod second_factors;

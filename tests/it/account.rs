@@ -2,7 +2,7 @@
 
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
-use sendpromptly_tests::newcomer::{Newcomer, PASSWORD};
+use sendpromptly_tests::newcomer::{Newcomer, PASSWORD, confirming};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::page::Page;
 use sendpromptly_tests::server::{Options, Server};
@@ -150,7 +150,7 @@ async fn an_address_that_somebody_has_is_not_told_and_not_taken(kind: StoreKind)
     other.ask_to_sign_up("Third").await;
     let confirm = mailbox.nth_to("free@example.com", 2).await.paths().remove(0);
     let page = other.browser.visit(&confirm).await.ok();
-    assert_eq!(other.browser.submit(page.form("/links/")).await.status(), 303);
+    assert_eq!(other.browser.submit(confirming(&page)).await.status(), 303);
     let page = ada.browser.visit(&link).await.ok();
     assert_eq!(ada.browser.submit(page.form("/links/")).await.status(), 410);
     let page = ada.browser.visit("/account").await.ok();

@@ -11,6 +11,7 @@ use sendpromptly_tests::world::World;
 use serde_json::json;
 
 mod selections;
+mod sizes;
 
 on_both_stores!(
     the_list_is_filtered_and_searched_in_any_combination,
@@ -163,7 +164,7 @@ async fn an_incident_is_understood_and_repaired_on_its_page(kind: StoreKind) {
     let done = browser.submit_and_follow(page.form("/reprocess")).await.ok();
     assert_eq!(
         done.text_of("[data-test=notice]"),
-        "The repair is ordered. The call goes out at once."
+        "The incident is being reprocessed. The call goes out at once."
     );
     world.incident_becomes(incident, "resolved").await;
     let page = browser.visit(&page_of(&world, incident)).await.ok();
@@ -172,7 +173,7 @@ async fn an_incident_is_understood_and_repaired_on_its_page(kind: StoreKind) {
     for part in [
         "Your app confirmed that it received the event",
         "The incident opened: your app reported a failure",
-        "A repair was ordered by acme@example.com",
+        "A replay was ordered by acme@example.com",
         "Call 1: Answered 503",
         "Call 2: Answered 200",
         "Your app reported success",

@@ -184,11 +184,11 @@ async fn a_change_at_one_node_is_told_at_the_other() {
 }
 
 #[tokio::test]
-async fn a_session_has_so_many_streams_and_another_when_one_is_closed() {
+async fn a_user_has_so_many_streams_and_another_when_one_is_closed() {
     let world = World::start(StoreKind::Sqlite).await;
     let browser = owner(&world).await;
     let mut listeners = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..12 {
         listeners.push(listen(&world, &browser).await);
     }
     assert_eq!(

@@ -2,18 +2,23 @@
 
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::mail::Mailbox;
-use sendpromptly_tests::newcomer::{Newcomer, PASSWORD};
+use sendpromptly_tests::newcomer::{Newcomer, PASSWORD, confirming};
 use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::people::{member, owner};
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
+use sendpromptly_tests::world::World;
 
 on_both_stores!(
     a_person_signs_up_and_owns_an_organization,
     nothing_is_made_before_the_address_is_confirmed,
+    only_whoever_knows_the_password_of_the_sign_up_confirms_it,
     a_known_address_gets_the_same_answer_and_a_mail_that_says_so,
     a_form_that_is_wrong_is_refused_in_words,
     on_invitation_only_nobody_signs_up,
+    on_invitation_only_owners_alone_make_another_organization,
     an_address_gets_five_mails_an_hour,
+    a_network_signs_up_twenty_times_an_hour,
 );
 
 async fn serving(kind: StoreKind) -> (TestStore, Server, Mailbox) {
@@ -41,7 +46,10 @@ async fn a_person_signs_up_and_owns_an_organization(kind: StoreKind) {
 async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
     let (store, server, mailbox) = serving(kind).await;
     let mut ada = Newcomer::new(&server, "ada@example.com");
-    ada.ask_to_sign_up("Acme").await;
+    let asked = ada.ask_to_sign_up("Acme").await;
+    let told = ada.browser.follow(asked).await.ok();
+    // Whoever only tries it out is told where the mail went.
+    assert!(told.text_of("[data-test=in-files]").contains("--smtp-url"));
     let mail = mailbox.nth_to("ada@example.com", 1).await;
     assert_eq!(mail.subject, "Confirm your e-mail address");
     assert!(
@@ -57,6 +65,41 @@ async fn nothing_is_made_before_the_address_is_confirmed(kind: StoreKind) {
     );
     let sql = store.sql().await;
     assert_eq!((sql.rows("users").await, sql.rows("organizations").await), (0, 0));
+}
+
+async fn only_whoever_knows_the_password_of_the_sign_up_confirms_it(kind: StoreKind) {
+    let (store, server, mailbox) = serving(kind).await;
+    let mut mallory = Newcomer::new(&server, "ada@example.com");
+    mallory.ask_to_sign_up("Acme").await;
+    let link = mailbox.nth_to("ada@example.com", 1).await.paths().remove(0);
+    let mut ada = Browser::new(&server);
+    let page = ada.visit(&link).await.ok();
+    assert!(
+        page.text().contains("the password you chose when you signed up"),
+        "{}",
+        page.text()
+    );
+    let mut page = page;
+    for password in ["", "some other password 7"] {
+        page = ada.submit(page.form("/links/").set("password", password)).await;
+        assert_eq!(page.status(), 422);
+        assert!(
+            page.text_of("[data-test=refusal]").contains("not the password"),
+            "{}",
+            page.text()
+        );
+    }
+    let sql = store.sql().await;
+    assert_eq!((sql.rows("users").await, sql.rows("organizations").await), (0, 0));
+    // The link is still good for whoever knows it, until there were too many tries.
+    for _ in 2..5 {
+        let wrong = page.form("/links/").set("password", "some other password 7");
+        page = ada.submit(wrong).await;
+    }
+    let page = ada.submit(confirming(&page)).await;
+    assert_eq!(page.status(), 422, "it must wait");
+    assert!(page.header("retry-after").is_some());
+    assert_eq!(sql.rows("users").await, 0);
 }
 
 async fn a_known_address_gets_the_same_answer_and_a_mail_that_says_so(kind: StoreKind) {
@@ -143,6 +186,38 @@ async fn on_invitation_only_nobody_signs_up(kind: StoreKind) {
         .set("repeat_password", PASSWORD);
     assert_eq!(browser.submit(form).await.status(), 403);
     assert_eq!(store.sql().await.rows("sign_ups").await, 0);
+    assert!(
+        browser
+            .visit("/sign-in")
+            .await
+            .ok()
+            .all("a[href=/sign-up]")
+            .is_empty()
+    );
+}
+
+async fn on_invitation_only_owners_alone_make_another_organization(kind: StoreKind) {
+    let world = World::start_with(kind, &Options::quick().set("--signup", "invite"), &[]).await;
+    let mut owner = owner(&world).await;
+    let mut admin = member(&world, "admin").await;
+    let page = admin.visit("/orgs?all=1").await.ok();
+    assert!(!page.has("[data-test=new-organization]"));
+    let token = page.form("/sign-out").value("form").to_owned();
+    for refused in [
+        admin.visit("/orgs/new").await,
+        admin
+            .post("/orgs/new", &[("form", &token), ("name", "Other")])
+            .await,
+    ] {
+        assert_eq!(refused.status(), 403);
+        assert!(refused.text_of("[data-test=closed]").contains("Ask an owner"));
+    }
+    let page = owner.visit("/orgs?all=1").await.ok();
+    assert!(page.has("[data-test=new-organization]"));
+    let form = owner.visit("/orgs/new").await.ok().form("/orgs/new");
+    let made = owner.submit(form.set("name", "Other")).await;
+    assert_eq!(made.status(), 303);
+    assert_eq!(world.sql().await.rows("organizations").await, 2);
 }
 
 async fn an_address_gets_five_mails_an_hour(kind: StoreKind) {
@@ -170,4 +245,24 @@ async fn an_address_gets_five_mails_an_hour(kind: StoreKind) {
         .await
         > 1;
     assert!(hers == 5 || hour_turned, "{hers}");
+}
+
+async fn a_network_signs_up_twenty_times_an_hour(kind: StoreKind) {
+    let (store, server, _mailbox) = serving(kind).await;
+    let sql = store.sql().await;
+    let mut page = Newcomer::new(&server, "user@example.com")
+        .ask_to_sign_up("Acme")
+        .await;
+    for number in 0..25 {
+        let mut person = Newcomer::new(&server, &format!("user-{number}@example.com"));
+        page = person.ask_to_sign_up("Acme").await;
+    }
+    let hour_turned = sql
+        .count("SELECT count(DISTINCT hour) AS n FROM mail_rates")
+        .await
+        > 1;
+    assert!(page.status() == 422 || hour_turned, "{}", page.status());
+    let refusal = "[data-test=refusal]";
+    assert!(hour_turned || page.text_of(refusal).contains("from your network"));
+    assert!(hour_turned || sql.rows("sign_ups").await == 20);
 }

@@ -14,7 +14,7 @@ on_both_stores!(
     the_code_of_the_sign_in_counts_for_its_session_for_ten_minutes,
     without_a_second_factor_sensitive_forms_lead_to_its_set_up,
     a_page_that_needs_it_leads_there_and_back,
-    wrong_codes_are_counted_wherever_they_are_given,
+    wrong_codes_are_counted_and_audited_wherever_they_are_given,
 );
 
 const ELEVEN_MINUTES: i64 = 660_000;
@@ -222,7 +222,7 @@ async fn a_page_that_needs_it_leads_there_and_back(kind: StoreKind) {
     assert_eq!(page.location(), Some("/"), "it leads to no other site");
 }
 
-async fn wrong_codes_are_counted_wherever_they_are_given(kind: StoreKind) {
+async fn wrong_codes_are_counted_and_audited_wherever_they_are_given(kind: StoreKind) {
     let world = World::start(kind).await;
     let mut person = Person::set_up(&world).await;
     age_what_was_shown(&world, ELEVEN_MINUTES).await;
@@ -247,5 +247,8 @@ async fn wrong_codes_are_counted_wherever_they_are_given(kind: StoreKind) {
         .set("step_up_code", &*person.recovery_codes[0]);
     assert_eq!(person.browser.submit(right).await.status(), 429);
     let_codes_be_new(&world).await;
-    assert_eq!(world.sql().await.rows("second_factors").await, 1);
+    let sql = world.sql().await;
+    assert_eq!(sql.rows("second_factors").await, 1);
+    let told = "SELECT count(*) AS n FROM audit_entries WHERE action = 'login.failed'";
+    assert_eq!(sql.count(told).await, guesses + 2, "each is audited");
 }

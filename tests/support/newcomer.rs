@@ -1,6 +1,7 @@
 //! A person who lives in the console: signs up, confirms the address by mail, signs in, sets up a second factor.
 
 use crate::browser::Browser;
+use crate::form::Form;
 use crate::mail::Mailbox;
 use crate::page::Page;
 use crate::server::Server;
@@ -8,6 +9,12 @@ use crate::totp::totp_in_steps;
 
 /// A password that is taken.
 pub const PASSWORD: &str = "violet harbour mistral 41";
+
+/// The form that confirms a sign-up, filled in.
+#[must_use]
+pub fn confirming(page: &Page) -> Form {
+    page.form("/links/").set("password", PASSWORD)
+}
 
 /// A person at a browser.
 #[derive(Debug, Clone)]
@@ -43,7 +50,7 @@ impl Newcomer {
         assert_eq!(page.location(), Some("/sign-up/sent"), "{}", page.text());
         let link = mailbox.nth_to(email, 1).await.paths().remove(0);
         let page = person.browser.visit(&link).await.ok();
-        let page = person.browser.submit(page.form("/links/")).await;
+        let page = person.browser.submit(confirming(&page)).await;
         assert_eq!(
             page.location(),
             Some("/sign-in?done=confirmed"),

@@ -35,6 +35,8 @@ pub enum Account {
     User(UserId),
     /// Nobody's: a digest of what was given as the e-mail address. It is slowed down like any other.
     Unknown([u8; 16]),
+    /// Nobody's yet: the id of a sign-up that is to be confirmed.
+    SignUp([u8; 16]),
 }
 
 /// Where a guess comes from.
@@ -85,9 +87,9 @@ impl Guesses {
         now: Timestamp,
     ) -> Result<Try, GuessError> {
         let shares = if self.is_known(account, place, now).await? {
-            &Share::KNOWN[..]
+            Share::known(guessed)
         } else {
-            &Share::STRANGER[..]
+            Share::STRANGER
         };
         let of_share = |share: &Share| (*share, bucket(guessed, *share, account, place));
         let buckets: Vec<_> = shares.iter().map(of_share).collect();
@@ -121,10 +123,8 @@ impl Guesses {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn take_back(&self, untried: Try) -> Result<(), StoreError> {
-        let buckets = untried.buckets.into_iter().map(|(_, bucket)| bucket);
-        self.store
-            .commit_together(vec![guesses::take_back(buckets)])
-            .await
+        let back = untried.settle(|_, bucket| guesses::take_back(bucket));
+        self.store.commit_together(back).await
     }
 }
 
@@ -132,14 +132,20 @@ impl Try {
     /// What to write where the guess was right, best with what follows from it.
     #[must_use]
     pub fn succeeded(self) -> Vec<Sql> {
-        let of_kind = |ends: bool| {
-            let of_kind = self
-                .buckets
-                .iter()
-                .filter(move |(share, _)| share.ends_with_success() == ends);
-            of_kind.map(|(_, bucket)| *bucket)
-        };
-        vec![guesses::wipe(of_kind(true)), guesses::take_back(of_kind(false))]
+        self.settle(|share, bucket| {
+            if share.ends_with_success() {
+                guesses::wipe(bucket)
+            } else {
+                guesses::take_back(bucket)
+            }
+        })
+    }
+
+    /// In the order of the keys, in which counting locks the budgets: in another one, two could wait for each other.
+    fn settle(mut self, write: impl Fn(Share, Bucket) -> Sql) -> Vec<Sql> {
+        self.buckets.sort_unstable_by_key(|(_, bucket)| *bucket);
+        let buckets = self.buckets.into_iter();
+        buckets.map(|(share, bucket)| write(share, bucket)).collect()
     }
 
     /// How long the next try must wait, where this one is wrong.
@@ -170,7 +176,7 @@ impl Account {
     pub const fn user(&self) -> Option<UserId> {
         match self {
             Self::User(id) => Some(*id),
-            Self::Unknown(_) => None,
+            Self::Unknown(_) | Self::SignUp(_) => None,
         }
     }
 
@@ -179,7 +185,7 @@ impl Account {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         match self {
             Self::User(id) => id.as_bytes(),
-            Self::Unknown(digest) => digest,
+            Self::Unknown(id) | Self::SignUp(id) => id,
         }
     }
 }
@@ -190,7 +196,7 @@ fn bucket(guessed: Guessed, share: Share, account: &Account, place: &Place) -> B
     let (account, place): (&[u8], &[u8]) = match share {
         Share::KnownDevice => (account.as_bytes(), &device),
         Share::AccountFromNetwork => (account.as_bytes(), network.as_bytes()),
-        Share::Account => (account.as_bytes(), b""),
+        Share::Account | Share::KnownDevices => (account.as_bytes(), b""),
         Share::Network => (b"", network.as_bytes()),
     };
     let mut digest = Sha256::new().chain_update(b"sendpromptly.guesses.v1\0");

@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 use super::guesses::{Account, GuessError, Guesses, Place, Try};
 use super::hasher::{HashError, Hasher};
 use super::password::Match;
+use super::quota::PasswordQuota;
+use crate::store::sign_ups::SignUp;
 use crate::store::users::StoredUser;
 use crate::store::{Store, StoreError};
 
@@ -25,6 +27,7 @@ pub struct Passwords {
     store: Store,
     hasher: Hasher,
     guesses: Guesses,
+    quota: PasswordQuota,
 }
 
 /// What has come of a check.
@@ -60,11 +63,12 @@ pub enum CheckError {
 impl Passwords {
     /// Checks passwords of this store's users.
     #[must_use]
-    pub const fn new(store: Store, hasher: Hasher, guesses: Guesses) -> Self {
+    pub fn new(store: Store, hasher: Hasher, guesses: Guesses) -> Self {
         Self {
             store,
             hasher,
             guesses,
+            quota: PasswordQuota::new(),
         }
     }
 
@@ -86,7 +90,8 @@ impl Passwords {
         self.check_account(account, user, password, place, now).await
     }
 
-    /// Checks what a user gives who is signed in already, to go on with something.
+    /// Checks what a user gives who is signed in already, to go on with something. So many in a row are refused
+    /// without a look, lest the user keep others from signing in.
     ///
     /// # Errors
     /// [`CheckError`] by its cause.
@@ -97,9 +102,30 @@ impl Passwords {
         place: &Place,
         now: Timestamp,
     ) -> Result<Checked, CheckError> {
+        let account = Account::User(user);
+        if let Err(wait) = self.quota.count(user) {
+            return Ok(Checked::Refused(Refusal { account, wait }));
+        }
         let stored = self.store.user(user).await?;
-        self.check_account(Account::User(user), stored, password, place, now)
-            .await
+        self.check_account(account, stored, password, place, now).await
+    }
+
+    /// Checks what somebody gives to confirm a sign-up: its password, which whoever signed up knows. Gives the try,
+    /// whose success is yet to be written.
+    ///
+    /// # Errors
+    /// [`CheckError`] by its cause.
+    pub async fn check_sign_up(
+        &self,
+        sign_up: &SignUp,
+        password: Zeroizing<String>,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Result<Try, Refusal>, CheckError> {
+        let account = Account::SignUp(sign_up.id);
+        let stored = Some(sign_up.password_hash.clone());
+        let checked = self.check_hash(account, stored, password, place, now).await?;
+        Ok(checked.map(|(tried, _)| tried))
     }
 
     async fn check_account(
@@ -110,6 +136,33 @@ impl Passwords {
         place: &Place,
         now: Timestamp,
     ) -> Result<Checked, CheckError> {
+        let stored = user.as_ref().map(|user| user.password_hash.clone());
+        let checked = self
+            .check_hash(account, stored, password.clone(), place, now)
+            .await?;
+        match (checked, user) {
+            (Ok((tried, false)), Some(user)) => Ok(Checked::Right(user, tried)),
+            (Ok((tried, true)), Some(user)) => {
+                Ok(Checked::Right(self.strengthen(user, password).await, tried))
+            }
+            (Ok((tried, _)), None) => Ok(Checked::Refused(Refusal {
+                account,
+                wait: tried.failed(),
+            })),
+            (Err(refusal), _) => Ok(Checked::Refused(refusal)),
+        }
+    }
+
+    /// Checks a password against what is stored of it. Gives, where it is right, the try and whether what is stored
+    /// is weak.
+    async fn check_hash(
+        &self,
+        account: Account,
+        stored: Option<String>,
+        password: Zeroizing<String>,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Result<(Try, bool), Refusal>, CheckError> {
         let tried = match self
             .guesses
             .may_try(Guessed::Password, &account, place, now)
@@ -119,27 +172,24 @@ impl Passwords {
             Err(GuessError::Store(error)) => return Err(error.into()),
             Err(GuessError::Wait(wait)) => {
                 self.hasher.matches(password, None).await?;
-                return Ok(Checked::Refused(Refusal { account, wait }));
+                return Ok(Err(Refusal { account, wait }));
             }
         };
-        let stored = user.as_ref().map(|user| user.password_hash.clone());
-        let found = match self.hasher.matches(password.clone(), stored).await {
+        let found = match self.hasher.matches(password, stored).await {
             Ok(found) => found,
             Err(error) => {
                 self.guesses.take_back(tried).await?;
                 return Err(error.into());
             }
         };
-        match (found, user) {
-            (Match::Right, Some(user)) => Ok(Checked::Right(user, tried)),
-            (Match::RightButWeak, Some(user)) => {
-                Ok(Checked::Right(self.strengthen(user, password).await, tried))
-            }
-            (Match::Wrong, _) | (_, None) => Ok(Checked::Refused(Refusal {
+        Ok(match found {
+            Match::Right => Ok((tried, false)),
+            Match::RightButWeak => Ok((tried, true)),
+            Match::Wrong => Err(Refusal {
                 account,
                 wait: tried.failed(),
-            })),
-        }
+            }),
+        })
     }
 
     /// Stores a stronger hash of a password that was right. Where it cannot be done now, it can at another

@@ -15,6 +15,7 @@ use super::guesses::{Account, GuessError, Guesses, Place};
 use crate::platform::entropy;
 use crate::store::rows::Sql;
 use crate::store::second_factors::{Changer, Proof, Proposal, Taken};
+use crate::store::sessions::SessionId;
 use crate::store::{Store, StoreError};
 use crate::vault::{Purpose, Vault, VaultError};
 
@@ -108,25 +109,31 @@ impl SecondFactors {
         taken.await?.ok_or(CodeError::Wrong(wait))
     }
 
-    /// Makes a secret, which is in force once a code of it confirms it.
+    /// Makes a secret, which is in force once a code of it confirms it in the same session.
     ///
     /// # Errors
     /// [`VaultError`] by its cause.
-    pub async fn propose(&self, user: UserId, now: Timestamp) -> Result<(), VaultError> {
+    pub async fn propose(&self, user: UserId, session: SessionId, now: Timestamp) -> Result<(), VaultError> {
         let secret = TotpSecret::new(entropy::bytes());
         let id = entropy::ordered_id(now);
         let purpose = Purpose::SecondFactor(user);
         let sealed = self.vault.seal(purpose, &id, secret.as_bytes(), now).await?;
         let proposal = Proposal { id, sealed };
-        Ok(self.store.propose_second_factor(user, &proposal, now).await?)
+        let proposed = self.store.propose_second_factor(user, session, &proposal, now);
+        Ok(proposed.await?)
     }
 
-    /// The secret that is proposed to a user.
+    /// The secret that is proposed to a user in this session.
     ///
     /// # Errors
     /// [`VaultError`] by its cause.
-    pub async fn proposed(&self, user: UserId, now: Timestamp) -> Result<Option<TotpSecret>, VaultError> {
-        match self.store.proposed_second_factor(user, now).await? {
+    pub async fn proposed(
+        &self,
+        user: UserId,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<TotpSecret>, VaultError> {
+        match self.store.proposed_second_factor(user, session, now).await? {
             Some(proposal) => self.open(user, &proposal.id, &proposal.sealed).await.map(Some),
             None => Ok(None),
         }
@@ -143,7 +150,11 @@ impl SecondFactors {
         changer: &Changer<'_>,
     ) -> Result<Vec<RecoveryCode>, CodeError> {
         let user = typed.user;
-        let proposed = self.store.proposed_second_factor(user, typed.now).await?;
+        let session = changer.session;
+        let proposed = self
+            .store
+            .proposed_second_factor(user, session, typed.now)
+            .await?;
         let proposal = proposed.ok_or(CodeError::NotProposed)?;
         let tried = self.may_try(typed).await?;
         let secret = self.open(user, &proposal.id, &proposal.sealed).await?;
@@ -155,13 +166,14 @@ impl SecondFactors {
             return Err(CodeError::Wrong(tried.failed()));
         };
         let (codes, hashes) = recovery_codes(user);
+        // In the same transaction: where it failed afterwards, the codes would be in force and never shown.
+        let right = tried.succeeded();
         let confirmed = self
             .store
-            .confirm_second_factor(changer, proposal.id, step, &hashes);
+            .confirm_second_factor(changer, proposal.id, step, &hashes, right);
         if !confirmed.await? {
             return Err(CodeError::NotProposed);
         }
-        self.guesses.succeeded(tried).await?;
         Ok(codes)
     }
 

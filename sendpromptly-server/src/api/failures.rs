@@ -1,4 +1,4 @@
-//! How often API keys have failed from one address.
+//! How often what is shown to get in was unknown, from one address: API keys, and the console's session tokens.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,11 +18,11 @@ const ADDRESSES: u64 = 10_000;
 
 /// The failures of the last minute, by address.
 #[derive(Debug)]
-pub(super) struct Failures(Cache<IpAddr, Arc<Window>>);
+pub(crate) struct Failures(Cache<IpAddr, Arc<Window>>);
 
 /// The failures from one address since the first of them.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     began: Instant,
     failures: AtomicU32,
 }
@@ -43,7 +43,7 @@ impl Failures {
     ///
     /// # Errors
     /// [`ApiError::RateLimited`] where it is one too many.
-    pub(super) fn count(&self, client: IpAddr) -> Result<Arc<Window>, ApiError> {
+    pub(crate) fn count(&self, client: IpAddr) -> Result<Arc<Window>, ApiError> {
         let window = self.0.get_with(network(client), || {
             Arc::new(Window {
                 began: Instant::now(),
@@ -62,7 +62,7 @@ impl Failures {
 
 impl Window {
     /// What was counted turned out to be none.
-    pub(super) fn take_back(&self) {
+    pub(crate) fn take_back(&self) {
         self.failures.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -141,6 +141,7 @@ impl Server {
             schedule: config.callbacks.schedule.clone(),
             base_url: base_url(config, address),
             post,
+            mail_goes_to_files: config.mail.smtp.is_none(),
             sign_up: config.sign_up,
         });
         let (stop, mut stopped) = watch::channel(());
@@ -214,7 +215,6 @@ impl Server {
     }
 }
 
-/// How links in mails lead here.
 /// How mail leaves; what is written to files instead is said.
 fn transport(config: &Config) -> Result<Transport, CommandError> {
     let transport = Transport::new(&config.mail, &config.storage.data_dir);
@@ -228,6 +228,7 @@ fn transport(config: &Config) -> Result<Transport, CommandError> {
     Ok(transport)
 }
 
+/// How links in mails lead here.
 fn base_url(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.http.tls.is_some() {
         "https"

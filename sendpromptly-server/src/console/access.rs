@@ -1,4 +1,4 @@
-//! The one place that decides who may come in, by the table of [`routes`](super::routes).
+//! The one place that decides who may come in, by the table of [`routes`].
 //!
 //! The order is: is the connection safe, is it no other site's, who is it, does the organization know them, have
 //! they the second factor that it requires, may the role, was enough shown lately, and is the form this browser's
@@ -22,6 +22,7 @@ use super::step_up::{self, Verdict};
 use super::{Console, PageError, Visit, cookie, error, origin, page};
 use crate::http::{ApiError, Client, Response, body};
 use crate::platform::clock;
+use crate::store::Store;
 use crate::store::scope::OrganizationScope;
 use crate::store::sessions::{Session, SessionId, SessionToken};
 
@@ -72,11 +73,15 @@ pub(super) async fn answer(
 ) -> Result<Response, ApiError> {
     let route = found.route;
     let mut cookies = Vec::new();
+    let sends = *route.method != Method::GET;
     let answered = async {
-        let mut visit = welcome(console, found, head, client, id, &mut cookies).await?;
-        if *route.method != Method::GET {
-            visit.form = read_form(&head.headers, body).await?;
+        let welcomed = welcome(console, found, head, client, id, &mut cookies).await;
+        let mut visit = welcomed.map_err(PageError::of_reading)?;
+        if !sends {
+            let entered = enter(route, visit, &head.headers).await;
+            return entered.map_err(PageError::of_reading);
         }
+        visit.form = read_form(&head.headers, body).await?;
         enter(route, visit, &head.headers).await
     };
     let mut response = match answered.await {
@@ -106,7 +111,7 @@ async fn welcome(
     let mut session = None;
     let mut token = cookie::read(cookie::Kind::Session, &client, &head.headers);
     if let Some(shown) = token.take_if(|_| !is_asset) {
-        session = console.setting.store.session(&shown, now).await?;
+        session = look_up(console, &shown, &client).await?;
         token = session.as_ref().map(|_| shown);
     }
     // What a page's script does by itself is no sign that its user is there.
@@ -144,6 +149,20 @@ async fn welcome(
         form_token: None,
         params: found.params,
     })
+}
+
+/// The session of a token. So many unknown ones from a network, and no more are looked up for it.
+async fn look_up(
+    console: &Arc<Console>,
+    token: &SessionToken,
+    client: &Client,
+) -> Result<Option<Session>, PageError> {
+    let unknown = console.rates.count_unknown(client.address)?;
+    let found = console.setting.store.session(token, clock::now()).await;
+    if !matches!(found, Ok(None)) {
+        unknown.take_back();
+    }
+    Ok(found?)
 }
 
 /// Notes that a session was used, and gives it another token where its user's rights have changed.
@@ -275,7 +294,9 @@ async fn take_form(route: &Route, visit: &mut Visit) -> Result<(), PageError> {
     }
 }
 
-/// Lets the handler answer. What failed on our side leaves the form good, so that it can be sent again.
+/// Lets the handler answer. What failed on our side leaves the form good, so that it can be sent again; not where
+/// it is unknown whether it failed, for a second time might do it twice. A handler that does not come to its end,
+/// since its client hangs up or it panics, may have done it as well.
 async fn finish<A>(
     route: &Route,
     visit: Visit,
@@ -286,10 +307,18 @@ where
 {
     let store = visit.store().clone();
     let taken = visit.form_token.filter(|_| route.form == FormUse::Once);
-    let answered = handler(visit).await;
+    end_of(&store, taken, handler(visit).await).await
+}
+
+/// The end of a handler that had taken this form.
+async fn end_of(
+    store: &Store,
+    taken: Option<FormToken>,
+    answered: Result<Response, PageError>,
+) -> Result<Response, PageError> {
     let failed = answered
         .as_ref()
-        .is_err_and(|error| error.status().is_server_error());
+        .is_err_and(|error| error.status().is_server_error() && *error != PageError::OutcomeUnknown);
     if let Some(token) = taken.filter(|_| failed)
         && let Err(error) = store.release_form(token.id()).await
     {
@@ -331,4 +360,27 @@ fn target(uri: &Uri) -> String {
 fn agent(headers: &HeaderMap) -> String {
     let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     agent.unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::console::House;
+
+    async fn end(house: &House, token: FormToken, end: Result<Response, PageError>) -> bool {
+        let store = &house.console.setting.store;
+        assert!(store.use_form(token.id()).await.unwrap());
+        let _ = end_of(store, Some(token), end).await;
+        store.use_form(token.id()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_form_is_good_again_after_a_fault_unless_it_may_have_been_carried_out() {
+        let house = House::open().await;
+        let token = || FormToken::generate(&SessionToken::generate(), clock::now());
+        assert!(end(&house, token(), Err(PageError::Unavailable)).await);
+        assert!(!end(&house, token(), Err(PageError::OutcomeUnknown)).await);
+        assert!(!end(&house, token(), Err(PageError::NotFound)).await);
+        house.close().await;
+    }
 }

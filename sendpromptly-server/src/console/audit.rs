@@ -1,6 +1,7 @@
 //! `/orgs/{org}/audit`: the audit log, to read, to check and to take away; nothing here can change it.
 //!
-//! It tells e-mail and network addresses of members, so it is for admins and owners.
+//! It tells e-mail and network addresses of members, so it is for admins and owners. Whoever is no member any more
+//! is named by an id.
 
 use std::collections::HashMap;
 
@@ -85,7 +86,7 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         store.audit_standing(seat.scope),
         store.member_addresses(seat.scope, PROPOSED)
     )?;
-    let names = store.emails_of(&users_in(&found.entries)).await?;
+    let names = store.emails_of(seat.scope, &users_in(&found.entries)).await?;
     let path = seat.path("");
     page::page(&LogPage {
         frame: visit.frame_of(&seat, "Audit log", Nav::Audit),

@@ -12,6 +12,7 @@ use super::{PageError, Visit};
 use crate::account::passwords::Checked;
 use crate::account::second_factor::{CodeError, Typed};
 use crate::http::Response;
+use crate::store::failed_sign_ins::FailedSignIn;
 use crate::store::rows::Sql;
 use crate::store::second_factors::Taken;
 use crate::store::sessions;
@@ -68,14 +69,19 @@ impl Refusal {
 
     /// Tells programs when to come again.
     #[must_use]
-    pub fn mark(&self, mut response: Response) -> Response {
-        if !self.wait.is_zero() {
-            let seconds = self.wait.as_millis().div_ceil(1_000);
-            let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
-            response.headers_mut().insert(RETRY_AFTER, seconds);
-        }
-        response
+    pub fn mark(&self, response: Response) -> Response {
+        retry_after(response, self.wait)
     }
+}
+
+/// Tells programs when to come again, where they must wait.
+pub(super) fn retry_after(mut response: Response, wait: Duration) -> Response {
+    if !wait.is_zero() {
+        let seconds = wait.as_millis().div_ceil(1_000);
+        let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    response
 }
 
 /// Takes the code in this field and makes these writes with it.
@@ -108,8 +114,44 @@ pub async fn show_code(visit: &Visit, who: &SignedIn) -> Result<Option<Refusal>,
     let noted = vec![sessions::note_code(who.session, visit.now)];
     match take(visit, who.user, code, noted, Vec::new()).await {
         Ok(_) => Ok(None),
-        Err(error) => Refusal::of(error).map(Some),
+        Err(error) => {
+            let refusal = Refusal::of(error)?;
+            note_failure(visit, who.user, &who.email, Wrong::Code).await?;
+            Ok(Some(refusal))
+        }
     }
+}
+
+/// What was wrong.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wrong {
+    /// A code.
+    Code,
+    /// A password.
+    Password,
+}
+
+/// Tells the audit log that a code or a password of this user was refused, wherever it was asked for.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub(super) async fn note_failure(
+    visit: &Visit,
+    user: UserId,
+    email: &str,
+    wrong: Wrong,
+) -> Result<(), PageError> {
+    let failed = FailedSignIn {
+        user: Some(user),
+        email: Some(email),
+        wrong: match wrong {
+            Wrong::Code => "code",
+            Wrong::Password => "password",
+        },
+        address: visit.client.address,
+        now: visit.now,
+    };
+    Ok(visit.store().note_failed_sign_in(&failed).await?)
 }
 
 /// Takes the password that the form brings to show once more who it is. Gives why not, where it is refused.
@@ -131,6 +173,7 @@ pub async fn show_password(visit: &Visit, who: &SignedIn) -> Result<Option<Refus
             Ok(None)
         }
         Checked::Refused(refusal) => {
+            note_failure(visit, who.user, &who.email, Wrong::Password).await?;
             let text = "The password is wrong. After several wrong tries the next ones are refused for a while, even \
                         with the right password.";
             Ok(Some(Refusal::wrong(text, refusal.wait)))

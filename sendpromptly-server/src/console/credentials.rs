@@ -6,6 +6,7 @@ use sendpromptly_core::id::{KeyId, ProjectId};
 use sendpromptly_core::project::Overlap;
 
 use super::access::Seat;
+use super::first_lines::FirstLines;
 use super::page::{self, Frame, Nav};
 use super::projects::office;
 use super::when::When;
@@ -21,8 +22,12 @@ struct OncePage<'a> {
     path: String,
     title: &'a str,
     label: &'a str,
+    /// What the button that copies it says.
+    copy: &'a str,
     credential: &'a str,
     advice: String,
+    /// Lines that hold it, where it is a key.
+    lines: Option<FirstLines>,
 }
 
 /// `POST /orgs/{org}/projects/{project}/keys`: makes a key, and shows it this once.
@@ -39,8 +44,14 @@ pub async fn create_key(visit: Visit, seat: Seat) -> Result<Response, PageError>
         path: project_path(&seat, project),
         title: "Your new API key",
         label: "API key",
+        copy: "Copy the API key",
         credential: key.expose(),
         advice: "Give it to your app, then revoke the key that it replaces.".to_owned(),
+        lines: Some(FirstLines::new(
+            &visit.console.setting.base_url,
+            key.expose(),
+            visit.now,
+        )),
     })
 }
 
@@ -142,8 +153,10 @@ pub async fn rotate_secret(visit: Visit, seat: Seat) -> Result<Response, PageErr
         path: project_path(&seat, project.id),
         title: "Your new signing secret",
         label: "Signing secret",
+        copy: "Copy the signing secret",
         credential: rotated.signing_secret.expose(),
         advice,
+        lines: None,
     })
 }
 

@@ -31,7 +31,7 @@ pub enum PageError {
     Form,
     /// The form was sent before.
     #[error(
-        "This form was sent already, and what it asked for was done once. Go back and reload the page to see."
+        "This form was sent already, so what it asked for may have been done. Go back and reload the page to see."
     )]
     SentAlready,
     /// Another site has sent the form.
@@ -54,6 +54,11 @@ pub enum PageError {
     /// The store is down or too slow.
     #[error("The server cannot reach its database at the moment. Nothing was changed. Try again in a while.")]
     Unavailable,
+    /// The store broke off before it told whether a change was made.
+    #[error(
+        "The connection to the database broke, so it is not known whether this was done. Go back and reload the page to see before you try again."
+    )]
+    OutcomeUnknown,
     /// A fault of ours; the text is for the log.
     #[error("Something went wrong on our side.")]
     Internal(String),
@@ -69,19 +74,30 @@ impl PageError {
             Self::SentAlready => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Http(error) => error.status_and_code().0,
-            Self::Unavailable | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::OutcomeUnknown | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The same where nothing was asked of the store but to read.
+    #[must_use]
+    pub fn of_reading(self) -> Self {
+        match self {
+            Self::OutcomeUnknown => Self::Unavailable,
+            other => other,
         }
     }
 }
 
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
-        if error.is_passing() {
-            tracing::warn!(%error, "the console cannot reach the store");
-            Self::Unavailable
-        } else {
-            Self::Internal(error.to_string())
+        if !error.is_passing() {
+            return Self::Internal(error.to_string());
+        }
+        tracing::warn!(%error, "the console cannot reach the store");
+        match error {
+            StoreError::Broken(_) => Self::OutcomeUnknown,
+            _ => Self::Unavailable,
         }
     }
 }
@@ -156,4 +172,22 @@ pub fn page_of(error: &PageError, id: RequestId) -> Response {
             .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_of_unknown_outcome_is_not_told_as_nothing_done() {
+        let error = PageError::from(StoreError::Broken(String::new()));
+        assert_eq!(
+            (&error, error.status().as_u16()),
+            (&PageError::OutcomeUnknown, 503)
+        );
+        assert!(!error.to_string().contains("Nothing was changed"));
+        assert_eq!(error.of_reading(), PageError::Unavailable);
+        let error = PageError::from(StoreError::Unavailable(String::new()));
+        assert_eq!(error, PageError::Unavailable);
+    }
 }

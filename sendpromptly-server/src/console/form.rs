@@ -32,6 +32,18 @@ impl Form {
         self.raw(name).trim()
     }
 
+    /// The field's text as what a list is filtered by; empty where it holds a control character, for nothing that
+    /// is stored does.
+    #[must_use]
+    pub fn filter(&self, name: &str) -> &str {
+        let text = self.text(name);
+        if text.chars().any(char::is_control) {
+            ""
+        } else {
+            text
+        }
+    }
+
     /// The field's text, to the letter.
     #[must_use]
     pub fn secret(&self, name: &str) -> Zeroizing<String> {

@@ -4,6 +4,7 @@
 //! nothing is stored until a form is sent, and a page of another site cannot make one.
 
 use std::fmt;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sendpromptly_core::hex;
@@ -17,6 +18,10 @@ use crate::store::sessions::SessionToken;
 
 /// The name of the field that holds it.
 pub const FIELD: &str = "form";
+
+/// So far may the clock of the node that made a token be ahead. One from further in the future is refused: it would
+/// be good for longer than used tokens are remembered.
+const AHEAD: Duration = Duration::from_secs(60);
 
 const DOMAIN: &[u8] = b"sendpromptly.form.v1\0";
 
@@ -36,14 +41,15 @@ impl FormToken {
         Self { id, mac }
     }
 
-    /// Reads a token; `None` where it is not this browser's, or too old.
+    /// Reads a token; `None` where it is not this browser's, too old, or of the future.
     #[must_use]
     pub fn verify(text: &str, holder: &SessionToken, now: Timestamp) -> Option<Self> {
         let (id, digits) = text.split_at_checked(32)?;
         let (id, tag): ([u8; 16], [u8; 32]) = (hex::decode(id)?, hex::decode(digits)?);
         mac(holder, &id).verify_slice(&tag).ok()?;
         let token = Self { id, mac: tag };
-        (now.since(token.made_at()) < ABSOLUTE).then_some(token)
+        let made_at = token.made_at();
+        (now.since(made_at) < ABSOLUTE && made_at.since(now) <= AHEAD).then_some(token)
     }
 
     /// What names it in the store.
@@ -85,6 +91,15 @@ mod tests {
         assert!(FormToken::verify(&text, &holder, NOW).is_some());
         assert!(FormToken::verify(&text, &other, NOW).is_none());
         assert!(FormToken::verify(&text, &holder, NOW.plus(ABSOLUTE)).is_none());
+    }
+
+    #[test]
+    fn a_token_of_the_future_is_refused_but_for_a_clock_a_little_ahead() {
+        let holder = SessionToken::generate();
+        let made = |at| FormToken::generate(&holder, at).to_string();
+        let ahead = NOW.plus(AHEAD);
+        assert!(FormToken::verify(&made(ahead), &holder, NOW).is_some());
+        assert!(FormToken::verify(&made(ahead.plus_millis(1)), &holder, NOW).is_none());
     }
 
     #[test]

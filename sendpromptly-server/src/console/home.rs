@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::access::SignedIn;
 use super::page::{self, Frame};
-use super::{PageError, Visit};
+use super::{PageError, Visit, organization};
 use crate::http::Response;
 
 /// `/`: to the organizations of whoever is signed in, and to the sign-in for everybody else.
@@ -21,6 +21,8 @@ pub async fn start(visit: Visit) -> Result<Response, PageError> {
 struct OrganizationsPage {
     frame: Frame,
     places: Vec<Place>,
+    /// Whether the user may make another one.
+    may_make: bool,
 }
 
 struct Place {
@@ -48,6 +50,7 @@ pub async fn organizations(visit: Visit, who: SignedIn) -> Result<Response, Page
         frame: visit
             .frame_for(&who, "Organizations")
             .telling((visit.query.text("done") == "left").then_some("You have left the organization.")),
+        may_make: organization::may_make(&visit, &memberships),
         places,
     })
 }

@@ -15,18 +15,23 @@ use crate::store::incidents::IncidentRecord;
 use crate::store::repair_targets::RepairTarget;
 
 pub mod actions;
+mod excerpt;
+mod place;
 mod prospect;
 mod timeline;
 pub(super) mod words;
 
+use place::Place;
 pub(super) use prospect::{Prospect, prospect};
-use timeline::Moment;
+use timeline::{Moment, Part, Timeline};
 
 #[derive(Template)]
 #[template(path = "incident.html")]
 struct IncidentPage {
     frame: Frame,
     path: String,
+    /// The address of this page, to renew it from.
+    here: String,
     list: String,
     live: String,
     busy: bool,
@@ -39,6 +44,8 @@ struct IncidentPage {
     facts: Vec<(&'static str, String)>,
     differs: Option<String>,
     moments: Vec<Moment>,
+    older: Option<Place>,
+    is_newest: bool,
     may_operate: bool,
     actions: Actions,
     note_form: String,
@@ -82,25 +89,60 @@ struct Refused {
     typed: Typed,
 }
 
-/// `/orgs/{org}/incidents/{incident}`: the page of an incident.
+#[derive(Template)]
+#[template(path = "incident_moment.html")]
+struct MomentPage {
+    frame: Frame,
+    path: String,
+    title: String,
+    moment: Moment,
+}
+
+/// `/orgs/{org}/incidents/{incident}`: the page of an incident. `before=PLACE` shows what happened before a moment,
+/// `moment=PLACE` one moment with the whole of its text.
 ///
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
-    render(&visit, &seat, None).await
+    match visit.query.text("moment").parse() {
+        Ok(place) => show_moment(&visit, &seat, place).await,
+        Err(_) => render(&visit, &seat, None).await,
+    }
+}
+
+async fn show_moment(visit: &Visit, seat: &Seat, place: Place) -> Result<Response, PageError> {
+    let record = asked_for(visit, seat).await?;
+    let event = event_of(visit, &record).await?;
+    let found = timeline::read(visit, seat, (&record, &event), &Part::Whole(place)).await?;
+    let moment = found.moments.into_iter().next().ok_or(PageError::NotFound)?;
+    page::page(&MomentPage {
+        frame: visit.frame_of(seat, "Incident", Nav::Incidents),
+        path: seat.path(&format!("/incidents/{}", record.incident.id)),
+        title: title(&record),
+        moment,
+    })
+}
+
+async fn event_of(visit: &Visit, record: &IncidentRecord) -> Result<EventRecord, PageError> {
+    let event = visit.store().event(record.project, record.event).await?;
+    event.ok_or(PageError::NotFound)
 }
 
 async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<Response, PageError> {
     let store = visit.store();
     let seq = store.audit_head(seat.scope.id()).await?.seq;
     let record = asked_for(visit, seat).await?;
-    let event = store
-        .event(record.project, record.event)
-        .await?
-        .ok_or(PageError::NotFound)?;
+    let event = event_of(visit, &record).await?;
     let mut targets = store.repair_targets(seat.scope, [record.project]).await?;
     let target = targets.remove(&record.project).ok_or(PageError::NotFound)?;
-    let moments = timeline::read(visit, seat, &record, &event).await?;
+    let (part, tail) = match visit.query.text("before").parse::<Place>() {
+        Ok(place) => {
+            let tail = format!("?before={place}");
+            (Part::Before(place), tail)
+        }
+        Err(_) => (Part::Newest, String::new()),
+    };
+    let Timeline { moments, older } = timeline::read(visit, seat, (&record, &event), &part).await?;
     let path = seat.path(&format!("/incidents/{}", record.incident.id));
     let notice = notice(visit.query.text("done"));
     let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.status);
@@ -120,12 +162,15 @@ async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<
         facts: facts(&record, &event, &target),
         differs: (!event.differs.is_empty()).then(|| event.differs.join(", ")),
         moments,
+        older,
+        is_newest: part == Part::Newest,
         may_operate: seat.role >= Role::Operator,
         actions: actions(visit, seat, &record, &event, &target),
         note_form: visit.new_form_token(),
         note_max: NoteText::MAX,
         refusal,
         typed,
+        here: format!("{path}{tail}"),
         path,
     };
     page::with_status(status, &shown)
@@ -149,7 +194,7 @@ fn title(record: &IncidentRecord) -> String {
 /// What was done just now. The address carries a word, never the text.
 fn notice(done: &str) -> Option<&'static str> {
     Some(match done {
-        "reprocessed" => "The repair is ordered. The call goes out at once.",
+        "reprocessed" => "The incident is being reprocessed. The call goes out at once.",
         "dismissed" => "The incident is dismissed.",
         "reopened" => "The incident is open again.",
         "noted" => "The note is added.",

@@ -30,6 +30,7 @@ struct ListPage {
     page: String,
     /// The address of the list without its page.
     here: String,
+    projects_path: String,
     filtered: bool,
     states: Vec<Choice>,
     projects: Vec<Choice>,
@@ -90,6 +91,7 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         live: format!("{}?since={seq}", seat.path("/live")),
         page: visit.target.clone(),
         here,
+        projects_path: seat.path("/projects"),
         filtered: filter != IncidentFilter::default(),
         states: choices(IncidentState::ALL, filter.state, |state| words::state(state).0),
         projects: projects_to_choose(projects, filter.project),

@@ -7,14 +7,19 @@ use hyper::header::SET_COOKIE;
 use sendpromptly_core::id::{OrganizationId, UserId};
 
 use super::page::{self, Frame};
-use super::{PageError, Visit, arrival, invitations, new_password};
+use super::{PageError, Visit, arrival, code, invitations, new_password};
 use crate::account::email::Email;
 use crate::account::link::{Link, LinkKind};
+use crate::account::passwords::Refusal as Refused;
 use crate::http::Response;
 use crate::mail::Letter;
 use crate::platform::entropy;
 use crate::store::links::Subject;
 use crate::store::sign_ups::Confirmed;
+
+/// Told where a sign-up is confirmed with another password.
+const WRONG_PASSWORD: &str = "This is not the password of the sign-up. After several wrong tries the next ones are \
+                              refused for a while, even with the right password.";
 
 #[derive(Template)]
 #[template(path = "link_dead.html")]
@@ -28,7 +33,16 @@ struct ConfirmPage<'a> {
     frame: Frame,
     action: &'a str,
     email: &'a str,
-    organization: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "link_sign_up.html")]
+struct SignUpPage<'a> {
+    frame: Frame,
+    action: &'a str,
+    email: &'a str,
+    organization: &'a str,
+    refusal: Option<&'static str>,
 }
 
 #[derive(Template)]
@@ -49,7 +63,7 @@ pub async fn show(visit: Visit) -> Result<Response, PageError> {
         return dead(&visit);
     };
     match link.kind {
-        LinkKind::SignUp => show_sign_up(&visit, &subject).await,
+        LinkKind::SignUp => show_sign_up(&visit, &subject, None).await,
         LinkKind::Reset => show_reset(&visit, &subject, None).await,
         LinkKind::Invitation => invitations::show(&visit, &subject, None).await,
         LinkKind::ChangeEmail => show_change_email(&visit, &subject),
@@ -65,7 +79,7 @@ pub async fn take(visit: Visit) -> Result<Response, PageError> {
         return dead(&visit);
     };
     match link.kind {
-        LinkKind::SignUp => take_sign_up(&visit, &link).await,
+        LinkKind::SignUp => take_sign_up(&visit, &link, &subject).await,
         LinkKind::Reset => take_reset(&visit, &link, &subject).await,
         LinkKind::Invitation => invitations::take(&visit, &link, &subject).await,
         LinkKind::ChangeEmail => take_change_email(&visit, &link, &subject).await,
@@ -89,27 +103,55 @@ pub(super) fn dead(visit: &Visit) -> Result<Response, PageError> {
     page::with_status(StatusCode::GONE, &shown)
 }
 
-async fn show_sign_up(visit: &Visit, subject: &Subject) -> Result<Response, PageError> {
+async fn show_sign_up(
+    visit: &Visit,
+    subject: &Subject,
+    refused: Option<Refused>,
+) -> Result<Response, PageError> {
     let Some(sign_up) = visit.store().sign_up(&subject.id).await? else {
         return dead(visit);
     };
-    page::page(&ConfirmPage {
+    let status = match refused {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    let shown = SignUpPage {
         frame: visit.frame("Confirm your address"),
         action: &visit.path,
         email: &sign_up.email,
-        organization: Some(&sign_up.organization_name),
+        organization: &sign_up.organization_name,
+        refusal: refused.as_ref().map(|_| WRONG_PASSWORD),
+    };
+    let page = page::with_status(status, &shown)?;
+    Ok(match refused {
+        Some(refused) => code::retry_after(page, refused.wait),
+        None => page,
     })
 }
 
+/// Whoever reads the mail may not be who signed up, and whoever signed up may not read the mail. So the password
+/// is asked for: else somebody could sign up with a stranger's address, and the stranger's click would hand the
+/// address over to an account whose password the other one knows.
+///
 /// Nobody is signed in by the link: whoever opens it for a stranger's sign-up would sit in the stranger's account.
-async fn take_sign_up(visit: &Visit, link: &Link) -> Result<Response, PageError> {
+async fn take_sign_up(visit: &Visit, link: &Link, subject: &Subject) -> Result<Response, PageError> {
+    let Some(sign_up) = visit.store().sign_up(&subject.id).await? else {
+        return dead(visit);
+    };
+    let (password, place) = (visit.form.secret("password"), visit.place());
+    let passwords = &visit.console.passwords;
+    let checked = passwords.check_sign_up(&sign_up, password, &place, visit.now);
+    let right = match checked.await? {
+        Ok(right) => right,
+        Err(refused) => return show_sign_up(visit, subject, Some(refused)).await,
+    };
     let ids = Confirmed {
         user: UserId::new(visit.now, entropy::for_id()),
         organization: OrganizationId::new(visit.now, entropy::for_id()),
     };
     let confirmed = visit
         .store()
-        .confirm_sign_up(link, ids, visit.client.address, visit.now)
+        .confirm_sign_up(link, ids, right.succeeded(), visit.client.address, visit.now)
         .await?;
     match confirmed {
         Some(_) => Ok(page::see_other("/sign-in?done=confirmed")),
@@ -174,7 +216,6 @@ fn show_change_email(visit: &Visit, subject: &Subject) -> Result<Response, PageE
         frame: visit.frame("Confirm your new address"),
         action: &visit.path,
         email: subject.email.as_deref().unwrap_or_default(),
-        organization: None,
     })
 }
 

@@ -22,7 +22,8 @@ use super::{PageError, Visit};
 use crate::http::{Response, response};
 use crate::platform::clock;
 use crate::store::Store;
-use crate::store::sessions::{SessionId, SessionToken};
+use crate::store::scope::Membership;
+use crate::store::sessions::SessionToken;
 
 /// How often the heads are asked for.
 const EVERY: Duration = Duration::from_secs(1);
@@ -30,8 +31,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// A listener that cannot be looked at for so long, since the store is down, listens no more.
 const LOOK: Duration = Duration::from_secs(5);
-/// Listeners of one session at once: so many pages of it are live.
-const OF_A_SESSION: usize = 6;
+/// Listeners of one user at once, in all browsers: so many pages are live.
+const OF_A_USER: usize = 12;
 /// Listeners of a node at once.
 const OF_ALL: usize = 1_024;
 
@@ -51,7 +52,7 @@ pub struct Live {
 #[derive(Default)]
 struct Listeners {
     organizations: HashMap<OrganizationId, watch::Sender<Seen>>,
-    sessions: HashMap<SessionId, usize>,
+    users: HashMap<UserId, usize>,
     /// Whether somebody asks for the heads already.
     asking: bool,
 }
@@ -75,18 +76,14 @@ impl Live {
     }
 
     /// Joins those who listen to an organization; `None` where they are too many.
-    fn join(
-        &self,
-        organization: OrganizationId,
-        session: SessionId,
-    ) -> Option<(Ticket, watch::Receiver<Seen>)> {
+    fn join(&self, organization: OrganizationId, user: UserId) -> Option<(Ticket, watch::Receiver<Seen>)> {
         let mut listeners = lock(&self.listeners);
-        let all: usize = listeners.sessions.values().sum();
-        let of_session = listeners.sessions.entry(session).or_default();
-        if *of_session >= OF_A_SESSION || all >= OF_ALL {
+        let all: usize = listeners.users.values().sum();
+        let of_user = listeners.users.get(&user).copied().unwrap_or(0);
+        if of_user >= OF_A_USER || all >= OF_ALL {
             return None;
         }
-        *of_session += 1;
+        listeners.users.insert(user, of_user + 1);
         let heads = listeners.organizations.entry(organization);
         let receiver = heads.or_insert_with(|| watch::channel(None).0).subscribe();
         if !std::mem::replace(&mut listeners.asking, true) {
@@ -94,7 +91,7 @@ impl Live {
         }
         let ticket = Ticket {
             listeners: self.listeners.clone(),
-            session,
+            user,
         };
         Some((ticket, receiver))
     }
@@ -149,16 +146,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// A place among the listeners, which is given back when it is dropped.
 struct Ticket {
     listeners: Arc<Mutex<Listeners>>,
-    session: SessionId,
+    user: UserId,
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut listeners = lock(&self.listeners);
-        if let Some(count) = listeners.sessions.get_mut(&self.session) {
+        if let Some(count) = listeners.users.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {
-                listeners.sessions.remove(&self.session);
+                listeners.users.remove(&self.user);
             }
         }
     }
@@ -173,7 +170,7 @@ pub async fn listen(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let live = visit.console.live.clone();
     let organization = seat.scope.id();
     let (ticket, heads) = live
-        .join(organization, seat.who.session)
+        .join(organization, seat.who.user)
         .ok_or(PageError::TooMany(HEARTBEAT))?;
     let listener = Listener {
         known: visit.query.text("since").parse().ok(),
@@ -242,13 +239,76 @@ impl Listener {
     async fn may_go_on(&self) -> bool {
         let look = async {
             let session = self.store.session(&self.token, clock::now()).await?;
-            let complete = session.is_some_and(|session| session.complete && session.user == self.user);
-            if !complete {
-                return Ok(false);
-            }
+            let session = session.filter(|session| session.complete && session.user == self.user);
+            let Some(session) = session else { return Ok(false) };
             let place = self.store.membership(self.user, self.organization).await?;
-            Ok::<_, crate::store::StoreError>(place.is_some())
+            let allowed =
+                |place: Membership| session.shown.has_second_factor || !place.requires_second_factor;
+            Ok::<_, crate::store::StoreError>(place.is_some_and(allowed))
         };
         matches!(timeout(LOOK, look).await, Ok(Ok(true)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sendpromptly_core::access::Role;
+
+    use super::*;
+    use crate::platform::entropy;
+    use crate::store::rows::Sql;
+    use crate::testing::console::House;
+
+    #[tokio::test]
+    async fn a_user_has_so_many_live_pages_and_whoever_is_refused_leaves_nothing_behind() {
+        let house = House::open().await;
+        let live = house.console.live.clone();
+        let organization = house.world.organization;
+        let user = || UserId::new(clock::now(), entropy::for_id());
+        let one = user();
+        let mut held: Vec<_> = (0..OF_A_USER)
+            .map(|_| live.join(organization, one).unwrap())
+            .collect();
+        assert!(live.join(organization, one).is_none());
+        while held.len() < OF_ALL {
+            held.push(live.join(organization, user()).unwrap());
+        }
+        let known = lock(&live.listeners).users.len();
+        assert!(live.join(organization, user()).is_none(), "the node is full");
+        assert_eq!(lock(&live.listeners).users.len(), known);
+        drop(held);
+        assert!(lock(&live.listeners).users.is_empty() && live.join(organization, one).is_some());
+        house.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_where_the_organization_comes_to_require_a_second_factor_that_is_missing() {
+        let house = House::open().await;
+        let organization = house.world.organization;
+        let without = house.member("ada@example.com", Role::Viewer).await;
+        let with = house.member("grace@example.com", Role::Viewer).await;
+        let with = house.sign_in_with_code(&with, 0).await;
+        let live = &house.console.live;
+        let listener = |person: &crate::testing::console::Person| {
+            let (ticket, heads) = live.join(organization, person.user).unwrap();
+            Listener {
+                known: None,
+                heads,
+                closed: live.closed.clone(),
+                next_look: Instant::now() + HEARTBEAT,
+                user: person.user,
+                organization,
+                token: person.token.clone(),
+                store: live.store.clone(),
+                _ticket: ticket,
+            }
+        };
+        let (without, with) = (listener(&without), listener(&with));
+        assert!(without.may_go_on().await && with.may_go_on().await);
+        let require = Sql::new("UPDATE organizations SET requires_second_factor = 1 WHERE id = {}");
+        house.world.write(require.bind(organization.as_bytes())).await;
+        assert!(!without.may_go_on().await && with.may_go_on().await);
+        drop((without, with));
+        house.close().await;
     }
 }

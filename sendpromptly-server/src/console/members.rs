@@ -24,6 +24,7 @@ struct MembersPage<'a> {
     frame: Frame,
     path: String,
     rows: Vec<Row>,
+    is_first: bool,
     next: Option<String>,
     invitations: Vec<Open>,
     /// The roles as which the visitor may invite; none for whoever may not.
@@ -75,6 +76,7 @@ pub(super) async fn show(visit: &Visit, seat: &Seat, refusal: Option<&str>) -> R
             .telling(notice(visit.query.text("done"))),
         path: seat.path(""),
         rows: found.members.iter().map(|member| row(member, seat)).collect(),
+        is_first: after.is_none(),
         next: found.more_after.map(|user| user.to_string()),
         invitations: invitations
             .into_iter()
@@ -148,7 +150,7 @@ pub(super) fn role_choices(giver: Role, chosen: Role) -> Vec<RoleChoice> {
 const fn meaning(role: Role) -> &'static str {
     match role {
         Role::Viewer => "Viewer: sees everything, changes nothing",
-        Role::Operator => "Operator: repairs incidents",
+        Role::Operator => "Operator: reprocesses incidents",
         Role::Admin => "Admin: also manages projects, keys and members",
         Role::Owner => "Owner: everything, with billing and other owners",
     }

@@ -2,14 +2,17 @@
 
 use askama::Template;
 use hyper::StatusCode;
+use sendpromptly_core::access::Role;
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::project::{MAX_NAME, Name};
 
 use super::access::{Seat, SignedIn};
 use super::page::{self, Frame, Nav};
 use super::{PageError, Visit};
+use crate::config::SignUp;
 use crate::http::Response;
 use crate::platform::entropy;
+use crate::store::scope::Membership;
 
 /// The field of a name: what it holds, and what is wrong with it.
 struct NameField {
@@ -45,6 +48,27 @@ impl NameField {
 struct NewPage {
     frame: Frame,
     field: NameField,
+    may_make: bool,
+}
+
+/// Whether this user may make an organization: where anyone may sign up, and else whoever owns one already.
+pub(super) fn may_make(visit: &Visit, memberships: &[Membership]) -> bool {
+    let owns_one = || memberships.iter().any(|place| place.role == Role::Owner);
+    visit.console.setting.sign_up == SignUp::Open || owns_one()
+}
+
+async fn asks_in_vain(visit: &Visit, who: &SignedIn) -> Result<bool, PageError> {
+    let memberships = visit.store().memberships(who.user).await?;
+    Ok(!may_make(visit, &memberships))
+}
+
+/// The page that tells whom to ask.
+fn refused(visit: &Visit, who: &SignedIn) -> Result<Response, PageError> {
+    let page = NewPage {
+        may_make: false,
+        ..new_page(visit, who, NameField::of(""))
+    };
+    page::with_status(StatusCode::FORBIDDEN, &page)
 }
 
 /// `GET /orgs/new`: the form.
@@ -52,6 +76,9 @@ struct NewPage {
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn new(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
+    if asks_in_vain(&visit, &who).await? {
+        return refused(&visit, &who);
+    }
     page::page(&new_page(&visit, &who, NameField::of("")))
 }
 
@@ -60,6 +87,9 @@ pub async fn new(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn create(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
+    if asks_in_vain(&visit, &who).await? {
+        return refused(&visit, &who);
+    }
     let name = match NameField::read(&visit) {
         Ok(name) => name,
         Err(field) => {
@@ -80,6 +110,7 @@ fn new_page(visit: &Visit, who: &SignedIn, field: NameField) -> NewPage {
     NewPage {
         frame: visit.frame_for(who, "New organization"),
         field,
+        may_make: true,
     }
 }
 

@@ -60,6 +60,10 @@ pub struct Frame {
     pub nav: Vec<NavLink>,
     /// What was done just now, in words.
     pub notice: Option<String>,
+    /// Whether anyone may make an account and an organization.
+    pub sign_up_is_open: bool,
+    /// Whether mail is written to files in place of being sent.
+    pub mail_goes_to_files: bool,
 }
 
 impl Frame {
@@ -73,6 +77,8 @@ impl Frame {
             organization: None,
             nav: Vec::new(),
             notice: None,
+            sign_up_is_open: false,
+            mail_goes_to_files: false,
         }
     }
 

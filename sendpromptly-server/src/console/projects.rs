@@ -50,6 +50,7 @@ struct ProjectsPage {
     frame: Frame,
     path: String,
     rows: Vec<Row>,
+    is_first: bool,
     next: Option<String>,
     may_create: bool,
 }
@@ -81,6 +82,7 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
             .telling(visit.query.has("deleted").then_some(DELETED)),
         path: seat.path("/projects"),
         rows: shown.iter().map(Row::from).collect(),
+        is_first: after.is_none(),
         next: next.flatten(),
         may_create: seat.role >= Role::Admin,
     })

@@ -11,6 +11,7 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use moka::sync::Cache;
 
 use super::PageError;
+use crate::api::failures::{Failures, Window};
 use crate::http::network;
 use crate::store::sessions::SessionId;
 
@@ -34,6 +35,7 @@ pub struct Rates {
     sessions: Rate<SessionId>,
     networks: Rate<IpAddr>,
     forms: Rate<IpAddr>,
+    unknown: Failures,
 }
 
 /// A rate for each of many.
@@ -50,6 +52,7 @@ impl Default for Rates {
             sessions: Rate::new(a_second(OF_A_SESSION)),
             networks: Rate::new(a_second(OF_A_NETWORK)),
             forms: Rate::new(forms.allow_burst(at_least_one(FORMS_AT_ONCE))),
+            unknown: Failures::default(),
         }
     }
 }
@@ -69,6 +72,14 @@ impl Rates {
     /// [`PageError::TooMany`] where it is one too many.
     pub fn count_visitor(&self, address: IpAddr) -> Result<(), PageError> {
         self.networks.count(network(address))
+    }
+
+    /// Counts a session's token as unknown, before it is looked up. What turns out to be known is taken back.
+    ///
+    /// # Errors
+    /// [`PageError::TooMany`] where there were too many unknown ones from this network.
+    pub(super) fn count_unknown(&self, address: IpAddr) -> Result<Arc<Window>, PageError> {
+        Ok(self.unknown.count(address)?)
     }
 
     /// Counts a form that a visitor sends.
@@ -123,6 +134,18 @@ mod tests {
         assert!(rates.count_visitor(address("2001:db8:0:1::1")).is_ok());
         assert!((0..200).all(|_| rates.count_session([1; 16]).is_ok()));
         assert!(rates.count_session([1; 16]).is_err() && rates.count_session([2; 16]).is_ok());
+    }
+
+    #[test]
+    fn a_network_has_a_hundred_unknown_tokens_a_minute_and_known_ones_cost_nothing() {
+        let rates = Rates::default();
+        let address = IpAddr::from([192, 0, 2, 7]);
+        for _ in 0..200 {
+            rates.count_unknown(address).unwrap().take_back();
+        }
+        assert!((0..100).all(|_| rates.count_unknown(address).is_ok()));
+        assert!(matches!(rates.count_unknown(address), Err(PageError::TooMany(_))));
+        assert!(rates.count_unknown(IpAddr::from([192, 0, 2, 8])).is_ok());
     }
 
     #[test]

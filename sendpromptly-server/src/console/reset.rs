@@ -78,7 +78,7 @@ async fn send(visit: &Visit, email: &Email) -> Result<(), PageError> {
     }
     if visit
         .store()
-        .commit_mail(&[Counted::To(&key)], writes, now)
+        .commit_mail(&[Counted::To(LinkKind::Reset, &key)], writes, now)
         .await?
     {
         post.wake();

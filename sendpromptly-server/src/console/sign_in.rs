@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use askama::Template;
 use hyper::StatusCode;
-use hyper::header::{HeaderValue, RETRY_AFTER, SET_COOKIE};
+use hyper::header::SET_COOKIE;
 use sendpromptly_core::audit::{Action, Draft};
 use sendpromptly_core::hex;
 use sha2::{Digest, Sha256};
@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 use super::arrival::Arrival;
 use super::page::{self, Frame};
-use super::{PageError, Visit, cookie};
+use super::{PageError, Visit, code, cookie};
 use crate::account::email::Email;
 use crate::account::guesses::Try;
 use crate::account::passwords::{Checked, Refusal};
@@ -124,7 +124,6 @@ async fn enter(visit: &Visit, user: &StoredUser, right: Try) -> Result<Response,
 
 async fn refuse(visit: &Visit, email: Option<&Email>, refusal: Refusal) -> Result<Response, PageError> {
     let failed = FailedSignIn {
-        account: refusal.account.as_bytes(),
         user: refusal.account.user(),
         email: email.map(Email::as_str),
         wrong: "password",
@@ -143,13 +142,8 @@ fn refused_page(visit: &Visit, wait: Duration) -> Result<Response, PageError> {
         then: page::local_path(visit.form.text("then")),
         refused: true,
     };
-    let mut response = page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &shown)?;
-    if !wait.is_zero() {
-        let seconds = wait.as_millis().div_ceil(1_000);
-        let seconds = HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX));
-        response.headers_mut().insert(RETRY_AFTER, seconds);
-    }
-    Ok(response)
+    let page = page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &shown)?;
+    Ok(code::retry_after(page, wait))
 }
 
 /// `POST /sign-out`: ends the session, if there is one.

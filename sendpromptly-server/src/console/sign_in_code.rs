@@ -8,11 +8,10 @@ use hyper::header::SET_COOKIE;
 use url::form_urlencoded;
 
 use super::arrival::Arrival;
-use super::code::{self, Refusal};
+use super::code::{self, Refusal, Wrong};
 use super::page::{self, Frame};
 use super::{PageError, Visit};
 use crate::http::Response;
-use crate::store::failed_sign_ins::FailedSignIn;
 use crate::store::second_factors::Taken;
 use crate::store::sessions::{self, Session, SessionToken};
 
@@ -64,7 +63,7 @@ pub async fn sign_in(visit: Visit) -> Result<Response, PageError> {
         }
         Err(error) => {
             let refusal = Refusal::of(error)?;
-            note(&visit, session).await?;
+            code::note_failure(&visit, session.user, &session.email, Wrong::Code).await?;
             asking(&visit, session, then, Some(&refusal))
         }
     }
@@ -115,16 +114,4 @@ fn asking(
         Some(refusal) => refusal.mark(page),
         None => page,
     })
-}
-
-async fn note(visit: &Visit, session: &Session) -> Result<(), PageError> {
-    let failed = FailedSignIn {
-        account: session.user.as_bytes(),
-        user: Some(session.user),
-        email: Some(&session.email),
-        wrong: "code",
-        address: visit.client.address,
-        now: visit.now,
-    };
-    Ok(visit.store().note_failed_sign_in(&failed).await?)
 }

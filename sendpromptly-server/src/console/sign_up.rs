@@ -11,11 +11,15 @@ use crate::account::email::Email;
 use crate::account::link::LinkKind;
 use crate::account::password::Password;
 use crate::config::SignUp as Who;
-use crate::http::Response;
+use crate::http::{Response, network};
 use crate::mail::Letter;
 use crate::platform::entropy;
 use crate::store::mail_rates::Counted;
 use crate::store::sign_ups::{self, SignUp};
+
+/// Told where too many sign up from one network.
+const TOO_MANY: &str =
+    "There were too many sign-ups from your network within this hour. Try again in an hour.";
 
 #[derive(Template)]
 #[template(path = "sign_up.html")]
@@ -59,6 +63,9 @@ pub async fn sign_up(visit: Visit) -> Result<Response, PageError> {
     }
     match given(&visit) {
         Ok((email, organization, password)) => {
+            if !may_sign_up(&visit).await? {
+                return refused(&visit, Some(TOO_MANY.to_owned()));
+            }
             let password_hash = visit.console.hasher.hash(password).await?;
             answer(&visit, &email, organization, password_hash).await?;
             Ok(page::see_other("/sign-up/sent"))
@@ -77,6 +84,13 @@ pub async fn sent(visit: Visit) -> Result<Response, PageError> {
         text: "We have sent you a mail. Open the link in it to confirm your address and to go on.",
         again: "/sign-up",
     })
+}
+
+/// Counts a sign-up for its network, whatever comes of it: a stranger must not have us write to all the world.
+async fn may_sign_up(visit: &Visit) -> Result<bool, PageError> {
+    let counted = [Counted::SignUpsFrom(network(visit.client.address))];
+    let counted = visit.store().commit_mail(&counted, Vec::new(), visit.now);
+    Ok(counted.await?)
 }
 
 fn is_open(visit: &Visit) -> bool {
@@ -145,7 +159,7 @@ async fn answer(
     };
     if visit
         .store()
-        .commit_mail(&[Counted::To(&key)], writes, now)
+        .commit_mail(&[Counted::To(LinkKind::SignUp, &key)], writes, now)
         .await?
     {
         post.wake();

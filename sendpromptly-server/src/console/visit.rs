@@ -13,6 +13,7 @@ use super::page::{Frame, Nav};
 use super::{Console, PageError, cookie};
 use crate::account::device::DeviceToken;
 use crate::account::guesses::Place;
+use crate::config::SignUp;
 use crate::console::access::{Seat, SignedIn};
 use crate::http::Client;
 use crate::store::Store;
@@ -100,7 +101,12 @@ impl Visit {
     /// The frame of a page for whoever it is.
     #[must_use]
     pub fn frame(&self, title: &str) -> Frame {
-        Frame::new(title, self.new_form_token())
+        let setting = &self.console.setting;
+        Frame {
+            sign_up_is_open: setting.sign_up == SignUp::Open,
+            mail_goes_to_files: setting.mail_goes_to_files,
+            ..Frame::new(title, self.new_form_token())
+        }
     }
 
     /// The frame of a page for a user.

@@ -6,6 +6,7 @@ use sendpromptly_core::credential::KeyHash;
 use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
@@ -141,6 +142,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn revoke_key(
+        &self,
+        scope: OrganizationScope,
+        project: ProjectId,
+        id: KeyId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        retried(|| self.try_revoke_key(scope, project, id, origin, now)).await
+    }
+
+    async fn try_revoke_key(
         &self,
         scope: OrganizationScope,
         project: ProjectId,

@@ -10,15 +10,13 @@ use sendpromptly_core::audit::{Details, Draft, Entry, Head, chain};
 use sendpromptly_core::id::{AuditId, OrganizationId};
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::TRIES;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 use crate::platform::entropy;
 
 /// Drafts on their way into the log, by organization, each with the time of its decision.
 pub type Drafts = BTreeMap<OrganizationId, Vec<(Timestamp, Draft)>>;
-
-/// How often a transaction that another one was in the way of is run.
-const TRIES: u32 = 3;
 
 const ORGANIZATIONS: &[Column] = &[Column::new("organization_id", Kind::Id)];
 
@@ -244,7 +242,8 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Makes these writes and links the drafts that tell of them, in this transaction.
+    /// Makes these writes, and then links the drafts that tell of them, in this transaction: what the writes lock
+    /// is locked before the heads.
     ///
     /// # Errors
     /// [`StoreError`] by its cause; the transaction is then undone.
@@ -254,8 +253,9 @@ impl Store {
         writes: Vec<Sql>,
         drafts: &Drafts,
     ) -> Result<(), StoreError> {
+        rows::write_together(tx, writes).await?;
         let audit = self.chain_drafts(tx, drafts).await?;
-        rows::write_together(tx, writes.into_iter().chain(audit)).await
+        rows::write_together(tx, audit).await
     }
 }
 
@@ -406,3 +406,6 @@ pub(super) fn entry_of(organization: OrganizationId, row: &QueryResult) -> Resul
         details,
     })
 }
+
+#[cfg(test)]
+mod tests;

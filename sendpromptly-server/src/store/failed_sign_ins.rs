@@ -1,5 +1,5 @@
 //! Sign-ins that failed, told in the audit log: the first ten of an account in a minute one by one, those beyond
-//! as one entry with their number, so that a guesser cannot fill the log.
+//! as one entry with their number, so that a guesser cannot fill the log. Accounts that nobody has count as one.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,12 +25,13 @@ const BATCH: usize = 100;
 /// The target of an entry about an account that nobody has.
 const UNKNOWN: &str = "unknown";
 
+/// Failures for all the accounts that nobody has count together: a guesser can make up as many as he likes.
+const NOBODYS: [u8; 16] = [0; 16];
+
 /// A sign-in that failed.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedSignIn<'a> {
-    /// Names the account, also where it is nobody's.
-    pub account: &'a [u8; 16],
-    /// Whose it is.
+    /// Whose account it was; nobody's where the address is unknown.
     pub user: Option<UserId>,
     /// The e-mail address that was given, if it is one; people type other things into its field, too.
     pub email: Option<&'a str>,
@@ -158,7 +159,8 @@ fn count(failed: &FailedSignIn<'_>) -> Sql {
     ];
     let mut rows = Rows::new(COLUMNS);
     let user = failed.user.map(|user| *user.as_bytes());
-    rows.push([failed.account.into(), minute_of(failed.now).into(), user.into()]);
+    let account = user.unwrap_or(NOBODYS);
+    rows.push([account.into(), minute_of(failed.now).into(), user.into()]);
     Sql::over(
         "INSERT INTO failed_sign_ins (account, minute, user_id, failures)
          SELECT r.account, r.minute, r.user_id, 1 FROM {rows} WHERE true

@@ -14,7 +14,7 @@ use super::{Store, StoreError};
 pub type Bucket = [u8; 16];
 
 /// How often a count that another one was in the way of is tried.
-const TRIES: u32 = 3;
+const TRIES: u32 = 10;
 
 const BUCKETS: &[Column] = &[Column::new("bucket", Kind::Id)];
 
@@ -161,23 +161,18 @@ fn put_failures(counted: &BTreeMap<Bucket, Failures>) -> Sql {
     )
 }
 
-/// Wipes these budgets out.
+/// Empties a budget. Its row stays: whoever counts in it at the same moment waits for it and must find it.
+///
+/// Writes of several budgets go in the order of their keys, as counting locks them.
 #[must_use]
-pub fn wipe(buckets: impl IntoIterator<Item = Bucket>) -> Sql {
-    Sql::over(
-        "DELETE FROM guesses WHERE EXISTS (SELECT 1 FROM {rows} WHERE r.bucket = guesses.bucket)",
-        bucket_rows(buckets),
-    )
+pub fn wipe(bucket: Bucket) -> Sql {
+    Sql::new("UPDATE guesses SET failures = 0 WHERE bucket = {}").bind(bucket)
 }
 
-/// Takes back one failure in each of these budgets.
+/// Takes back one failure in a budget.
 #[must_use]
-pub fn take_back(buckets: impl IntoIterator<Item = Bucket>) -> Sql {
-    Sql::over(
-        "UPDATE guesses SET failures = failures - 1 WHERE failures > 0
-             AND EXISTS (SELECT 1 FROM {rows} WHERE r.bucket = guesses.bucket)",
-        bucket_rows(buckets),
-    )
+pub fn take_back(bucket: Bucket) -> Sql {
+    Sql::new("UPDATE guesses SET failures = failures - 1 WHERE failures > 0 AND bucket = {}").bind(bucket)
 }
 
 fn bucket_rows(buckets: impl IntoIterator<Item = Bucket>) -> Rows {

@@ -13,12 +13,15 @@ use super::rows::{self, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
 
-/// So many results, audit entries and replays of an incident are shown, the latest.
-pub const SHOWN: u32 = 200;
+/// So many results, attempts, audit entries and notes are read at a time, each the latest. They are more than a page
+/// shows, as those of one moment may lie on either side of its edge.
+pub const READ: u32 = 100;
 
 /// A result that was accepted.
 #[derive(Debug, Clone)]
 pub struct ResultRecord {
+    /// Its id.
+    pub id: [u8; 16],
     /// What happened.
     pub effect: Effect,
     /// The app's own code of the failure.
@@ -55,6 +58,8 @@ pub struct AttemptRecord {
 /// What the audit log says of an incident.
 #[derive(Debug, Clone)]
 pub struct ActionRecord {
+    /// Its number in the log.
+    pub seq: u64,
     /// When.
     pub at: Timestamp,
     /// Who, as the log names them.
@@ -108,7 +113,7 @@ impl Store {
         self.records(query.bind(scope.as_bytes())).await
     }
 
-    /// The results of an event, oldest first.
+    /// The last results of an event up to a moment, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -116,17 +121,18 @@ impl Store {
         &self,
         project: ProjectId,
         event: EventId,
+        until: Timestamp,
     ) -> Result<Vec<ResultRecord>, StoreError> {
         let query = Sql::new(format!(
-            "SELECT effect, error_code, error_message, replay_id, received_at FROM results
-             WHERE project_id = {{}} AND event_id = {{}} ORDER BY id DESC LIMIT {SHOWN}"
+            "SELECT id, effect, error_code, error_message, replay_id, received_at FROM results
+             WHERE project_id = {{}} AND event_id = {{}} AND received_at <= {{}} ORDER BY id DESC LIMIT {READ}"
         ));
-        let query = query.bind(project.as_bytes()).bind(event.as_bytes());
+        let query = query.bind(project.as_bytes()).bind(event.as_bytes()).bind(until);
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(result).collect()
     }
 
-    /// The attempts of an event's replays, in their order. Answers' heads are read for whoever may see them.
+    /// The last attempts of an event's replays that began up to a moment, in their order. Answers' heads are read for whoever may see them.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -134,6 +140,7 @@ impl Store {
         &self,
         project: ProjectId,
         event: EventId,
+        until: Timestamp,
         with_heads: bool,
     ) -> Result<Vec<AttemptRecord>, StoreError> {
         let by_event = self.dialect.by_index("replays_by_event");
@@ -147,14 +154,15 @@ impl Store {
                 a.lease_token, {head} AS answer_head
              FROM replays p{by_event}
              JOIN attempts a ON a.project_id = p.project_id AND a.replay_id = p.id
-             WHERE p.project_id = {{}} AND p.event_id = {{}} ORDER BY a.replay_id DESC, a.number DESC LIMIT {SHOWN}"
+             WHERE p.project_id = {{}} AND p.event_id = {{}} AND a.started_at <= {{}}
+             ORDER BY a.replay_id DESC, a.number DESC LIMIT {READ}"
         ));
-        let query = query.bind(project.as_bytes()).bind(event.as_bytes());
+        let query = query.bind(project.as_bytes()).bind(event.as_bytes()).bind(until);
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(attempt).collect()
     }
 
-    /// What the audit log says of an incident, oldest first.
+    /// What the audit log said last of an incident up to a moment, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -162,14 +170,18 @@ impl Store {
         &self,
         scope: OrganizationScope,
         incident: IncidentId,
+        until: Timestamp,
     ) -> Result<Vec<ActionRecord>, StoreError> {
         let by_target = self.dialect.by_index("audit_entries_by_target");
         let query = Sql::new(format!(
-            "SELECT e.at, e.actor, e.action, d.details FROM audit_entries e{by_target}
+            "SELECT e.seq, e.at, e.actor, e.action, d.details FROM audit_entries e{by_target}
              LEFT JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
-             WHERE e.organization_id = {{}} AND e.target = {{}} ORDER BY e.seq DESC LIMIT {SHOWN}"
+             WHERE e.organization_id = {{}} AND e.target = {{}} AND e.at <= {{}} ORDER BY e.seq DESC LIMIT {READ}"
         ));
-        let query = query.bind(scope.as_bytes()).bind(incident.to_string());
+        let query = query
+            .bind(scope.as_bytes())
+            .bind(incident.to_string())
+            .bind(until);
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(action).collect()
     }
@@ -205,6 +217,7 @@ impl Store {
 fn result(row: &QueryResult) -> Result<ResultRecord, StoreError> {
     let effect: String = rows::get(row, "effect")?;
     Ok(ResultRecord {
+        id: rows::id(row, "id")?,
         effect: match effect.as_str() {
             "success" => Effect::Success,
             "failed" => Effect::Failed,
@@ -235,7 +248,9 @@ fn attempt(row: &QueryResult) -> Result<AttemptRecord, StoreError> {
 }
 
 fn action(row: &QueryResult) -> Result<ActionRecord, StoreError> {
+    let seq: i64 = rows::get(row, "seq")?;
     Ok(ActionRecord {
+        seq: u64::try_from(seq).unwrap_or_default(),
         at: rows::time(row, "at")?,
         actor: rows::get(row, "actor")?,
         action: rows::get(row, "action")?,

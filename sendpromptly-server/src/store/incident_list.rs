@@ -1,7 +1,7 @@
 //! The list of incidents: newest first, page by page, narrowed in any way.
 //!
 //! A page costs what it shows, not what is stored. It is found by ids alone, in an index that holds them in the
-//! list's order for each facet (see [`incident_facets`](super::incident_facets)), from the place where the page
+//! list's order for each facet (see `store/incident_facets.rs`), from the place where the page
 //! before ended; only then is what is shown of them read. Ids are in the order in which incidents were opened.
 
 use sendpromptly_core::dedupe;

@@ -10,6 +10,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::links::{self, NewLink};
 use super::mail_rates::Counted;
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::users::{self, NewUser};
@@ -149,8 +150,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn invite(&self, invite: Invite<'_>) -> Result<Invited, StoreError> {
+        retried(|| self.try_invite(&invite)).await
+    }
+
+    async fn try_invite(&self, invite: &Invite<'_>) -> Result<Invited, StoreError> {
         let tx = self.begin().await?;
-        if let Some(refused) = self.may_invite(&tx, &invite).await? {
+        if let Some(refused) = self.may_invite(&tx, invite).await? {
             return Ok(refused);
         }
         let member = Sql::new(
@@ -184,8 +189,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn invite_again(&self, invite: Invite<'_>) -> Result<Invited, StoreError> {
+        retried(|| self.try_invite_again(&invite)).await
+    }
+
+    async fn try_invite_again(&self, invite: &Invite<'_>) -> Result<Invited, StoreError> {
         let tx = self.begin().await?;
-        if let Some(refused) = self.may_invite(&tx, &invite).await? {
+        if let Some(refused) = self.may_invite(&tx, invite).await? {
             return Ok(refused);
         }
         let update = Sql::new(
@@ -215,7 +224,10 @@ impl Store {
         if let Err(refusal) = membership::invite(role, invite.role) {
             return Ok(Some(Invited::Refused(refusal)));
         }
-        let counted = [Counted::To(invite.email_key), Counted::By(invite.by)];
+        let counted = [
+            Counted::To(LinkKind::Invitation, invite.email_key),
+            Counted::By(invite.by),
+        ];
         let counted = self.count_mail(tx, &counted, invite.now).await?;
         Ok((!counted).then_some(Invited::TooMany))
     }
@@ -223,13 +235,13 @@ impl Store {
     async fn finish_invite(
         &self,
         tx: DatabaseTransaction,
-        invite: Invite<'_>,
+        invite: &Invite<'_>,
     ) -> Result<Invited, StoreError> {
         let organization = invite.scope.id();
         let more = [("email", invite.email), ("role", invite.role.as_str())];
         let draft = Draft::new(invite.origin, Action::InvitationCreated, organization, &more);
         let drafts = audit::drafts_of(organization, invite.now, vec![draft]);
-        let writes = vec![links::insert(&invite.link), invite.mail];
+        let writes = vec![links::insert(&invite.link), invite.mail.clone()];
         self.write_audited(&tx, writes, &drafts).await?;
         tx.commit().await?;
         Ok(Invited::Done)
@@ -253,6 +265,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn revoke_invitation(
+        &self,
+        scope: OrganizationScope,
+        by: UserId,
+        id: &[u8; 16],
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Invited, StoreError> {
+        retried(|| self.try_revoke_invitation(scope, by, id, origin, now)).await
+    }
+
+    async fn try_revoke_invitation(
         &self,
         scope: OrganizationScope,
         by: UserId,
@@ -297,9 +320,20 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Accepted, StoreError> {
+        retried(|| self.try_accept_invitation(link, invitation, &guest, origin, now)).await
+    }
+
+    async fn try_accept_invitation(
+        &self,
+        link: &Link,
+        invitation: &Invitation,
+        guest: &Guest<'_>,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Accepted, StoreError> {
         let (organization, id) = (invitation.organization, invitation.id);
         let scope = OrganizationScope::of_the_command_line(organization);
-        let (user, email_key) = match &guest {
+        let (user, email_key) = match guest {
             Guest::User(user, email_key) => (*user, *email_key),
             Guest::New(new) => (new.id, new.email_key.as_str()),
         };

@@ -1,4 +1,9 @@
 //! How many mails may be caused in an hour: for an address, so that nobody floods it through us, and by a user.
+//!
+//! Each kind of mail to an address has a budget of its own: whoever asks for mails of one kind to a stranger's
+//! address does not use up those of another.
+
+use std::net::IpAddr;
 
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::dedupe;
@@ -7,9 +12,12 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rows::Sql;
 use super::{Store, StoreError};
+use crate::account::link::LinkKind;
 
-/// Mails to one address in an hour.
+/// Mails of one kind to one address in an hour.
 pub const TO_AN_ADDRESS: u32 = 5;
+/// Sign-ups from one network in an hour, for each causes a mail.
+pub const SIGN_UPS_FROM_A_NETWORK: u32 = 20;
 /// Mails that one user may cause in an hour.
 pub const BY_A_USER: u32 = 30;
 
@@ -18,8 +26,10 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Counted<'a> {
-    /// Mails to the address of this unique form.
-    To(&'a str),
+    /// Mails with links of this kind to the address of this unique form.
+    To(LinkKind, &'a str),
+    /// Sign-ups from this network, whatever their addresses.
+    SignUpsFrom(IpAddr),
     /// Mails that this user causes.
     By(UserId),
 }
@@ -27,14 +37,16 @@ pub enum Counted<'a> {
 impl Counted<'_> {
     fn digest(self) -> [u8; 16] {
         match self {
-            Self::To(email_key) => dedupe::digest(&format!("to {email_key}")),
+            Self::To(kind, email_key) => dedupe::digest(&format!("to {} {email_key}", kind.as_str())),
+            Self::SignUpsFrom(network) => dedupe::digest(&format!("sign-ups from {network}")),
             Self::By(user) => dedupe::digest(&format!("by {user}")),
         }
     }
 
     const fn most(self) -> u32 {
         match self {
-            Self::To(_) => TO_AN_ADDRESS,
+            Self::To(..) => TO_AN_ADDRESS,
+            Self::SignUpsFrom(_) => SIGN_UPS_FROM_A_NETWORK,
             Self::By(_) => BY_A_USER,
         }
     }
@@ -94,12 +106,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_gets_five_mails_an_hour_from_all_nodes_together() {
+    async fn an_address_gets_five_mails_of_a_kind_an_hour_from_all_nodes_together() {
         let world = World::set_up().await;
         let nodes = [world.store.clone(), world.second_node().await];
         let counts = (0..12_usize).map(|turn| {
             let store = nodes[turn % 2].clone();
-            tokio::spawn(async move { count(&store, Counted::To("ada@example.com"), NOW).await })
+            tokio::spawn(
+                async move { count(&store, Counted::To(LinkKind::Reset, "ada@example.com"), NOW).await },
+            )
         });
         let counts: Vec<_> = counts.collect();
         let mut sent = 0;
@@ -107,8 +121,18 @@ mod tests {
             sent += u32::from(counted.await.unwrap());
         }
         assert_eq!(sent, TO_AN_ADDRESS);
-        assert!(count(&world.store, Counted::To("bob@example.com"), NOW).await);
+        let to = |email| Counted::To(LinkKind::Reset, email);
+        assert!(count(&world.store, to("bob@example.com"), NOW).await);
+        let network = Counted::SignUpsFrom(IpAddr::from([192, 0, 2, 7]));
+        for _ in 0..SIGN_UPS_FROM_A_NETWORK {
+            assert!(count(&world.store, network, NOW).await);
+        }
+        assert!(!count(&world.store, network, NOW).await);
+        let elsewhere = Counted::SignUpsFrom(IpAddr::from([192, 0, 2, 8]));
+        assert!(count(&world.store, elsewhere, NOW).await);
+        let other_kind = Counted::To(LinkKind::SignUp, "ada@example.com");
+        assert!(count(&world.store, other_kind, NOW).await);
         let later = NOW.plus_millis(HOUR_MS);
-        assert!(count(&world.store, Counted::To("ada@example.com"), later).await);
+        assert!(count(&world.store, to("ada@example.com"), later).await);
     }
 }

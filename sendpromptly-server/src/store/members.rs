@@ -8,15 +8,13 @@ use sendpromptly_core::id::UserId;
 use sendpromptly_core::membership::{Refusal, Standing};
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit, sessions};
 
 #[cfg(test)]
 mod tests;
-
-/// How often a transaction that another one was in the way of is run.
-const TRIES: u32 = 3;
 
 /// A member as the list shows one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,16 +133,21 @@ impl Store {
         }
         let update = Sql::new("UPDATE members SET role = {} WHERE organization_id = {} AND user_id = {}");
         let update = update.bind(to.as_str());
-        let mut writes = vec![
+        let writes = vec![
             update.bind(deed.scope.as_bytes()).bind(deed.member.as_bytes()),
             sessions::rotate_all(deed.member),
         ];
-        if to < standing.member {
-            writes.push(void_invitations(deed));
-        }
         let more = [("from", standing.member.as_str()), ("to", to.as_str())];
-        let draft = Draft::new(deed.origin, Action::MemberRoleChanged, deed.member, &more);
-        self.write_deed(tx, deed, writes, draft).await
+        let mut drafts = vec![Draft::new(
+            deed.origin,
+            Action::MemberRoleChanged,
+            deed.member,
+            &more,
+        )];
+        if to < standing.member {
+            drafts.extend(void_invitations(&tx, deed).await?);
+        }
+        self.write_deed(tx, deed, writes, drafts).await
     }
 
     /// Removes a member, who loses access at once.
@@ -179,12 +182,12 @@ impl Store {
         let delete = Sql::new("DELETE FROM members WHERE organization_id = {} AND user_id = {}");
         let writes = vec![
             delete.bind(deed.scope.as_bytes()).bind(deed.member.as_bytes()),
-            void_invitations(deed),
             sessions::rotate_all(deed.member),
         ];
         let more = [("role", standing.member.as_str())];
-        let draft = Draft::new(deed.origin, action, deed.member, &more);
-        self.write_deed(tx, deed, writes, draft).await
+        let mut drafts = vec![Draft::new(deed.origin, action, deed.member, &more)];
+        drafts.extend(void_invitations(&tx, deed).await?);
+        self.write_deed(tx, deed, writes, drafts).await
     }
 
     async fn write_deed(
@@ -192,9 +195,9 @@ impl Store {
         tx: DatabaseTransaction,
         deed: &Deed<'_>,
         writes: Vec<Sql>,
-        draft: Draft,
+        drafts: Vec<Draft>,
     ) -> Result<Change, StoreError> {
-        let drafts = audit::drafts_of(deed.scope.id(), deed.now, vec![draft]);
+        let drafts = audit::drafts_of(deed.scope.id(), deed.now, drafts);
         self.write_audited(&tx, writes, &drafts).await?;
         tx.commit().await?;
         Ok(Change::Done)
@@ -248,11 +251,23 @@ impl Store {
     }
 }
 
-/// Voids the invitations of somebody who may no longer invite, or not as high.
-fn void_invitations(deed: &Deed<'_>) -> Sql {
-    Sql::new("DELETE FROM invitations WHERE organization_id = {} AND invited_by = {}")
-        .bind(deed.scope.as_bytes())
-        .bind(deed.member.as_bytes())
+/// Voids the invitations of somebody who may no longer invite, or not as high, and gives what tells of each.
+async fn void_invitations(tx: &DatabaseTransaction, deed: &Deed<'_>) -> Result<Vec<Draft>, StoreError> {
+    let delete =
+        Sql::new("DELETE FROM invitations WHERE organization_id = {} AND invited_by = {} RETURNING email");
+    let delete = delete.bind(deed.scope.as_bytes()).bind(deed.member.as_bytes());
+    let voided = delete.all(tx).await?;
+    let draft = |row| {
+        let email: String = rows::get(row, "email")?;
+        let more = [("email", email.as_str())];
+        Ok(Draft::new(
+            deed.origin,
+            Action::InvitationRevoked,
+            deed.scope.id(),
+            &more,
+        ))
+    };
+    voided.iter().map(draft).collect()
 }
 
 /// Members with all that is shown of them; what follows narrows it further.
@@ -274,19 +289,4 @@ fn member(row: &QueryResult) -> Result<Member, StoreError> {
         has_second_factor: rows::optional_time(row, "confirmed_at")?.is_some(),
         seen_at: in_a_session.max(in_a_browser),
     })
-}
-
-/// Runs a transaction, and runs it again where another one was in its way.
-async fn retried<F>(run: impl Fn() -> F) -> Result<Change, StoreError>
-where
-    F: Future<Output = Result<Change, StoreError>>,
-{
-    let mut left = TRIES;
-    loop {
-        left -= 1;
-        match run().await {
-            Err(StoreError::Again(_)) if left > 0 => {}
-            outcome => return outcome,
-        }
-    }
 }

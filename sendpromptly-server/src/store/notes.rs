@@ -5,7 +5,7 @@ use sendpromptly_core::id::{IncidentId, ProjectId, UserId};
 use sendpromptly_core::incident::NoteText;
 use sendpromptly_core::time::Timestamp;
 
-use super::incident_history::SHOWN;
+use super::incident_history::READ;
 use super::incidents::IncidentRecord;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
@@ -15,6 +15,8 @@ use crate::platform::entropy;
 /// A note as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
+    /// Its id.
+    pub id: [u8; 16],
     /// Who wrote it.
     pub author: UserId,
     /// What it says.
@@ -53,19 +55,28 @@ impl Store {
         self.commit_audited(&[insert], &drafts).await
     }
 
-    /// The notes on an incident, oldest first.
+    /// The last notes on an incident up to a moment, oldest first.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn notes_on(&self, project: ProjectId, incident: IncidentId) -> Result<Vec<Note>, StoreError> {
+    pub async fn notes_on(
+        &self,
+        project: ProjectId,
+        incident: IncidentId,
+        until: Timestamp,
+    ) -> Result<Vec<Note>, StoreError> {
         let query = Sql::new(format!(
-            "SELECT author_id, text, created_at FROM notes
-             WHERE project_id = {{}} AND incident_id = {{}} ORDER BY id DESC LIMIT {SHOWN}"
+            "SELECT id, author_id, text, created_at FROM notes
+             WHERE project_id = {{}} AND incident_id = {{}} AND created_at <= {{}} ORDER BY id DESC LIMIT {READ}"
         ));
-        let query = query.bind(project.as_bytes()).bind(incident.as_bytes());
+        let query = query
+            .bind(project.as_bytes())
+            .bind(incident.as_bytes())
+            .bind(until);
         let found = query.all(&self.reader).await?;
         let note = |row| {
             Ok(Note {
+                id: rows::id(row, "id")?,
                 author: UserId::from_bytes(rows::id(row, "author_id")?),
                 text: rows::get(row, "text")?,
                 created_at: rows::time(row, "created_at")?,

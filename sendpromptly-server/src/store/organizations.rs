@@ -5,6 +5,7 @@ use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::project::Name;
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::users::{self, NewUser};
@@ -82,6 +83,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn rename_organization(
+        &self,
+        scope: OrganizationScope,
+        name: &Name,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        retried(|| self.try_rename_organization(scope, name, origin, now)).await
+    }
+
+    async fn try_rename_organization(
         &self,
         scope: OrganizationScope,
         name: &Name,

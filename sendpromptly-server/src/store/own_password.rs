@@ -7,7 +7,7 @@ use super::known_devices::{self, DeviceDigest};
 use super::rows::Sql;
 use super::sessions::{self, SessionId, SessionToken};
 use super::users::StoredUser;
-use super::{Store, StoreError, links};
+use super::{Store, StoreError, links, second_factors};
 use crate::account::link::LinkKind;
 
 /// A change of a password, from the browser in which it is made.
@@ -57,6 +57,7 @@ impl Store {
             known_devices::forget_others(user, change.device),
             links::void(LinkKind::Reset, user.as_bytes(), now),
             links::void(LinkKind::ChangeEmail, user.as_bytes(), now),
+            second_factors::forget_proposals(user),
         ];
         all.extend_from_slice(writes);
         let draft = Draft::new(change.origin, Action::PasswordChanged, user, &[]);

@@ -9,7 +9,8 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
 use super::sessions::SessionId;
-use super::{Store, StoreError};
+use super::{Store, StoreError, links};
+use crate::account::link::LinkKind;
 
 /// One of a user's sessions.
 #[derive(Debug, Clone)]
@@ -51,7 +52,8 @@ impl Store {
             .collect())
     }
 
-    /// Ends sessions of a user, and tells of each that was there. Gives how many there were.
+    /// Ends sessions of a user, and tells of each that was there; links to a new address are void. Gives how many
+    /// there were.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -85,7 +87,9 @@ impl Store {
         };
         let drafts: Vec<_> = ended.iter().map(draft).collect::<Result<_, StoreError>>()?;
         let drafts = self.drafts_of_user(&tx, user, now, drafts).await?;
-        self.write_audited(&tx, Vec::new(), &drafts).await?;
+        // One that ended may have asked for a link to a new address.
+        let void = links::void(LinkKind::ChangeEmail, user.as_bytes(), now);
+        self.write_audited(&tx, vec![void], &drafts).await?;
         tx.commit().await?;
         Ok(ended.len())
     }

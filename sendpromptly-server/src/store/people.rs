@@ -9,11 +9,15 @@ use super::scope::OrganizationScope;
 use super::{Store, StoreError};
 
 impl Store {
-    /// The e-mail addresses of these users, as far as they are still there.
+    /// The e-mail addresses of those among these users who are members of the organization.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn emails_of(&self, users: &[UserId]) -> Result<HashMap<UserId, String>, StoreError> {
+    pub async fn emails_of(
+        &self,
+        scope: OrganizationScope,
+        users: &[UserId],
+    ) -> Result<HashMap<UserId, String>, StoreError> {
         const COLUMNS: &[Column] = &[Column::new("id", Kind::Id)];
         let mut wanted = Rows::new(COLUMNS);
         for user in users {
@@ -23,10 +27,11 @@ impl Store {
             return Ok(HashMap::new());
         }
         let query = Sql::over(
-            "SELECT u.id, u.email FROM {rows} JOIN users u ON u.id = r.id",
+            "SELECT u.id, u.email FROM {rows} JOIN members m ON m.organization_id = {} AND m.user_id = r.id
+             JOIN users u ON u.id = m.user_id",
             wanted,
         );
-        let found = query.all(&self.reader).await?;
+        let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
         let of = |row| Ok((UserId::from_bytes(rows::id(row, "id")?), rows::get(row, "email")?));
         found.iter().map(of).collect()
     }

@@ -7,6 +7,7 @@ use sendpromptly_core::id::{OrganizationId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 
 use super::api_keys::{self, NewKey};
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::signing_secrets::{self, SealedSecret};
@@ -144,6 +145,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn change_project(
+        &self,
+        scope: OrganizationScope,
+        id: ProjectId,
+        change: &ProjectChange,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<Option<Project>, StoreError> {
+        retried(|| self.try_change_project(scope, id, change, origin, now)).await
+    }
+
+    async fn try_change_project(
         &self,
         scope: OrganizationScope,
         id: ProjectId,

@@ -5,6 +5,7 @@ use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
@@ -47,6 +48,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn delete_project(
+        &self,
+        scope: OrganizationScope,
+        id: ProjectId,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        retried(|| self.try_delete_project(scope, id, origin, now)).await
+    }
+
+    async fn try_delete_project(
         &self,
         scope: OrganizationScope,
         id: ProjectId,

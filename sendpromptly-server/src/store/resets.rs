@@ -6,7 +6,7 @@ use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
-use super::{Store, StoreError, known_devices, links, sessions};
+use super::{Store, StoreError, known_devices, links, second_factors, sessions};
 use crate::account::link::{Link, LinkKind};
 
 /// A user, as far as a mail needs to know.
@@ -64,6 +64,7 @@ impl Store {
             update.bind(password_hash).bind(user.as_bytes()),
             sessions::end_others(user, None),
             known_devices::forget_others(user, None),
+            second_factors::forget_proposals(user),
             notice,
         ];
         // In a statement of its own: the link that was taken is among the rows it looks at.

@@ -25,7 +25,6 @@ impl OrganizationScope {
     }
 
     /// The 16 bytes that a store holds.
-    #[allow(dead_code)] // until the first query takes a scope
     pub(super) const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }

@@ -10,7 +10,8 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::sessions::{self, SessionId, SessionToken};
-use super::{Store, StoreError};
+use super::{Store, StoreError, links};
+use crate::account::link::LinkKind;
 
 mod required;
 mod taking;
@@ -93,21 +94,25 @@ impl Store {
         row.map_or(Ok(0), |row| rows::count(&row, "n"))
     }
 
-    /// Keeps a secret until a code of it confirms it, in place of one that was proposed before.
+    /// Keeps a secret until a code of it confirms it in this session, in place of one that was proposed in it
+    /// before. Another session of the user, which may be a thief's, neither sees nor confirms it.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn propose_second_factor(
         &self,
         user: UserId,
+        session: SessionId,
         proposal: &Proposal,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let put = Sql::new(
-            "INSERT INTO second_factor_proposals (user_id, id, sealed, created_at) VALUES ({}, {}, {}, {})
-             ON CONFLICT (user_id) DO UPDATE
-             SET id = excluded.id, sealed = excluded.sealed, created_at = excluded.created_at",
+            "INSERT INTO second_factor_proposals (session_id, user_id, id, sealed, created_at)
+             VALUES ({}, {}, {}, {}, {})
+             ON CONFLICT (session_id) DO UPDATE
+             SET user_id = excluded.user_id, id = excluded.id, sealed = excluded.sealed, created_at = excluded.created_at",
         )
+        .bind(session)
         .bind(user.as_bytes())
         .bind(proposal.id)
         .bind(proposal.sealed.clone())
@@ -115,18 +120,22 @@ impl Store {
         self.commit_together(vec![put]).await
     }
 
-    /// The secret that was proposed to a user, while it may be confirmed.
+    /// The secret that was proposed to a user in this session, while it may be confirmed.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn proposed_second_factor(
         &self,
         user: UserId,
+        session: SessionId,
         now: Timestamp,
     ) -> Result<Option<Proposal>, StoreError> {
-        let query =
-            Sql::new("SELECT id, sealed FROM second_factor_proposals WHERE user_id = {} AND created_at > {}");
-        let query = query.bind(user.as_bytes()).bind(no_longer_proposed(now));
+        let query = Sql::new(
+            "SELECT id, sealed FROM second_factor_proposals
+             WHERE session_id = {} AND user_id = {} AND created_at > {}",
+        );
+        let query = query.bind(session).bind(user.as_bytes());
+        let query = query.bind(no_longer_proposed(now));
         let row = query.one(&self.reader).await?;
         let proposal = |row: QueryResult| {
             Ok(Proposal {
@@ -137,8 +146,8 @@ impl Store {
         row.map(proposal).transpose()
     }
 
-    /// Puts a proposed secret in force, whose code of this step has confirmed it, with new recovery codes.
-    /// Gives whether it was still proposed.
+    /// Puts a proposed secret in force, whose code of this step has confirmed it, with new recovery codes, and
+    /// makes these writes with it. Gives whether it was still proposed.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -148,13 +157,15 @@ impl Store {
         proposal: [u8; 16],
         step: Step,
         codes: &[RecoveryHash],
+        with: Vec<Sql>,
     ) -> Result<bool, StoreError> {
         let (user, now) = (changer.user, changer.now);
         let tx = self.begin().await?;
         let taken = Sql::new(
-            "DELETE FROM second_factor_proposals WHERE user_id = {} AND id = {} AND created_at > {} RETURNING sealed",
+            "DELETE FROM second_factor_proposals
+             WHERE session_id = {} AND user_id = {} AND id = {} AND created_at > {} RETURNING sealed",
         );
-        let taken = taken.bind(user.as_bytes()).bind(proposal);
+        let taken = taken.bind(changer.session).bind(user.as_bytes()).bind(proposal);
         let Some(row) = taken.bind(no_longer_proposed(now)).one(&tx).await? else {
             return Ok(false);
         };
@@ -180,7 +191,8 @@ impl Store {
             codes_made(changer, codes.len()),
         ];
         forget_codes(user).run(&tx).await?;
-        let writes = vec![put, insert_codes(user, codes)];
+        let mut writes = vec![put, insert_codes(user, codes), forget_proposals(user)];
+        writes.extend(with);
         self.change_factor(tx, changer, writes, drafts).await?;
         Ok(true)
     }
@@ -220,9 +232,7 @@ impl Store {
             return Ok(TurnedOff::Required);
         }
         let forget = Sql::new("DELETE FROM second_factors WHERE user_id = {}").bind(user.as_bytes());
-        let proposed =
-            Sql::new("DELETE FROM second_factor_proposals WHERE user_id = {}").bind(user.as_bytes());
-        let writes = vec![forget, proposed, forget_codes(user)];
+        let writes = vec![forget, forget_proposals(user), forget_codes(user)];
         let draft = Draft::new(changer.origin, Action::SecondFactorDisabled, user, &[]);
         self.change_factor(tx, changer, writes, vec![draft]).await?;
         Ok(TurnedOff::Done)
@@ -257,6 +267,8 @@ impl Store {
         let (user, session, now) = (changer.user, changer.session, changer.now);
         writes.push(sessions::end_others(user, Some(session)));
         writes.push(sessions::complete(session, changer.token, now));
+        // A link to a new address may have been asked for in one of the sessions that end.
+        writes.push(links::void(LinkKind::ChangeEmail, user.as_bytes(), now));
         let drafts = self.drafts_of_user(&tx, user, now, drafts).await?;
         self.write_audited(&tx, writes, &drafts).await?;
         Ok(tx.commit().await?)
@@ -276,6 +288,12 @@ fn codes_made(changer: &Changer<'_>, count: usize) -> Draft {
     let count = count.to_string();
     let more = [("count", count.as_str())];
     Draft::new(changer.origin, Action::RecoveryCodesMade, changer.user, &more)
+}
+
+/// Drops what was proposed to a user, in whatever session.
+#[must_use]
+pub fn forget_proposals(user: UserId) -> Sql {
+    Sql::new("DELETE FROM second_factor_proposals WHERE user_id = {}").bind(user.as_bytes())
 }
 
 fn forget_codes(user: UserId) -> Sql {

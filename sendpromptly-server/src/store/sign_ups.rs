@@ -76,7 +76,8 @@ impl Store {
         row.as_ref().map(sign_up).transpose()
     }
 
-    /// Takes the link of a sign-up, and makes its user and organization. `None`: the link was used or voided, or
+    /// Takes the link of a sign-up whose password was shown, and makes its user and organization, and these writes
+    /// with them. `None`: the link was used or voided, or
     /// the address has a user by now.
     ///
     /// # Errors
@@ -85,6 +86,7 @@ impl Store {
         &self,
         link: &Link,
         ids: Confirmed,
+        with: Vec<Sql>,
         address: std::net::IpAddr,
         now: Timestamp,
     ) -> Result<Option<Confirmed>, StoreError> {
@@ -96,7 +98,7 @@ impl Store {
             return Ok(None);
         };
         let sign_up = sign_up(&row)?;
-        let writes = vec![
+        let mut writes = vec![
             users::insert(&NewUser {
                 id: ids.user,
                 email: sign_up.email.clone(),
@@ -108,6 +110,7 @@ impl Store {
             organizations::insert_owner(ids.organization, ids.user, now),
             Sql::new("DELETE FROM sign_ups WHERE email_key = {}").bind(sign_up.email_key.as_str()),
         ];
+        writes.extend(with);
         let origin = Origin {
             actor: Actor::User(ids.user),
             address: Some(address),

@@ -6,6 +6,7 @@ use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::project::Overlap;
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
@@ -91,6 +92,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn rotate_secret(
+        &self,
+        scope: OrganizationScope,
+        new: &SealedSecret,
+        overlap: Overlap,
+        origin: &Origin,
+    ) -> Result<Rotation, StoreError> {
+        retried(|| self.try_rotate_secret(scope, new, overlap, origin)).await
+    }
+
+    async fn try_rotate_secret(
         &self,
         scope: OrganizationScope,
         new: &SealedSecret,

@@ -134,6 +134,7 @@ impl House {
         let console = Console::new(Setting {
             store: world.store.clone(),
             post: Post::new(vault.clone(), "http://127.0.0.1", Arc::default()),
+            mail_goes_to_files: false,
             sign_up: SignUp::Open,
             vault,
             checkpoints: Arc::new(Checkpoints::open(&world.keys()).unwrap()),

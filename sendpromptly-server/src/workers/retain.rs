@@ -44,17 +44,16 @@ impl Rounds for Retain {
 }
 
 impl Retain {
-    /// Drops one batch of each kind.
+    /// Drops one batch of each kind. What deleted projects held comes last: it may take many rounds, and nothing
+    /// else is to wait for it.
     async fn drop_old(&self, now: Timestamp) -> Result<Left, StoreError> {
         let kept_since = now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX));
         let keys = self.store.forget_answers(now, BATCH).await?;
         let heads = self.store.forget_answer_heads(kept_since, BATCH).await?;
-        // An hour after its deletion no request and no call of a project is under way.
-        let purged = self.store.purge(now.plus_millis(-AN_HOUR_MS), BATCH).await?;
         let guesses = self.store.forget_guesses(now, BATCH).await?;
         let devices = self.store.forget_old_devices(now, BATCH).await?;
         let most = keys.max(heads).max(guesses).max(devices);
-        if most >= u64::from(BATCH) || purged != Purged::Nothing {
+        if most >= u64::from(BATCH) {
             return Ok(Left::More);
         }
         // No head is left that these keys could open.
@@ -67,6 +66,12 @@ impl Retain {
         self.store.forget_proposed_second_factors(now).await?;
         self.store.forget_links(now).await?;
         self.store.forget_mail_rates(now).await?;
-        Ok(Left::Nothing)
+        // An hour after its deletion no request and no call of a project is under way.
+        Ok(
+            match self.store.purge(now.plus_millis(-AN_HOUR_MS), BATCH).await? {
+                Purged::Nothing => Left::Nothing,
+                Purged::Rows(_) | Purged::Project => Left::More,
+            },
+        )
     }
 }

@@ -1,7 +1,7 @@
 // The customer's app: it sends receipts and results with the key that the console has shown.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
 export class Customer {
   #origin;
@@ -16,7 +16,7 @@ export class Customer {
   async fail(reference, effect = 'access_unlock') {
     const event = await this.#send('receipt', {
       provider: 'stripe',
-      provider_event_id: `evt_${randomUUID()}`,
+      provider_event_id: `evt_${randomBytes(12).toString('hex')}`,
       event_type: 'checkout.session.completed',
       effect_type: effect,
       internal_reference: reference,

@@ -26,6 +26,11 @@ async fn a_key_is_created_shown_once_and_revoked(kind: StoreKind) {
     let form = page.form("/keys");
     let made = browser.submit(form.clone()).await.ok();
     let key = made.text_of("[data-test=credential]");
+    // The lines to copy hold it.
+    assert!(
+        made.text_of("[data-test=curl-receipt]")
+            .contains(&format!("Bearer {key}'"))
+    );
     // The form sent twice makes no second one.
     assert_eq!(browser.submit(form).await.status(), 409);
     let page = browser.visit(&own(&world)).await.ok();

@@ -202,3 +202,43 @@ async fn budgets_are_dropped_when_nothing_counts_any_more() {
     let later = NOW.plus(sendpromptly_core::throttle::FORGIVEN_AFTER);
     assert_eq!(world.store.forget_guesses(later, 10).await.unwrap(), 3);
 }
+
+#[tokio::test]
+async fn right_guesses_at_once_for_many_accounts_from_one_network_are_never_in_each_others_way() {
+    let world = World::set_up().await;
+    let nodes = [
+        Guesses::new(world.store.clone()),
+        Guesses::new(world.second_node().await),
+    ];
+    let tries = (0..40).map(|number: usize| {
+        let guesses = nodes[number % 2].clone();
+        async move {
+            let account = Account::unknown(&format!("user-{}@example.com", number % 10));
+            let tried = guesses.may_try(Password, &account, &from(7, None), NOW).await?;
+            guesses.succeeded(tried).await?;
+            Ok::<_, GuessError>(())
+        }
+    });
+    let done = futures_util::future::join_all(tries).await;
+    assert!(done.iter().all(Result::is_ok), "{done:?}");
+    // Nothing is left counted.
+    let account = Account::unknown("user-1@example.com");
+    assert_eq!(fail_from(&nodes[0], Password, &account, &from(7, None)).await, 5);
+}
+
+#[tokio::test]
+async fn browsers_made_known_again_and_again_get_no_more_guesses_at_codes() {
+    let world = World::set_up().await;
+    let user = world.add_user("ada@example.com").await;
+    let (guesses, account) = (Guesses::new(world.store.clone()), Account::User(user));
+    let mut let_through = 0;
+    for number in 0..10 {
+        // As after a reset by a mailed link, which forgets the others.
+        let device = DeviceToken::new([number; 32]);
+        make_known(&world, user, None, &device).await;
+        let_through += fail_from(&guesses, Code, &account, &from(7, Some(device))).await;
+    }
+    assert_eq!(let_through, 10);
+    // It is not what strangers count in, so none of them used it up, and they go on to have their own.
+    assert_eq!(fail_from(&guesses, Code, &account, &from(7, None)).await, 5);
+}

@@ -145,3 +145,36 @@ async fn a_check_that_could_not_be_made_is_no_guess() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_signed_in_user_cannot_keep_the_hasher_busy() {
+    let world = World::set_up().await;
+    let user = world.add_user(EMAIL).await;
+    let other = world.add_user("bob@example.com").await;
+    let passwords = passwords(&world);
+    let place = Place {
+        address: IpAddr::from([192, 0, 2, 7]),
+        device: None::<DeviceToken>,
+    };
+    let again = async |user| {
+        let password = Zeroizing::new(PASSWORD.to_owned());
+        let checked = passwords.check_again(user, password, &place, NOW).await;
+        match checked.unwrap() {
+            Checked::Right(_, right) => passwords.guesses.succeeded(right).await.unwrap(),
+            Checked::Refused(refusal) => return Some(refusal.wait),
+        }
+        None
+    };
+    let mut refused = None;
+    for _ in 0..60 {
+        refused = again(user).await;
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(refused.is_some_and(|wait| !wait.is_zero()), "nothing ends it");
+    let before = passwords.hasher.hashes();
+    again(user).await;
+    assert!(passwords.hasher.hashes() - before <= 1);
+    assert_eq!(again(other).await, None);
+}

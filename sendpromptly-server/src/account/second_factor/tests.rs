@@ -4,7 +4,7 @@ use sendpromptly_core::audit::Actor;
 use sendpromptly_core::throttle::{Budget, Share};
 
 use super::*;
-use crate::store::sessions::{NewSession, SessionId, SessionToken};
+use crate::store::sessions::{NewSession, SessionToken};
 use crate::testing::{NOW, World};
 
 /// So long after [`NOW`] the next code comes.
@@ -59,14 +59,21 @@ impl Scene {
     /// One whose user has a second factor since [`NOW`].
     async fn with_factor() -> (Self, TotpSecret, Vec<RecoveryCode>) {
         let scene = Self::set_up().await;
-        scene.second_factors.propose(scene.user, NOW).await.unwrap();
+        scene.propose().await.unwrap();
         let secret = scene.proposed().await.unwrap();
         let codes = scene.confirm(&code_at(&secret, NOW)).await.unwrap();
         (scene, secret, codes)
     }
 
+    async fn propose(&self) -> Result<(), VaultError> {
+        self.second_factors.propose(self.user, self.session, NOW).await
+    }
+
     async fn proposed(&self) -> Option<TotpSecret> {
-        self.second_factors.proposed(self.user, NOW).await.unwrap()
+        self.second_factors
+            .proposed(self.user, self.session, NOW)
+            .await
+            .unwrap()
     }
 
     fn typed(&self, code: &str, now: Timestamp) -> Typed<'_> {
@@ -125,9 +132,9 @@ async fn a_set_up_is_confirmed_by_a_code_of_its_own_secret() {
         scene.confirm("123456").await,
         Err(CodeError::NotProposed)
     ));
-    scene.second_factors.propose(scene.user, NOW).await.unwrap();
+    scene.propose().await.unwrap();
     let first = scene.proposed().await.unwrap();
-    scene.second_factors.propose(scene.user, NOW).await.unwrap();
+    scene.propose().await.unwrap();
     let second = scene.proposed().await.unwrap();
     let refused = scene.confirm(&code_at(&first, NOW)).await;
     assert!(matches!(refused, Err(CodeError::Wrong(_))), "{refused:?}");
@@ -186,8 +193,9 @@ async fn a_recovery_code_is_taken_once_however_it_is_typed() {
 async fn another_users_code_is_not_taken() {
     let (scene, ..) = Scene::with_factor().await;
     let bob = scene.world.add_user("bob@example.com").await;
-    scene.second_factors.propose(bob, NOW).await.unwrap();
-    let secret = scene.second_factors.proposed(bob, NOW).await.unwrap().unwrap();
+    let (factors, session) = (&scene.second_factors, [5; 16]);
+    factors.propose(bob, session, NOW).await.unwrap();
+    let secret = factors.proposed(bob, session, NOW).await.unwrap().unwrap();
     let taken = scene.take(&code_at(&secret, later(1)), later(1)).await;
     assert!(matches!(taken, Err(CodeError::Wrong(_))));
 }

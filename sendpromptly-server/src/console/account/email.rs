@@ -70,7 +70,7 @@ async fn send(visit: &Visit, who: &SignedIn, email: &Email) -> Result<bool, Page
                 .await?,
         );
     }
-    let counted = [Counted::To(&key), Counted::By(who.user)];
+    let counted = [Counted::To(LinkKind::ChangeEmail, &key), Counted::By(who.user)];
     let sent = visit.store().commit_mail(&counted, writes, now).await?;
     if sent {
         post.wake();

@@ -1,5 +1,7 @@
 //! Changing the own password.
 
+use std::time::Duration;
+
 use askama::Template;
 use hyper::StatusCode;
 use hyper::header::SET_COOKIE;
@@ -8,6 +10,7 @@ use crate::account::device::DeviceToken;
 use crate::account::password::Password;
 use crate::account::passwords::Checked;
 use crate::console::access::SignedIn;
+use crate::console::code::{self, Wrong};
 use crate::console::page::{self, Frame};
 use crate::console::{PageError, Visit, new_password, when};
 use crate::http::Response;
@@ -46,15 +49,9 @@ pub async fn change(visit: Visit, who: SignedIn) -> Result<Response, PageError> 
     let passwords = &visit.console.passwords;
     let (user, right) = match passwords.check_again(who.user, old, &place, visit.now).await? {
         Checked::Right(user, right) => (user, right),
-        Checked::Refused(refusal) if refusal.wait.is_zero() => {
-            return refused(&visit, &who, "The password that you have now is another one.");
-        }
         Checked::Refused(refusal) => {
-            let again = format!(
-                "The password that you have now is another one, or there were too many tries. Try again in {}.",
-                when::words(refusal.wait)
-            );
-            return refused(&visit, &who, &again);
+            code::note_failure(&visit, who.user, &who.email, Wrong::Password).await?;
+            return refused(&visit, &who, &not_that(refusal.wait));
         }
     };
     let hash = visit.console.hasher.hash(new).await?;
@@ -82,6 +79,17 @@ pub async fn change(visit: Visit, who: SignedIn) -> Result<Response, PageError> 
     let cookie = visit.session_cookie(&token);
     response.headers_mut().append(SET_COOKIE, cookie);
     Ok(response)
+}
+
+/// Told where the password that the user is said to have is refused.
+fn not_that(wait: Duration) -> String {
+    if wait.is_zero() {
+        return "The password that you have now is another one.".to_owned();
+    }
+    let wait = when::words(wait);
+    format!(
+        "The password that you have now is another one, or there were too many tries. Try again in {wait}."
+    )
 }
 
 /// The new password, or why it is none.

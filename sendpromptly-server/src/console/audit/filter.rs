@@ -33,12 +33,12 @@ impl Typed {
             None => String::new(),
         };
         Self {
-            actor: query.text("actor").to_owned(),
+            actor: query.filter("actor").to_owned(),
             action: Some(query.text("action"))
                 .filter(|word| known(word))
                 .unwrap_or_default()
                 .to_owned(),
-            target: query.text("target").to_owned(),
+            target: query.filter("target").to_owned(),
             from: day_or_none("from"),
             to: day_or_none("to"),
         }
@@ -105,7 +105,9 @@ mod tests {
             "actor=ada%40example.com&action=incident.opened&target=inc_1&from=2026-11-01&to=2026-11-30";
         let typed = Typed::read(&Form::parse(query.as_bytes()));
         assert_eq!(typed.to_query(), query);
-        let typed = Typed::read(&Form::parse(b"action=made.up&from=yesterday&to=2026-02-30"));
+        let typed = Typed::read(&Form::parse(
+            b"action=made.up&actor=a%00b&target=%00c%01d&from=yesterday&to=2026-02-30",
+        ));
         assert!(typed.is_empty());
     }
 

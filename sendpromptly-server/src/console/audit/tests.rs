@@ -39,6 +39,18 @@ async fn entries_are_told_in_words_with_who_did_it_and_from_where() {
 }
 
 #[tokio::test]
+async fn whoever_is_no_member_any_more_is_named_by_an_id() {
+    let (house, admin, path) = house().await;
+    let gone = house.member("grace@example.com", Role::Admin).await;
+    house.post(&gone, &format!("{path}/export"), &[]).await;
+    assert!(house.get(&admin, &path).await.body.contains(&gone.email));
+    let leave = Sql::new("DELETE FROM members WHERE user_id = {}");
+    house.world.write(leave.bind(gone.user.as_bytes())).await;
+    let page = house.get(&admin, &path).await;
+    assert!(!page.body.contains(&gone.email) && page.body.contains(&gone.user.to_string()));
+}
+
+#[tokio::test]
 async fn filters_take_a_members_e_mail_an_action_and_a_target() {
     let (house, admin, path) = house().await;
     let (_, incident) = house.world.failed_event("evt_1").await;
@@ -53,6 +65,7 @@ async fn filters_take_a_members_e_mail_an_action_and_a_target() {
         ("from=2020-01-01&to=2100-01-01".to_owned(), 3),
         ("from=2100-01-01".to_owned(), 0),
         ("to=2020-01-01".to_owned(), 0),
+        ("actor=%00&target=inc%00".to_owned(), 3),
     ] {
         let page = house.get(&admin, &format!("{path}?{filter}")).await;
         assert_eq!((page.status.as_u16(), rows(&page)), (200, count), "{filter}");

@@ -1,25 +1,50 @@
 //! The time line of an incident: the receipt, results, replays with each of their calls, what people did and noted.
+//! A page shows the last fifty moments, with the beginnings of long texts; the older ones and the whole of a text
+//! have pages of their own.
 
 use std::collections::HashMap;
 
 use sendpromptly_core::access::Role;
 use sendpromptly_core::audit::Action;
+use sendpromptly_core::hex;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::replay::{Effect, Replay, ReplayState};
 use sendpromptly_core::time::Timestamp;
 
-use super::words;
+use super::place::Place;
+use super::{excerpt, words};
 use crate::console::access::Seat;
 use crate::console::{PageError, Visit};
 use crate::store::events::EventRecord;
-use crate::store::incident_history::{ActionRecord, AttemptRecord, ResultRecord};
+use crate::store::incident_history::{ActionRecord, AttemptRecord, READ, ResultRecord};
 use crate::store::incidents::IncidentRecord;
 use crate::store::notes::Note;
 use crate::vault::{Purpose, Vault};
 
+/// Moments on a page.
+const PAGE: usize = 50;
+
+/// Which part of the time line is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The newest moments.
+    Newest,
+    /// Those before this one.
+    Before(Place),
+    /// This one alone, with the whole of its text.
+    Whole(Place),
+}
+
+/// A part of the time line, oldest first.
+pub(super) struct Timeline {
+    pub(super) moments: Vec<Moment>,
+    /// Before which moment the next older ones lie.
+    pub(super) older: Option<Place>,
+}
+
 /// Something that happened.
 pub(super) struct Moment {
-    at: Timestamp,
+    place: Place,
     /// `good`, `bad` or nothing: how it is marked.
     pub(super) class: &'static str,
     pub(super) title: String,
@@ -31,6 +56,10 @@ pub(super) struct Moment {
     pub(super) text: Option<String>,
     /// The beginning of an endpoint's answer.
     pub(super) answer: Option<Answer>,
+    /// Where the whole of its text is, if it is cut here.
+    pub(super) whole: Option<Place>,
+    /// The beginning of an endpoint's answer as it is kept, and the row that it is sealed for.
+    sealed: Option<(Vec<u8>, [u8; 16])>,
 }
 
 /// An answer's first bytes, as text.
@@ -41,80 +70,147 @@ pub(super) struct Answer {
 }
 
 impl Moment {
-    fn new(at: Timestamp, class: &'static str, title: impl Into<String>) -> Self {
+    fn new(at: Timestamp, key: impl Into<String>, class: &'static str, title: impl Into<String>) -> Self {
         Self {
-            at,
+            place: Place::new(at, key),
             class,
             title: title.into(),
             by: None,
             lines: Vec::new(),
             text: None,
             answer: None,
+            whole: None,
+            sealed: None,
+        }
+    }
+
+    /// Leaves the beginnings of its texts.
+    fn cut(&mut self) {
+        let answer = self.answer.as_mut().map(|answer| &mut answer.text);
+        let mut cut = false;
+        for text in self.text.as_mut().into_iter().chain(answer) {
+            cut |= excerpt::cut(text);
+        }
+        self.whole = cut.then(|| self.place.clone());
+    }
+
+    /// Opens what is kept of an endpoint's answer.
+    async fn open_answer(&mut self, vault: &Vault, record: &IncidentRecord) {
+        let Some((sealed, row)) = self.sealed.take() else {
+            return;
+        };
+        let opened = vault.open_sealed(Purpose::Answer(record.project), &row, &sealed);
+        match opened.await {
+            Ok(head) if head.is_empty() => self.lines.push("The answer had no content".to_owned()),
+            Ok(head) => {
+                self.answer = Some(Answer {
+                    id: format!("answer-{}", self.place),
+                    text: readable(&head),
+                });
+            }
+            // Its data key is destroyed with its day, a little before the row is emptied.
+            Err(_) => self.lines.push("The answer is no longer kept".to_owned()),
         }
     }
 
     /// When, for people.
     pub(super) fn when(&self) -> String {
-        words::time(self.at)
+        words::time(self.place.at)
     }
 
     /// When, for machines.
     pub(super) fn wire(&self) -> String {
-        self.at.to_string()
+        self.place.at.to_string()
     }
 }
 
-/// Reads what has happened, oldest first.
+/// Reads a part of what has happened.
 pub(super) async fn read(
     visit: &Visit,
     seat: &Seat,
-    record: &IncidentRecord,
-    event: &EventRecord,
-) -> Result<Vec<Moment>, PageError> {
+    (record, event): (&IncidentRecord, &EventRecord),
+    part: &Part,
+) -> Result<Timeline, PageError> {
     let store = visit.store();
     let incident = record.incident.id;
     // An answer is the customer's data: whoever works on incidents sees it, and who only reads does not.
     let with_heads = seat.role >= Role::Operator;
+    let until = match part {
+        Part::Newest => END_OF_TIME,
+        Part::Before(place) | Part::Whole(place) => place.at,
+    };
     let (results, attempts, actions, notes) = tokio::try_join!(
-        store.results_of(record.project, record.event),
-        store.attempts_of(record.project, record.event, with_heads),
-        store.actions_on(seat.scope, incident),
-        store.notes_on(record.project, incident),
+        store.results_of(record.project, record.event, until),
+        store.attempts_of(record.project, record.event, until, with_heads),
+        store.actions_on(seat.scope, incident, until),
+        store.notes_on(record.project, incident, until),
     )?;
+    let read = [results.len(), attempts.len(), actions.len(), notes.len()];
+    let is_all = read.iter().all(|read| *read < READ as usize);
     let people = people(&actions, &notes);
     let names = Names(store.member_emails(seat.scope, people).await?);
-    let mut moments = beginning(record, event);
+    // Of what happened in the same millisecond, the cause comes first: so the letters of their keys are chosen.
+    let mut moments: Vec<_> = receipt(event).into_iter().collect();
     moments.extend(results.iter().map(result));
-    for attempt in &attempts {
-        moments.push(call(&visit.console.setting.vault, record, attempt).await);
-    }
+    moments.push(opening(record));
+    moments.extend(attempts.iter().map(call));
     moments.extend(actions.iter().filter_map(|done| action(done, &names)));
     moments.extend(notes.iter().map(|written| note(written, &names)));
-    moments.sort_by_key(|moment| moment.at);
-    moments.extend(
-        record
-            .replays
-            .last()
-            .and_then(|replay| outlook(replay, &attempts)),
-    );
-    Ok(moments)
+    let mut timeline = choose(moments, is_all, part);
+    for moment in &mut timeline.moments {
+        moment.open_answer(&visit.console.setting.vault, record).await;
+        if !matches!(part, Part::Whole(_)) {
+            moment.cut();
+        }
+    }
+    if let (Part::Newest, Some(replay)) = (part, record.replays.last()) {
+        timeline.moments.extend(outlook(replay, &attempts));
+    }
+    Ok(timeline)
 }
 
-fn beginning(record: &IncidentRecord, event: &EventRecord) -> Vec<Moment> {
-    let mut moments = Vec::new();
-    if let Some(received) = event.received_at {
-        let mut receipt = Moment::new(received, "good", "Your app confirmed that it received the event");
-        receipt
-            .lines
-            .push(format!("A result was due by {}", words::time(event.timeout_at)));
-        moments.push(receipt);
+/// After everything that has happened.
+const END_OF_TIME: Timestamp = Timestamp::from_millis(i64::MAX);
+
+/// Those moments that belong to the part. `is_all` is said of moments that are all there are up to the part's end.
+fn choose(mut moments: Vec<Moment>, is_all: bool, part: &Part) -> Timeline {
+    match part {
+        Part::Newest => {}
+        Part::Before(place) => moments.retain(|moment| moment.place < *place),
+        Part::Whole(place) => {
+            moments.retain(|moment| moment.place == *place);
+            return Timeline { moments, older: None };
+        }
     }
+    moments.sort_by(|one, other| one.place.cmp(&other.place));
+    let surplus = moments.len().saturating_sub(PAGE);
+    moments.drain(..surplus);
+    let oldest = moments.first().map(|moment| moment.place.clone());
+    Timeline {
+        moments,
+        older: oldest.filter(|_| surplus > 0 || !is_all),
+    }
+}
+
+fn receipt(event: &EventRecord) -> Option<Moment> {
+    let mut receipt = Moment::new(
+        event.received_at?,
+        "a",
+        "good",
+        "Your app confirmed that it received the event",
+    );
+    receipt
+        .lines
+        .push(format!("A result was due by {}", words::time(event.timeout_at)));
+    Some(receipt)
+}
+
+fn opening(record: &IncidentRecord) -> Moment {
     let opened = format!(
         "The incident opened: {}",
         words::reason(record.incident.reason).to_lowercase()
     );
-    moments.push(Moment::new(record.incident.opened_at, "bad", opened));
-    moments
+    Moment::new(record.incident.opened_at, "c", "bad", opened)
 }
 
 fn result(result: &ResultRecord) -> Moment {
@@ -122,7 +218,12 @@ fn result(result: &ResultRecord) -> Moment {
         Effect::Success => ("good", "Your app reported success"),
         Effect::Failed => ("bad", "Your app reported a failure"),
     };
-    let mut moment = Moment::new(result.received_at, class, title);
+    let mut moment = Moment::new(
+        result.received_at,
+        format!("b{}", hex::encode(&result.id)),
+        class,
+        title,
+    );
     let code = result.error_code.iter().map(|code| format!("Error code {code}"));
     moment.lines.extend(code);
     let replay = result
@@ -134,10 +235,11 @@ fn result(result: &ResultRecord) -> Moment {
     moment
 }
 
-async fn call(vault: &Vault, record: &IncidentRecord, attempt: &AttemptRecord) -> Moment {
+fn call(attempt: &AttemptRecord) -> Moment {
     let (how, class) = words::attempt(attempt);
     let mut moment = Moment::new(
         attempt.started_at,
+        format!("d{}-{:05}", attempt.replay, attempt.number),
         class,
         format!("Call {}: {how}", attempt.number),
     );
@@ -145,22 +247,7 @@ async fn call(vault: &Vault, record: &IncidentRecord, attempt: &AttemptRecord) -
         moment.lines.push(format!("After {millis} ms"));
     }
     moment.lines.push(format!("Of replay {}", attempt.replay));
-    if let Some((sealed, row)) = &attempt.answer_head {
-        let opened = vault
-            .open_sealed(Purpose::Answer(record.project), row, sealed)
-            .await;
-        match opened {
-            Ok(head) if head.is_empty() => moment.lines.push("The answer had no content".to_owned()),
-            Ok(head) => {
-                moment.answer = Some(Answer {
-                    id: format!("answer-{}-{}", attempt.replay, attempt.number),
-                    text: readable(&head),
-                });
-            }
-            // Its data key is destroyed with its day, a little before the row is emptied.
-            Err(_) => moment.lines.push("The answer is no longer kept".to_owned()),
-        }
-    }
+    moment.sealed.clone_from(&attempt.answer_head);
     moment
 }
 
@@ -178,13 +265,13 @@ fn readable(bytes: &[u8]) -> String {
 /// What people and the server did. What is told by other moments is left out.
 fn action(done: &ActionRecord, names: &Names) -> Option<Moment> {
     let (class, title) = match done.action.parse().ok()? {
-        Action::IncidentReprocessed => ("", "A repair was ordered"),
+        Action::IncidentReprocessed => ("", "A replay was ordered"),
         Action::IncidentDismissed => ("", "The incident was dismissed"),
         Action::IncidentReopened => ("", "The incident is open again"),
         Action::IncidentResolved => ("good", "The incident was resolved"),
         _ => return None,
     };
-    let mut moment = Moment::new(done.at, class, title);
+    let mut moment = Moment::new(done.at, format!("e{:015}", done.seq), class, title);
     moment.by = Some(names.actor(&done.actor));
     let details: serde_json::Value = done
         .details
@@ -199,7 +286,7 @@ fn action(done: &ActionRecord, names: &Names) -> Option<Moment> {
 }
 
 fn note(note: &Note, names: &Names) -> Moment {
-    let mut moment = Moment::new(note.created_at, "", "Note");
+    let mut moment = Moment::new(note.created_at, format!("f{}", hex::encode(&note.id)), "", "Note");
     moment.by = Some(names.user(note.author));
     moment.text = Some(note.text.clone());
     moment
@@ -212,9 +299,15 @@ fn outlook(replay: &Replay, attempts: &[AttemptRecord]) -> Option<Moment> {
         .any(|attempt| attempt.replay == replay.id && attempt.ended_at.is_none());
     match replay.state {
         ReplayState::Queued if running => None,
-        ReplayState::Queued => Some(Moment::new(replay.next_attempt_at?, "", "The next call is due")),
+        ReplayState::Queued => Some(Moment::new(
+            replay.next_attempt_at?,
+            "z",
+            "",
+            "The next call is due",
+        )),
         ReplayState::Delivered => Some(Moment::new(
             replay.answer_due_at?,
+            "z",
             "",
             "The result of the replay is due",
         )),
@@ -253,23 +346,4 @@ impl Names {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_shown_as_text_whatever_its_bytes_are() {
-        assert_eq!(readable(b"a\r\nb\tc"), "a\nb\tc");
-        assert_eq!(readable(b"\xff\x1b[31m\x00"), "\u{fffd}\u{fffd}[31m\u{fffd}");
-    }
-
-    #[test]
-    fn members_are_named_by_their_address_and_others_by_what_they_are() {
-        let ada = UserId::from_bytes([1; 16]);
-        let names = Names(HashMap::from([(ada, "ada@example.com".to_owned())]));
-        assert_eq!(names.actor(&ada.to_string()), "ada@example.com");
-        assert_eq!(names.actor("cli:root"), "root, at the command line");
-        assert_eq!(names.actor("system:sweep"), "the server");
-        let gone = UserId::from_bytes([2; 16]).to_string();
-        assert_eq!(names.actor(&gone), format!("a former member ({gone})"));
-    }
-}
+mod tests;

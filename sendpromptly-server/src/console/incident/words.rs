@@ -85,7 +85,7 @@ pub(in crate::console) fn meaning(record: &IncidentRecord) -> String {
     };
     let now = match record.incident.state {
         IncidentState::Open => "Somebody should look at it.".to_owned(),
-        IncidentState::Reprocessing => "A repair is under way.".to_owned(),
+        IncidentState::Reprocessing => "It is being reprocessed.".to_owned(),
         IncidentState::Resolved => {
             format!("Since then your app has reported that {done}. Nothing is left to do.")
         }

@@ -62,11 +62,8 @@ fn word<T: FromStr>(query: &Form, name: &str) -> Option<T> {
     query.text(name).parse().ok()
 }
 
-/// No reference or event id holds a control character.
 fn text(query: &Form, name: &str) -> Option<String> {
-    let text = query.text(name);
-    let usable = !text.is_empty() && !text.chars().any(char::is_control);
-    usable.then(|| text.to_owned())
+    Some(query.filter(name).to_owned()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -179,6 +179,9 @@ const FIELDS: &[&str] = &[
     "select",
 ];
 
+/// Fields whose text is stored as it was typed.
+const KEPT_AS_TYPED: &[&str] = &["reason", "text", "name", "email", "repair_url"];
+
 const TEXTS: &[&str] = &[
     "",
     "1",
@@ -216,7 +219,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (id, any::<bool>()).prop_map(|(name, foreign)| Value::Id(name, foreign)),
         prop::sample::select(TEXTS).prop_map(Value::Text),
     ];
-    let field = (prop::sample::select(FIELDS), value);
+    let field = (prop::sample::select(FIELDS), value).prop_map(|(name, value)| match value {
+        // Who writes a foreign id into a text of their own has it in their own rows; that reaches nothing.
+        Value::Id(..) if KEPT_AS_TYPED.contains(&name) => (name, Value::Text("mine")),
+        value => (name, value),
+    });
     let step = (
         0..ROUTES.len(),
         any::<u32>(),

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{Change, qr, show_codes};
 use crate::account::second_factor::{CodeError, Typed};
 use crate::console::access::SignedIn;
-use crate::console::code::Refusal;
+use crate::console::code::{self, Refusal, Wrong};
 use crate::console::page::{self, Frame};
 use crate::console::{PageError, Visit};
 use crate::http::Response;
@@ -29,7 +29,8 @@ struct SetUpPage<'a> {
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn begin(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
-    visit.console.second_factors.propose(who.user, visit.now).await?;
+    let second_factors = &visit.console.second_factors;
+    second_factors.propose(who.user, who.session, visit.now).await?;
     Ok(page::see_other("/account/second-factor/set-up"))
 }
 
@@ -38,7 +39,10 @@ pub async fn begin(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
 /// # Errors
 /// [`PageError`] by its cause.
 pub async fn form(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
-    let proposed = visit.console.second_factors.proposed(who.user, visit.now);
+    let proposed = visit
+        .console
+        .second_factors
+        .proposed(who.user, who.session, visit.now);
     match proposed.await? {
         Some(secret) => showing(&visit, &who, &secret, None),
         None => Ok(page::see_other("/account/second-factor")),
@@ -63,9 +67,13 @@ pub async fn confirm(mut visit: Visit, who: SignedIn) -> Result<Response, PageEr
     let refusal = match second_factors.confirm(&typed, &changer).await {
         Ok(codes) => return show_codes(&mut visit, &who, &codes, change.token),
         Err(CodeError::NotProposed) => return Ok(page::see_other("/account/second-factor?done=ended")),
-        Err(error) => Refusal::of(error)?,
+        Err(error) => {
+            let refusal = Refusal::of(error)?;
+            code::note_failure(&visit, who.user, &who.email, Wrong::Code).await?;
+            refusal
+        }
     };
-    match second_factors.proposed(who.user, visit.now).await? {
+    match second_factors.proposed(who.user, who.session, visit.now).await? {
         Some(secret) => showing(&visit, &who, &secret, Some(&refusal)),
         None => Ok(page::see_other("/account/second-factor?done=ended")),
     }

@@ -330,5 +330,13 @@ async fn what_somebody_who_is_lowered_or_goes_has_offered_is_void() {
         world.write(invitation).await;
         assert_eq!(on(&world.store, scope, owner, what, member).await, Change::Done);
         assert_eq!(world.number(open.clone()).await, left, "{what:?}");
+        let revoked = told(&world, world.organization).await.pop().unwrap();
+        let entry = [
+            owner.to_string(),
+            "invitation.revoked".to_owned(),
+            world.organization.to_string(),
+            r#"{"address":"192.0.2.7","email":"guest"}"#.to_owned(),
+        ];
+        assert_eq!(revoked == entry, left == 0, "{what:?}: {revoked:?}");
     }
 }

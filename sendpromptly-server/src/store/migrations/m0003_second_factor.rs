@@ -11,8 +11,10 @@ step! {
         last_step {int} NOT NULL,
         confirmed_at {int} NOT NULL
     ) {strict}",
+    // One for each session: what another one was shown, it cannot confirm.
     "CREATE TABLE second_factor_proposals (
-        user_id {id} PRIMARY KEY NOT NULL REFERENCES users (id),
+        session_id {id} PRIMARY KEY NOT NULL,
+        user_id {id} NOT NULL REFERENCES users (id),
         id {id} NOT NULL,
         sealed {bytes} NOT NULL,
         created_at {int} NOT NULL

@@ -9,6 +9,8 @@ use crate::store::scope::Membership;
 use crate::store::sessions::NewSession;
 use crate::testing::{NOW, World};
 
+mod thieves;
+
 const STEP: Step = Step::from_number(60_000_000);
 const CODES: [RecoveryHash; 3] = [[1; 32], [2; 32], [3; 32]];
 const SECRET: [u8; 16] = [9; 16];
@@ -68,7 +70,7 @@ impl<'a> User<'a> {
         };
         let store = &self.world.store;
         store
-            .propose_second_factor(self.id, &proposal, now)
+            .propose_second_factor(self.id, self.session, &proposal, now)
             .await
             .unwrap();
     }
@@ -86,7 +88,7 @@ impl<'a> User<'a> {
     async fn confirm(&self, proposal: [u8; 16]) -> bool {
         let (store, changer) = (&self.world.store, self.changer(&self.token));
         store
-            .confirm_second_factor(&changer, proposal, STEP, &CODES)
+            .confirm_second_factor(&changer, proposal, STEP, &CODES, Vec::new())
             .await
             .unwrap()
     }
@@ -184,7 +186,7 @@ async fn only_the_newest_proposal_is_confirmed_and_only_for_half_an_hour() {
     assert!(
         world
             .store
-            .proposed_second_factor(user.id, NOW)
+            .proposed_second_factor(user.id, user.session, NOW)
             .await
             .unwrap()
             .is_none()
@@ -194,6 +196,29 @@ async fn only_the_newest_proposal_is_confirmed_and_only_for_half_an_hour() {
     assert_eq!(world.number(kept.clone()).await, 1);
     world.store.forget_proposed_second_factors(NOW).await.unwrap();
     assert_eq!(world.number(kept).await, 0);
+}
+
+#[tokio::test]
+async fn another_session_of_the_user_neither_sees_nor_confirms_a_proposal() {
+    let world = World::set_up().await;
+    let user = User::set_up(&world).await;
+    let (thiefs, token) = begin_session(&world, user.id, Some(NOW)).await;
+    user.propose(SECRET, NOW).await;
+    let seen = world.store.proposed_second_factor(user.id, thiefs, NOW).await;
+    assert!(seen.unwrap().is_none());
+    let changer = Changer {
+        session: thiefs,
+        ..user.changer(&token)
+    };
+    let confirmed = world
+        .store
+        .confirm_second_factor(&changer, SECRET, STEP, &CODES, Vec::new())
+        .await;
+    assert!(!confirmed.unwrap());
+    assert!(
+        user.confirm(SECRET).await,
+        "it is there for the session that began it"
+    );
 }
 
 #[tokio::test]
@@ -299,7 +324,7 @@ async fn a_changed_factor_ends_the_other_sessions_and_gives_this_one_another_tok
     let changer = user.changer(&new);
     assert!(
         store
-            .confirm_second_factor(&changer, SECRET, STEP, &CODES)
+            .confirm_second_factor(&changer, SECRET, STEP, &CODES, Vec::new())
             .await
             .unwrap()
     );

@@ -94,6 +94,14 @@ async fn a_deleted_project_is_removed_after_an_hour() {
     let drop_old = async |millis| retain.drop_old(NOW.plus_millis(millis)).await.unwrap();
     assert_eq!(drop_old(AN_HOUR_MS - 1).await, Left::Nothing);
     assert_eq!(projects().await, 1);
+    // Nothing else waits until all of it is removed.
+    let form = crate::platform::entropy::ordered_id(NOW.plus_millis(-DAYS));
+    assert!(world.store.use_form(form).await.unwrap());
+    assert_eq!(drop_old(AN_HOUR_MS).await, Left::More);
+    let forms = world
+        .number(Sql::new("SELECT count(*) AS n FROM used_forms"))
+        .await;
+    assert_eq!((projects().await, forms), (1, 0));
     while drop_old(AN_HOUR_MS).await == Left::More {}
     assert_eq!(projects().await, 0);
 }
