@@ -183,12 +183,13 @@ impl Store {
         for facet in open.facets() {
             facets.push([facet.into()]);
         }
-        // The oldest of each facet is the first in the index.
+        // The oldest of each facet is the first in the index. It is asked for as a range, in the index's own order:
+        // PostgreSQL would else walk the index of ids and look for a facet that may be rare.
         let by_facet = self.dialect.by_index("incidents_of_organization_by_facet");
         let first = format!(
             "SELECT x.project_id, x.id FROM incidents x{by_facet}
-             WHERE x.organization_id = {{}} AND x.facet = r.facet AND x.project_id NOT IN ({DELETED})
-             ORDER BY x.id LIMIT 1"
+             WHERE x.organization_id = {{}} AND x.facet BETWEEN r.facet AND r.facet AND x.project_id NOT IN ({DELETED})
+             ORDER BY x.facet, x.id LIMIT 1"
         );
         let each = self.dialect.for_each_row("incidents", &first);
         let query = Sql::over(
