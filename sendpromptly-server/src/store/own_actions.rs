@@ -8,11 +8,9 @@ use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::time::Timestamp;
 
 use super::audit::Drafts;
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
-
-/// How often a transaction that another one was in the way of is run.
-const TRIES: u32 = 3;
 
 impl Store {
     /// Makes these writes and tells of them in each of the user's organizations, all or nothing.
@@ -26,14 +24,7 @@ impl Store {
         drafts: &[Draft],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            match self.try_own_action(user, writes, drafts, now).await {
-                Err(StoreError::Again(_)) if left > 0 => {}
-                outcome => return outcome,
-            }
-        }
+        retried(|| self.try_own_action(user, writes, drafts, now)).await
     }
 
     async fn try_own_action(

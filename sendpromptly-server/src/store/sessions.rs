@@ -159,14 +159,6 @@ impl Store {
         Ok(rotated)
     }
 
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn end_session(&self, id: SessionId) -> Result<(), StoreError> {
-        self.commit_together(vec![end(id)]).await
-    }
-
     /// Takes a form token, which is good once: whether this was the first time.
     ///
     /// # Errors

@@ -10,11 +10,9 @@ use sendpromptly_core::second_factor::{RecoveryHash, Step};
 use sendpromptly_core::time::Timestamp;
 
 use super::codes_left;
+use crate::store::retry::retried;
 use crate::store::rows::{self, Sql};
 use crate::store::{Store, StoreError};
-
-/// How often the taking of a code that another transaction was in the way of is tried.
-const TRIES: u32 = 3;
 
 /// A code that fits, before it is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +50,7 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<Taken>, StoreError> {
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            let (writes, drafts) = (writes.clone(), drafts.clone());
-            match self.try_take_code(user, proof, writes, drafts, origin, now).await {
-                Err(StoreError::Again(_)) if left > 0 => {}
-                outcome => return outcome,
-            }
-        }
+        retried(|| self.try_take_code(user, proof, writes.clone(), drafts.clone(), origin, now)).await
     }
 
     async fn try_take_code(
