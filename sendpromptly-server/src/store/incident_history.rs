@@ -1,9 +1,7 @@
 //! What has happened to an incident: results, replays with their attempts, and what people noted and did.
 
-use std::collections::HashMap;
-
 use sea_orm::QueryResult;
-use sendpromptly_core::id::{EventId, IncidentId, ProjectId, ReplayId, UserId};
+use sendpromptly_core::id::{EventId, IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::Effect;
 use sendpromptly_core::time::Timestamp;
 
@@ -184,33 +182,6 @@ impl Store {
             .bind(until);
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(action).collect()
-    }
-
-    /// The e-mail addresses of those of these users who are members of the organization.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn member_emails(
-        &self,
-        scope: OrganizationScope,
-        users: impl IntoIterator<Item = UserId>,
-    ) -> Result<HashMap<UserId, String>, StoreError> {
-        const IDS: &[Column] = &[Column::new("id", Kind::Id)];
-        let mut wanted = Rows::new(IDS);
-        for user in users {
-            wanted.push([user.as_bytes().into()]);
-        }
-        if wanted.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let query = Sql::over(
-            "SELECT u.id, u.email FROM {rows} JOIN members m ON m.organization_id = {} AND m.user_id = r.id
-             JOIN users u ON u.id = m.user_id",
-            wanted,
-        );
-        let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
-        let email = |row| Ok((UserId::from_bytes(rows::id(row, "id")?), rows::get(row, "email")?));
-        found.iter().map(email).collect()
     }
 }
 

@@ -16,7 +16,7 @@ impl Store {
     pub async fn emails_of(
         &self,
         scope: OrganizationScope,
-        users: &[UserId],
+        users: impl IntoIterator<Item = UserId>,
     ) -> Result<HashMap<UserId, String>, StoreError> {
         const COLUMNS: &[Column] = &[Column::new("id", Kind::Id)];
         let mut wanted = Rows::new(COLUMNS);

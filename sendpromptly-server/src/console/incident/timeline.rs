@@ -148,7 +148,7 @@ pub(super) async fn read(
     let read = [results.len(), attempts.len(), actions.len(), notes.len()];
     let is_all = read.iter().all(|read| *read < READ as usize);
     let people = people(&actions, &notes);
-    let names = Names(store.member_emails(seat.scope, people).await?);
+    let names = Names(store.emails_of(seat.scope, people).await?);
     // Of what happened in the same millisecond, the cause comes first: so the letters of their keys are chosen.
     let mut moments: Vec<_> = receipt(event).into_iter().collect();
     moments.extend(results.iter().map(result));
