@@ -13,7 +13,6 @@ use hyper::http::request::Parts;
 use hyper::{Method, Uri};
 use sendpromptly_core::access::{Role, Shown, StepUp};
 use sendpromptly_core::id::{OrganizationId, RequestId, UserId};
-use url::form_urlencoded;
 
 use super::form::Form;
 use super::form_token::{self, FormToken};
@@ -179,8 +178,11 @@ async fn keep(
     if !by_itself && session.life.is_to_be_noted(now) {
         store.note_session(session.id, now).await?;
     }
+    if !session.rotate {
+        return Ok(());
+    }
     let new = SessionToken::generate();
-    if session.rotate && store.rotate_marked_session(session.id, &new).await? {
+    if store.rotate_marked_session(session.id, &new).await? {
         cookies.push(cookie::set(cookie::Kind::Session, client, &new));
         *held = new;
     }
@@ -335,7 +337,7 @@ fn to_sign_in(visit: &Visit, sends: bool) -> Response {
     if sends || visit.path == "/" {
         return page::see_other("/sign-in");
     }
-    let then: String = form_urlencoded::byte_serialize(visit.target.as_bytes()).collect();
+    let then = page::encoded(&visit.target);
     page::see_other(&format!("/sign-in?then={then}"))
 }
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use askama::Template;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use sendpromptly_core::id::UserId;
 use zeroize::Zeroizing;
 
 use super::access::SignedIn;
-use super::{PageError, Visit};
+use super::{PageError, Visit, page};
 use crate::account::passwords::Checked;
 use crate::account::second_factor::{CodeError, Typed};
 use crate::http::Response;
@@ -66,11 +67,19 @@ impl Refusal {
             CodeError::Store(error) => Err(error.into()),
         }
     }
+}
 
-    /// Tells programs when to come again.
-    #[must_use]
-    pub fn mark(&self, response: Response) -> Response {
-        retry_after(response, self.wait)
+/// A page that asks for a code or a password: with the status of the refusal that it tells of, if it tells of one.
+///
+/// # Errors
+/// [`PageError::Internal`] where the template fails.
+pub(super) fn asking(template: &impl Template, refusal: Option<&Refusal>) -> Result<Response, PageError> {
+    match refusal {
+        Some(refusal) => Ok(retry_after(
+            page::with_status(refusal.status, template)?,
+            refusal.wait,
+        )),
+        None => page::page(template),
     }
 }
 

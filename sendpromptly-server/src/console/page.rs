@@ -4,6 +4,7 @@ use askama::Template;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_SECURITY_POLICY, HeaderValue, LOCATION};
 use sendpromptly_core::access::Role;
+use url::form_urlencoded;
 
 use super::access::{Seat, SignedIn};
 use super::{PageError, assets};
@@ -174,6 +175,12 @@ pub fn see_other(path: &str) -> Response {
     let location = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
     response.headers_mut().insert(LOCATION, location);
     response
+}
+
+/// A path as a `then` holds it in a query.
+#[must_use]
+pub fn encoded(path: &str) -> String {
+    form_urlencoded::byte_serialize(path.as_bytes()).collect()
 }
 
 /// Where a `then` may lead: a path of this console, never another site.

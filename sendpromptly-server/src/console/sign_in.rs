@@ -10,7 +10,6 @@ use hyper::header::SET_COOKIE;
 use sendpromptly_core::audit::{Action, Draft};
 use sendpromptly_core::hex;
 use sha2::{Digest, Sha256};
-use url::form_urlencoded;
 
 use super::arrival::Arrival;
 use super::page::{self, Frame};
@@ -110,7 +109,7 @@ async fn enter(visit: &Visit, user: &StoredUser, right: Try) -> Result<Response,
     }
     let then = page::local_path(visit.form.text("then"));
     let mut response = page::see_other(&if user.has_second_factor {
-        let then: String = form_urlencoded::byte_serialize(then.as_bytes()).collect();
+        let then = page::encoded(then);
         format!("/sign-in/code?then={then}")
     } else {
         then.to_owned()

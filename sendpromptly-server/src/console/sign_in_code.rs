@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use askama::Template;
-use hyper::StatusCode;
 use hyper::header::SET_COOKIE;
-use url::form_urlencoded;
 
 use super::arrival::Arrival;
 use super::code::{self, Refusal, Wrong};
@@ -81,19 +79,15 @@ fn to_begin(visit: &Visit, then: &str) -> String {
     if visit.session.as_ref().is_some_and(|session| session.complete) {
         return then.to_owned();
     }
-    format!("/sign-in?then={}", encoded(then))
+    format!("/sign-in?then={}", page::encoded(then))
 }
 
 /// Whoever has used a recovery code is told how many are left before going on.
 fn onward(taken: Taken, then: &str) -> String {
     match taken {
         Taken::Code => then.to_owned(),
-        Taken::Recovery { .. } => format!("/account/second-factor?recovered=1&then={}", encoded(then)),
+        Taken::Recovery { .. } => format!("/account/second-factor?recovered=1&then={}", page::encoded(then)),
     }
-}
-
-fn encoded(then: &str) -> String {
-    form_urlencoded::byte_serialize(then.as_bytes()).collect()
 }
 
 fn asking(
@@ -108,10 +102,5 @@ fn asking(
         then,
         refusal: refusal.map(|refusal| refusal.text.as_str()),
     };
-    let status = refusal.map_or(StatusCode::OK, |refusal| refusal.status);
-    let page = page::with_status(status, &shown)?;
-    Ok(match refusal {
-        Some(refusal) => refusal.mark(page),
-        None => page,
-    })
+    code::asking(&shown, refusal)
 }

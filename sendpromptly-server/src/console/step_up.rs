@@ -5,9 +5,8 @@
 //! to be filled in again.
 
 use askama::Template;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use sendpromptly_core::access::{Missing, StepUp};
-use url::form_urlencoded;
 
 use super::access::SignedIn;
 use super::code::{self, Refusal};
@@ -157,17 +156,11 @@ fn asking(
         wants_password: asked == Asked::Password,
         refusal: refusal.map(|refusal| refusal.text.as_str()),
     };
-    let status = refusal.map_or(StatusCode::OK, |refusal| refusal.status);
-    let page = page::with_status(status, &shown)?;
-    Ok(match refusal {
-        Some(refusal) => refusal.mark(page),
-        None => page,
-    })
+    code::asking(&shown, refusal)
 }
 
 fn elsewhere(then: &str) -> Response {
-    let then: String = form_urlencoded::byte_serialize(then.as_bytes()).collect();
-    page::see_other(&format!("/step-up?then={then}"))
+    page::see_other(&format!("/step-up?then={}", page::encoded(then)))
 }
 
 /// The page on which the form of this path stands: the path itself, or the nearest one above it that is a page.

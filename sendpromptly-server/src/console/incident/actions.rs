@@ -1,6 +1,7 @@
 //! What can be done with an incident: each a form, each then back to its page. What is refused is told there.
 
 use hyper::StatusCode;
+use sendpromptly_core::audit::Origin;
 use sendpromptly_core::hex;
 use sendpromptly_core::id::{IncidentId, ProjectId};
 use sendpromptly_core::incident::NoteText;
@@ -42,14 +43,19 @@ pub(in crate::console) async fn order(
         schedule: &visit.console.setting.schedule,
     };
     let origin = visit.origin(seat.who.user);
-    let desk = Desk {
+    let desk = desk(visit, (project, incident), &origin);
+    desk.reprocess(&order).await.map(|_| ())
+}
+
+/// Where orders about an incident are given.
+fn desk<'a>(visit: &'a Visit, (project, incident): (ProjectId, IncidentId), origin: &'a Origin) -> Desk<'a> {
+    Desk {
         store: visit.store(),
         project,
         incident,
-        origin: &origin,
+        origin,
         now: visit.now,
-    };
-    desk.reprocess(&order).await.map(|_| ())
+    }
 }
 
 /// `POST …/dismiss`: puts the incident aside, with a reason.
@@ -59,13 +65,7 @@ pub(in crate::console) async fn order(
 pub async fn dismiss(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let record = asked_for(&visit, &seat).await?;
     let origin = visit.origin(seat.who.user);
-    let desk = Desk {
-        store: visit.store(),
-        project: record.project,
-        incident: record.incident.id,
-        origin: &origin,
-        now: visit.now,
-    };
+    let desk = desk(&visit, (record.project, record.incident.id), &origin);
     let reason = visit.form.text("reason");
     let dismissed = desk.dismiss(reason).await;
     let typed = Typed {
@@ -82,13 +82,7 @@ pub async fn dismiss(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 pub async fn reopen(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let record = asked_for(&visit, &seat).await?;
     let origin = visit.origin(seat.who.user);
-    let desk = Desk {
-        store: visit.store(),
-        project: record.project,
-        incident: record.incident.id,
-        origin: &origin,
-        now: visit.now,
-    };
+    let desk = desk(&visit, (record.project, record.incident.id), &origin);
     let reopened = desk.reopen().await;
     finish(&visit, &seat, reopened, "reopened", Typed::default()).await
 }

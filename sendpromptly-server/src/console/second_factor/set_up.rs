@@ -1,7 +1,6 @@
 //! Setting an authenticator app up: a secret as a picture and as text, and the code that confirms it.
 
 use askama::Template;
-use hyper::StatusCode;
 use sendpromptly_core::second_factor::TotpSecret;
 use zeroize::Zeroizing;
 
@@ -93,10 +92,5 @@ fn showing(
         replaces: who.shown.has_second_factor,
         refusal: refusal.map(|refusal| refusal.text.as_str()),
     };
-    let status = refusal.map_or(StatusCode::OK, |refusal| refusal.status);
-    let page = page::with_status(status, &shown)?;
-    Ok(match refusal {
-        Some(refusal) => refusal.mark(page),
-        None => page,
-    })
+    code::asking(&shown, refusal)
 }
