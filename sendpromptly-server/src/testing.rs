@@ -7,9 +7,10 @@ use std::time::Duration;
 use sea_orm::{ConnectionTrait, Database};
 use sendpromptly_core::audit::{Actor, Origin};
 use sendpromptly_core::case::EffectReport;
+use sendpromptly_core::credential::ApiKey;
 use sendpromptly_core::dedupe;
 use sendpromptly_core::event::{EffectType, Provider};
-use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId, UserId};
+use sendpromptly_core::id::{EventId, IncidentId, KeyId, OrganizationId, ProjectId, ReplayId, UserId};
 use sendpromptly_core::replay::{Effect, RetrySchedule};
 use sendpromptly_core::time::Timestamp;
 
@@ -18,6 +19,7 @@ use crate::config::KeyConfig;
 use crate::config::keys::KeyFile;
 use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::entropy;
+use crate::store::api_keys::NewKey;
 use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::claims::Claim;
 use crate::store::incidents::IncidentRecord;
@@ -135,6 +137,21 @@ impl World {
     /// Its organization, as a scope.
     pub(crate) const fn scope(&self) -> OrganizationScope {
         OrganizationScope::of_the_command_line(self.organization)
+    }
+
+    /// Gives a project of the organization another API key.
+    pub(crate) async fn add_key(&self, project: ProjectId) -> ApiKey {
+        let key = ApiKey::generate(entropy::bytes());
+        let new = NewKey {
+            id: KeyId::new(NOW, entropy::for_id()),
+            project,
+            hash: key.hash(),
+            hint: key.hint().to_owned(),
+            created_at: NOW,
+        };
+        let made = self.store.create_key(self.scope(), &new, &operator()).await;
+        assert!(made.unwrap());
+        key
     }
 
     /// Where its keys lie.

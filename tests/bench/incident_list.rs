@@ -1,14 +1,13 @@
 //! The list of incidents among many, as a browser gets it: how long a page takes at the server, whatever the page
 //! and whatever the filters.
 
-use std::time::Instant;
-
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::people::owner;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::world::World;
 
+use crate::pages::{ROUNDS, time};
 use crate::report::{Report, median};
 
 mod fill;
@@ -17,9 +16,6 @@ use fill::{COMMON_REFERENCE, EVENTS};
 
 /// Projects that share the events, and one that has three of them.
 const PROJECTS: usize = 21;
-/// Rounds, after one that warms up.
-const ROUNDS: usize = 9;
-
 /// A session may ask so often before it has to wait.
 const PAGES_OF_A_SESSION: usize = 200 / (ROUNDS + 2);
 
@@ -82,20 +78,6 @@ async fn pages(world: &World, rare: &str) -> (f64, (f64, String)) {
         }
     }
     (median(all), worst)
-}
-
-async fn time(browser: &mut Browser, path: &str) -> f64 {
-    let mut times = Vec::new();
-    for round in 0..=ROUNDS {
-        let start = Instant::now();
-        let page = browser.get(path).await;
-        let took = start.elapsed().as_secs_f64() * 1e3;
-        assert_eq!(page.status(), 200, "{path}");
-        if round > 0 {
-            times.push(took); // the first round warms up
-        }
-    }
-    median(times)
 }
 
 /// Filters that fit much, little and nothing, each at the top, in the middle, near the end and upwards.

@@ -15,6 +15,7 @@ mod load;
 mod logins;
 mod overdue;
 mod overview;
+mod pages;
 mod pgbench;
 mod process;
 mod report;

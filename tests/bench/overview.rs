@@ -9,14 +9,13 @@ use sendpromptly_tests::sql::Sql;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::world::World;
 
+use crate::pages::time;
 use crate::report::{Report, median};
 
 /// Events stored, and as many entries of the audit log; every tenth event has an incident.
 const EVENTS: u64 = 1_000_000;
 /// They are spread over so many milliseconds before now.
 const SPAN: u64 = 29 * 24 * 3_600_000;
-/// Rounds, after one that warms up.
-const ROUNDS: usize = 9;
 
 pub(crate) async fn measure(report: &mut Report) {
     for (name, kind) in [("PostgreSQL", StoreKind::Postgres), ("SQLite", StoreKind::Sqlite)] {
@@ -98,20 +97,6 @@ async fn times(browser: &mut Browser, pages: &[String]) -> (f64, (f64, String)) 
     let worst = all.iter().max_by(|one, other| one.0.total_cmp(&other.0));
     let worst = worst.cloned().unwrap_or_default();
     (median(all.into_iter().map(|(took, _)| took).collect()), worst)
-}
-
-async fn time(browser: &mut Browser, path: &str) -> f64 {
-    let mut times = Vec::new();
-    for round in 0..=ROUNDS {
-        let start = Instant::now();
-        let page = browser.get(path).await;
-        let took = start.elapsed().as_secs_f64() * 1e3;
-        assert_eq!(page.status(), 200, "{path}");
-        if round > 0 {
-            times.push(took); // the first round warms up
-        }
-    }
-    median(times)
 }
 
 async fn wait_until_counted(browser: &mut Browser, path: &str) -> Duration {

@@ -1,10 +1,8 @@
 //! What is kept of keys that travelled in clear.
 
 use sendpromptly_core::audit::Actor;
-use sendpromptly_core::credential::ApiKey;
 
 use super::*;
-use crate::platform::entropy;
 use crate::testing::{NOW, World};
 
 const HOUR: i64 = 60 * 60 * 1_000;
@@ -17,21 +15,7 @@ fn origin() -> Origin {
 }
 
 async fn live_key(world: &World) -> KeyHolder {
-    let key = ApiKey::generate(entropy::bytes());
-    let new = NewKey {
-        id: KeyId::new(NOW, entropy::for_id()),
-        project: world.project,
-        hash: key.hash(),
-        hint: key.hint().to_owned(),
-        created_at: NOW,
-    };
-    assert!(
-        world
-            .store
-            .create_key(world.scope(), &new, &origin())
-            .await
-            .unwrap()
-    );
+    let key = world.add_key(world.project).await;
     world.store.find_key(&key.hash()).await.unwrap().unwrap()
 }
 

@@ -3,12 +3,10 @@
 use std::collections::BTreeSet;
 
 use sendpromptly_core::credential::ApiKey;
-use sendpromptly_core::id::KeyId;
 
 use super::*;
 use crate::platform::entropy;
 use crate::store::Dialect;
-use crate::store::api_keys::NewKey;
 use crate::store::attempts::AttemptEnd;
 use crate::testing::{NOW, TIMEOUT, World, operator};
 use crate::vault::{Purpose, Vault};
@@ -24,28 +22,9 @@ async fn delete(world: &World) {
     assert!(deleted.unwrap());
 }
 
-async fn new_key(world: &World, project: ProjectId) -> ApiKey {
-    let key = ApiKey::generate(entropy::bytes());
-    let new = NewKey {
-        id: KeyId::new(NOW, entropy::for_id()),
-        project,
-        hash: key.hash(),
-        hint: key.hint().to_owned(),
-        created_at: NOW,
-    };
-    assert!(
-        world
-            .store
-            .create_key(world.scope(), &new, &operator())
-            .await
-            .unwrap()
-    );
-    key
-}
-
 /// Fills a project with a row of every kind.
 async fn fill(world: &World, project: ProjectId) -> ApiKey {
-    let key = new_key(world, project).await;
+    let key = world.add_key(project).await;
     let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
     let (_, secret) = vault.new_secret(project, NOW).await.unwrap();
     let overlap = sendpromptly_core::project::Overlap::NONE;
