@@ -33,12 +33,36 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
-/// Sends the requests over so many connections at once and waits for every answer.
+/// Sends the requests over so many connections at once and waits for every answer. Each connection sends its
+/// next request as soon as it has its answer: the most that the server carries.
 pub(crate) async fn run(
     server: SocketAddr,
     api_key: &str,
     connections: usize,
     requests: Vec<Request>,
+) -> io::Result<Figures> {
+    send(server, api_key, connections, requests, None).await
+}
+
+/// Sends so many requests a second, whatever the answers take. A request's time counts from when it was due, so
+/// one that waits for a connection because the server is slow counts as slow.
+pub(crate) async fn run_at(
+    rate: f64,
+    server: SocketAddr,
+    api_key: &str,
+    connections: usize,
+    requests: Vec<Request>,
+) -> io::Result<Figures> {
+    let interval = Duration::from_secs_f64(1.0 / rate);
+    send(server, api_key, connections, requests, Some(interval)).await
+}
+
+async fn send(
+    server: SocketAddr,
+    api_key: &str,
+    connections: usize,
+    requests: Vec<Request>,
+    interval: Option<Duration>,
 ) -> io::Result<Figures> {
     let prepared: Arc<Vec<Vec<u8>>> = Arc::new(
         requests
@@ -49,7 +73,10 @@ pub(crate) async fn run(
     let next = Arc::new(AtomicUsize::new(0));
     let start = Instant::now();
     let tasks: Vec<_> = (0..connections)
-        .map(|_| tokio::spawn(one_connection(server, prepared.clone(), next.clone())))
+        .map(|_| {
+            let pace = interval.map(|interval| (start, interval));
+            tokio::spawn(one_connection(server, prepared.clone(), next.clone(), pace))
+        })
         .collect();
     let (mut times, mut refused) = (Vec::with_capacity(prepared.len()), 0);
     for task in tasks {
@@ -89,12 +116,24 @@ async fn one_connection(
     server: SocketAddr,
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
+    pace: Option<(Instant, Duration)>,
 ) -> io::Result<(Vec<Duration>, usize)> {
     let mut stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     let (mut times, mut refused, mut buffer) = (Vec::new(), 0, Vec::with_capacity(4_096));
-    while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
-        let start = Instant::now();
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let Some(request) = requests.get(number) else {
+            break;
+        };
+        let start = match pace {
+            Some((begin, interval)) => {
+                let due = begin + interval.mul_f64(number as f64);
+                tokio::time::sleep_until(due.into()).await;
+                due
+            }
+            None => Instant::now(),
+        };
         stream.write_all(request).await?;
         if read_answer(&mut stream, &mut buffer).await? == 202 {
             times.push(start.elapsed());
