@@ -15,6 +15,7 @@ on_both_stores!(
     every_link_that_is_no_longer_good_has_one_page,
     a_reset_gives_a_new_password_and_ends_all_sessions,
     a_reset_does_not_pass_the_second_factor,
+    a_reset_drops_a_second_factor_that_waits_to_be_confirmed,
     a_newer_reset_link_voids_the_older_ones,
     mails_of_other_kinds_do_not_use_up_those_of_resets_and_a_link_lives_on_where_no_mail_follows,
     an_unknown_address_gets_the_same_answer_and_no_mail,
@@ -162,6 +163,20 @@ async fn a_reset_does_not_pass_the_second_factor(kind: StoreKind) {
     assert!(page.url.starts_with("/sign-in/code"), "{}", page.url);
     let page = again.browser.visit("/orgs").await;
     assert!(page.url.starts_with("/sign-in"), "{}", page.url);
+}
+
+/// Whoever was signed in with the old password may have begun a set-up, and knows its secret.
+async fn a_reset_drops_a_second_factor_that_waits_to_be_confirmed(kind: StoreKind) {
+    let (store, server, mailbox) = serving(kind).await;
+    let (mut thief, _) = Newcomer::sign_up(&server, &mailbox, "ada@example.com", "Acme").await;
+    let begun = thief.begin_second_factor().await.ok();
+    assert!(begun.has("[data-test=secret]"), "{}", begun.text());
+    let sql = store.sql().await;
+    assert_eq!(sql.rows("second_factor_proposals").await, 1);
+    let mut lost = Browser::new(&server);
+    let link = reset_link(&mut lost, &mailbox, "ada@example.com", 2).await;
+    choose(&mut lost, &link, NEW).await;
+    assert_eq!(sql.rows("second_factor_proposals").await, 0);
 }
 
 async fn a_newer_reset_link_voids_the_older_ones(kind: StoreKind) {

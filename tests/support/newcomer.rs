@@ -82,8 +82,8 @@ impl Newcomer {
             .await
     }
 
-    /// Sets up an authenticator app, whose code then counts for ten minutes.
-    pub async fn set_up_second_factor(&mut self) {
+    /// Begins to set up an authenticator app; gives the page that shows its secret.
+    pub async fn begin_second_factor(&mut self) -> Page {
         let page = self.browser.visit("/account/second-factor").await.ok();
         let form = page.form("/account/second-factor/begin");
         let mut page = self.browser.submit_and_follow(form).await;
@@ -92,6 +92,12 @@ impl Newcomer {
             let form = form.set("step_up_password", PASSWORD);
             page = self.browser.submit_and_follow(form).await;
         }
+        page
+    }
+
+    /// Sets up an authenticator app, whose code then counts for ten minutes.
+    pub async fn set_up_second_factor(&mut self) {
+        let page = self.begin_second_factor().await;
         let secret = page.text_of("[data-test=secret]").replace(' ', "");
         let form = page.form("/account/second-factor/set-up");
         let form = form.set("code", totp_in_steps(&secret, 0));

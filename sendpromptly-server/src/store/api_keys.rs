@@ -200,6 +200,15 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        retried(|| self.try_note_exposed_key(key, origin, now)).await
+    }
+
+    async fn try_note_exposed_key(
+        &self,
+        key: &KeyHolder,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
         // Most often there is nothing to do, and then nobody has to wait for the one writer.
         let due = Sql::new(format!("SELECT hint FROM api_keys {EXPOSURE_DUE}"));
         let Some(row) = exposure_due(due, key, now).one(&self.reader).await? else {

@@ -7,6 +7,7 @@ use sendpromptly_core::id::UserId;
 use sendpromptly_core::session::Life;
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::sessions::SessionId;
 use super::{Store, StoreError, links};
@@ -58,6 +59,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn end_sessions(
+        &self,
+        user: UserId,
+        which: Which,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        retried(|| self.try_end_sessions(user, which, origin, now)).await
+    }
+
+    async fn try_end_sessions(
         &self,
         user: UserId,
         which: Which,

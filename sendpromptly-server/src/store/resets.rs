@@ -5,6 +5,7 @@ use sendpromptly_core::audit::{Action, Actor, Draft, Origin};
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::{Store, StoreError, known_devices, links, second_factors, sessions};
 use crate::account::link::{Link, LinkKind};
@@ -45,6 +46,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn reset_password(
+        &self,
+        link: &Link,
+        password_hash: &str,
+        notice: Sql,
+        address: std::net::IpAddr,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        retried(|| self.try_reset_password(link, password_hash, notice.clone(), address, now)).await
+    }
+
+    async fn try_reset_password(
         &self,
         link: &Link,
         password_hash: &str,
@@ -97,6 +109,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn change_email(
+        &self,
+        link: &Link,
+        email_key: &str,
+        notice: Sql,
+        address: std::net::IpAddr,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        retried(|| self.try_change_email(link, email_key, notice.clone(), address, now)).await
+    }
+
+    async fn try_change_email(
         &self,
         link: &Link,
         email_key: &str,
