@@ -6,6 +6,7 @@ mod guess;
 pub mod guesses;
 pub mod hasher;
 pub mod link;
+pub mod mac;
 pub mod password;
 pub mod passwords;
 mod quota;

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use sendpromptly_core::hex;
 use sendpromptly_core::time::Timestamp;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::mac::MacKey;
 use crate::vault::Vault;
 
 /// What a mailed link is for.
@@ -72,8 +71,8 @@ pub struct Link {
 }
 
 /// The key that signs links. It does not print.
-#[derive(Clone)]
-pub struct LinkKey(Zeroizing<[u8; 64]>);
+#[derive(Debug, Clone)]
+pub struct LinkKey(MacKey);
 
 const DOMAIN: &[u8] = b"sendpromptly.link.v1\0";
 /// Kind, id and time.
@@ -87,17 +86,14 @@ impl LinkKey {
     }
 
     fn new(key: &[u8; 32]) -> Self {
-        // HMAC fills a key up to its block with zeros.
-        let mut block = Zeroizing::new([0; 64]);
-        block[..32].copy_from_slice(key);
-        Self(block)
+        Self(MacKey::new(key, DOMAIN))
     }
 
     /// The token of a link.
     #[must_use]
     pub fn sign(&self, link: &Link) -> Zeroizing<String> {
         let body = link.body();
-        let mac = self.mac(&body).finalize().into_bytes();
+        let mac = self.0.sign(&body);
         Zeroizing::new(format!("{}{}", hex::encode(&body), hex::encode(&mac)))
     }
 
@@ -106,20 +102,11 @@ impl LinkKey {
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Link> {
         let (body, tag) = token.split_at_checked(2 * BODY)?;
         let (body, tag): ([u8; BODY], [u8; 32]) = (hex::decode(body)?, hex::decode(tag)?);
-        self.mac(&body).verify_slice(&tag).ok()?;
+        if !self.0.verify(&body, &tag) {
+            return None;
+        }
         let link = Link::parse(&body)?;
         (now < link.expires_at).then_some(link)
-    }
-
-    fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
-        let mac = Hmac::<Sha256>::new(&(*self.0).into());
-        mac.chain_update(DOMAIN).chain_update(body)
-    }
-}
-
-impl std::fmt::Debug for LinkKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LinkKey(..)")
     }
 }
 

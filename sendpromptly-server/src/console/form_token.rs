@@ -6,14 +6,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use sendpromptly_core::hex;
 use sendpromptly_core::session::ABSOLUTE;
 use sendpromptly_core::time::Timestamp;
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
+use crate::account::mac::MacKey;
 use crate::platform::entropy;
+
 use crate::store::sessions::SessionToken;
 
 /// The name of the field that holds it.
@@ -37,7 +36,7 @@ impl FormToken {
     #[must_use]
     pub fn generate(holder: &SessionToken, now: Timestamp) -> Self {
         let id = entropy::ordered_id(now);
-        let mac = mac(holder, &id).finalize().into_bytes().into();
+        let mac = key(holder).sign(&id);
         Self { id, mac }
     }
 
@@ -46,7 +45,9 @@ impl FormToken {
     pub fn verify(text: &str, holder: &SessionToken, now: Timestamp) -> Option<Self> {
         let (id, digits) = text.split_at_checked(32)?;
         let (id, tag): ([u8; 16], [u8; 32]) = (hex::decode(id)?, hex::decode(digits)?);
-        mac(holder, &id).verify_slice(&tag).ok()?;
+        if !key(holder).verify(&id, &tag) {
+            return None;
+        }
         let token = Self { id, mac: tag };
         let made_at = token.made_at();
         (now.since(made_at) < ABSOLUTE && made_at.since(now) <= AHEAD).then_some(token)
@@ -70,12 +71,8 @@ impl fmt::Display for FormToken {
     }
 }
 
-fn mac(holder: &SessionToken, id: &[u8; 16]) -> Hmac<Sha256> {
-    // HMAC fills a key up to its block with zeros.
-    let mut key = Zeroizing::new([0; 64]);
-    key[..32].copy_from_slice(holder.as_bytes());
-    let mac = Hmac::<Sha256>::new(&(*key).into());
-    mac.chain_update(DOMAIN).chain_update(id)
+fn key(holder: &SessionToken) -> MacKey {
+    MacKey::new(holder.as_bytes(), DOMAIN)
 }
 
 #[cfg(test)]
