@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, secret,
+    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, retention, secret,
 };
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, ConfigError, Sources};
@@ -57,6 +57,9 @@ enum Command {
     /// Export and verify the audit log
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Drop what is kept for a time only
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
@@ -104,6 +107,9 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         }
         Command::Event(command) => in_context(config, async |context| event::run(context, command).await),
         Command::Audit(command) => in_context(config, async |context| audit::run(context, command).await),
+        Command::Retention(command) => {
+            in_context(config, async |context| retention::run(context, command).await)
+        }
         Command::Doctor => beside(config, async |config| doctor::run(&config).await),
         Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }

@@ -26,6 +26,7 @@ pub mod migrate;
 pub mod openapi;
 pub mod org;
 pub mod project;
+pub mod retention;
 pub mod secret;
 pub mod serve;
 

@@ -16,6 +16,7 @@ pub mod operate;
 pub mod platform;
 pub mod projects;
 pub mod redirect;
+pub mod retention;
 pub mod site;
 pub mod store;
 #[cfg(test)]

@@ -39,6 +39,7 @@ pub mod mail_rates;
 pub mod members;
 pub mod migrations;
 pub mod notes;
+pub mod old_rows;
 pub mod orders;
 pub mod organizations;
 pub mod outbox;

@@ -1,7 +1,7 @@
 //! Where the tests of stores and workers begin: a store of its own with one project. It is a SQLite file, or,
 //! where `SENDPROMPTLY_TEST_POSTGRES` names a PostgreSQL server's database, a new database beside that one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
@@ -19,16 +19,19 @@ use crate::config::KeyConfig;
 use crate::config::keys::KeyFile;
 use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::entropy;
+use crate::retention::{self, Keeper};
 use crate::store::api_keys::NewKey;
 use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::claims::Claim;
 use crate::store::incidents::IncidentRecord;
+use crate::store::old_rows::OldRows;
 use crate::store::receipts::{self, KnownEvent, NewEvent};
 use crate::store::rows::Sql;
 use crate::store::scope::OrganizationScope;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::workers;
 
+mod aged;
 pub(crate) mod console;
 pub(crate) mod estate;
 
@@ -180,6 +183,33 @@ impl World {
         let changed = sql.run(&tx).await.unwrap();
         tx.commit().await.unwrap();
         changed
+    }
+
+    /// Drops what is old; gives how many rows.
+    pub(crate) async fn drop_old(&self, old: OldRows) -> u64 {
+        self.store.drop_old(old, 1_000).await.unwrap()
+    }
+
+    /// What passes of retention work on.
+    pub(crate) fn keeper(&self) -> Keeper {
+        Keeper {
+            store: self.store.clone(),
+        }
+    }
+
+    /// Runs every pass of retention until nothing is left to do; gives how many rows each has dropped.
+    pub(crate) async fn retain(&self, now: Timestamp) -> BTreeMap<&'static str, u64> {
+        let mut dropped = BTreeMap::new();
+        for pass in retention::PASSES {
+            loop {
+                let batch = pass.run(&self.keeper(), now, retention::BATCH).await.unwrap();
+                *dropped.entry(pass.name()).or_default() += batch.rows;
+                if !batch.more {
+                    break;
+                }
+            }
+        }
+        dropped
     }
 
     /// The number that a `SELECT … AS n` gives.

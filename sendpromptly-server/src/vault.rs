@@ -49,7 +49,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ANSWER: &'static str = "answer";
+    /// Names the purpose of answers' heads.
+    pub(crate) const ANSWER: &'static str = "answer";
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -167,15 +168,6 @@ impl Vault {
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let key = self.keys.to_open(sealed).await?;
         Ok(key.open(place(&purpose, row), sealed)?)
-    }
-
-    /// Destroys the data keys that sealed answers' heads on the UTC days before this time.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_answers_before(&self, time: Timestamp) -> Result<u64, StoreError> {
-        let day = data_keys::day_of(time);
-        self.store.forget_data_keys(Purpose::ANSWER, day).await
     }
 
     /// Makes a signing secret for a project: the secret, to be shown once, and what is stored of it.

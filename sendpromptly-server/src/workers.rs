@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::checkpoints::Checkpoints;
 use crate::mail::{Post, Transport};
+use crate::retention::Keeper;
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -139,7 +140,7 @@ impl Workers {
         };
         let calls = Arc::new(Calls {
             store: store.clone(),
-            vault: context.vault.clone(),
+            vault: context.vault,
             client: context.client,
             policy: context.policy,
             schedule,
@@ -161,10 +162,7 @@ impl Workers {
             store: store.clone(),
             interval,
         });
-        supervisor.start_rounds(Retain {
-            store: store.clone(),
-            vault: context.vault,
-        });
+        supervisor.start_rounds(Retain::new(Keeper { store: store.clone() }));
         supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(SendMail {

@@ -40,6 +40,7 @@ mod receipts;
 mod repair_urls;
 mod replays;
 mod results;
+mod retention;
 mod routes;
 mod schemathesis;
 mod second_factor;

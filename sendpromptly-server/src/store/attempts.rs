@@ -11,8 +11,10 @@ use sendpromptly_core::replay::AttemptOutcome;
 use sendpromptly_core::signing::Nonce;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::{Store, StoreError};
+use super::{Store, StoreError, data_keys};
+use crate::vault::Purpose;
 
 /// How long an attempt belongs to the node that began it.
 pub const LEASE: Duration = Duration::from_secs(45);
@@ -112,22 +114,31 @@ impl Store {
         let found = query.bind(time).all(&self.reader).await?;
         found.iter().map(attempt).collect()
     }
+}
 
-    /// Drops the answers' heads of attempts that ended by this time, at most `limit` of them; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_answer_heads(&self, ended_by: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let update = Sql::new(format!(
-            "UPDATE attempts SET answer_head = NULL WHERE (project_id, replay_id, number) IN
-             (SELECT project_id, replay_id, number FROM attempts
-              WHERE answer_head IS NOT NULL AND ended_at <= {{}} ORDER BY ended_at LIMIT {limit})"
-        ));
-        let tx = self.begin().await?;
-        let dropped = update.bind(ended_by).run(&tx).await?;
-        tx.commit().await?;
-        Ok(dropped)
-    }
+/// The heads of answers that are kept no longer.
+#[must_use]
+pub fn old_answer_heads(now: Timestamp) -> OldRows {
+    OldRows::of("attempts", "answer_head IS NOT NULL AND ended_at <= {}")
+        .keyed_by("project_id, replay_id, number")
+        .emptying("answer_head")
+        .bind(answers_kept_since(now))
+}
+
+/// The data keys of the days of which no head is kept.
+#[must_use]
+pub fn old_answer_keys(now: Timestamp) -> OldRows {
+    let since = answers_kept_since(now);
+    data_keys::of_days_before(Purpose::ANSWER, since)
+        // No head is left that these keys could open.
+        .once(
+            "NOT EXISTS (SELECT 1 FROM attempts a WHERE a.answer_head IS NOT NULL AND a.ended_at <= {})",
+            vec![since.into()],
+        )
+}
+
+fn answers_kept_since(now: Timestamp) -> Timestamp {
+    now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn attempt(row: &QueryResult) -> Result<Attempt, StoreError> {

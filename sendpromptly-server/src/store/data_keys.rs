@@ -1,9 +1,13 @@
 //! Data keys, wrapped by a master key.
 
 use sea_orm::QueryResult;
+use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A data key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,19 +81,20 @@ impl Store {
         .bind(key.wrapped.clone());
         self.commit_together(vec![insert]).await
     }
+}
 
-    /// Drops the data keys of a purpose, of the days before this one; gives how many. Those that do not go by
-    /// days stay.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_data_keys(&self, purpose: &'static str, before_day: i64) -> Result<u64, StoreError> {
-        let delete = Sql::new("DELETE FROM data_keys WHERE purpose = {} AND day > 0 AND day < {}");
-        let tx = self.begin().await?;
-        let dropped = delete.bind(purpose).bind(before_day).run(&tx).await?;
-        tx.commit().await?;
-        Ok(dropped)
-    }
+/// The data keys of a purpose, of the UTC days before this time. Those that do not go by days stay.
+#[must_use]
+pub fn of_days_before(purpose: &'static str, time: Timestamp) -> OldRows {
+    OldRows::of("data_keys", "purpose = {} AND day > 0 AND day < {}")
+        .bind(purpose)
+        .bind(day_of(time))
+}
+
+/// The UTC day of this time, counted from 1970-01-01.
+#[must_use]
+pub const fn day_of(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(DAY_MS)
 }
 
 fn key_of(row: &QueryResult) -> Result<WrappedKey, StoreError> {

@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use sendpromptly_core::throttle::{Budget, FORGIVEN_AFTER, Failures};
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
@@ -93,22 +94,15 @@ impl Store {
         put_failures(&counted).run(tx).await?;
         Ok(Counted::Counted(longest_wait(budgets, &counted, now)))
     }
+}
 
-    /// Drops budgets in which nothing counts any more, at most `limit` of them; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_guesses(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let delete = Sql::new(format!(
-            "DELETE FROM guesses WHERE bucket IN
-             (SELECT bucket FROM guesses WHERE last_at <= {{}} ORDER BY last_at LIMIT {limit})"
-        ));
-        let before = i64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(i64::MAX);
-        let tx = self.begin().await?;
-        let dropped = delete.bind(now.plus_millis(-before)).run(&tx).await?;
-        tx.commit().await?;
-        Ok(dropped)
-    }
+/// The budgets in which nothing counts any more.
+#[must_use]
+pub fn old_guesses(now: Timestamp) -> OldRows {
+    let before = i64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(i64::MAX);
+    OldRows::of("guesses", "last_at <= {}")
+        .keyed_by("bucket")
+        .bind(now.plus_millis(-before))
 }
 
 async fn read_failures(

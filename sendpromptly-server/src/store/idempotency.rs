@@ -6,6 +6,7 @@ use sendpromptly_core::dedupe::{Fingerprint, IDEMPOTENCY_KEPT};
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
@@ -79,25 +80,12 @@ impl Store {
         }
         Ok(found)
     }
+}
 
-    /// Drops the answers given more than 24 hours ago, at most `limit` of them; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_answers(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let row_name = match self.dialect {
-            super::Dialect::Sqlite => "rowid",
-            super::Dialect::Postgres => "ctid",
-        };
-        let delete = Sql::new(format!(
-            "DELETE FROM idempotency WHERE {row_name} IN
-             (SELECT {row_name} FROM idempotency WHERE created_at <= {{}} ORDER BY created_at LIMIT {limit})"
-        ));
-        let tx = self.begin().await?;
-        let dropped = delete.bind(expired_before(now)).run(&tx).await?;
-        tx.commit().await?;
-        Ok(dropped)
-    }
+/// The answers that were given more than 24 hours ago.
+#[must_use]
+pub fn old_answers(now: Timestamp) -> OldRows {
+    OldRows::of("idempotency", "created_at <= {}").bind(expired_before(now))
 }
 
 /// Answers given at this time or earlier are no longer remembered.

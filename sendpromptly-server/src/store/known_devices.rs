@@ -5,6 +5,7 @@ use std::time::Duration;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::Sql;
 use super::{Store, StoreError};
 
@@ -34,22 +35,14 @@ impl Store {
         let query = query.bind(device).bind(user.as_bytes()).bind(known_since(now));
         Ok(query.one(&self.reader).await?.is_some())
     }
+}
 
-    /// Forgets browsers in which nobody has signed in for long, at most `limit` of them; gives how many.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_old_devices(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError> {
-        let delete = Sql::new(format!(
-            "DELETE FROM known_devices WHERE seen_at <= {{}} AND token_digest IN
-             (SELECT token_digest FROM known_devices WHERE seen_at <= {{}} ORDER BY seen_at LIMIT {limit})"
-        ));
-        let since = known_since(now);
-        let tx = self.begin().await?;
-        let dropped = delete.bind(since).bind(since).run(&tx).await?;
-        tx.commit().await?;
-        Ok(dropped)
-    }
+/// The browsers in which nobody has signed in for long.
+#[must_use]
+pub fn old_devices(now: Timestamp) -> OldRows {
+    OldRows::of("known_devices", "seen_at <= {}")
+        .keyed_by("token_digest, user_id")
+        .bind(known_since(now))
 }
 
 fn known_since(now: Timestamp) -> Timestamp {

@@ -3,6 +3,7 @@
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
 use crate::account::link::{Link, LinkKind};
@@ -86,18 +87,12 @@ impl Store {
             .await?;
         row.as_ref().map(subject).transpose()
     }
+}
 
-    /// Forgets links and sign-ups that time has ended.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_links(&self, now: Timestamp) -> Result<(), StoreError> {
-        const A_WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
-        let links = Sql::new("DELETE FROM links WHERE expires_at <= {}").bind(now);
-        let sign_ups =
-            Sql::new("DELETE FROM sign_ups WHERE created_at <= {}").bind(now.plus_millis(-A_WEEK_MS));
-        self.commit_together(vec![links, sign_ups]).await
-    }
+/// The links that time has ended.
+#[must_use]
+pub fn old_links(now: Timestamp) -> OldRows {
+    OldRows::of("links", "expires_at <= {}").bind(now)
 }
 
 fn subject(row: &sea_orm::QueryResult) -> Result<Subject, StoreError> {

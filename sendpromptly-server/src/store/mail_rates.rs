@@ -10,6 +10,7 @@ use sendpromptly_core::dedupe;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::Sql;
 use super::{Store, StoreError};
 use crate::account::link::LinkKind;
@@ -79,16 +80,12 @@ impl Store {
         }
         Ok(true)
     }
+}
 
-    /// Forgets the counts of hours that are over.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_mail_rates(&self, now: Timestamp) -> Result<(), StoreError> {
-        let hour = now.as_millis().div_euclid(HOUR_MS);
-        let delete = Sql::new("DELETE FROM mail_rates WHERE hour < {}").bind(hour);
-        self.commit_together(vec![delete]).await
-    }
+/// The counts of hours that are over.
+#[must_use]
+pub fn old_mail_rates(now: Timestamp) -> OldRows {
+    OldRows::of("mail_rates", "hour < {}").bind(now.as_millis().div_euclid(HOUR_MS))
 }
 
 #[cfg(test)]

@@ -80,6 +80,26 @@ impl Store {
         Ok(true)
     }
 
+    /// How many rows [`purge`](Self::purge) would remove by and by: the projects that were deleted by this time, and
+    /// what they hold.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn count_to_purge(&self, deleted_by: Timestamp) -> Result<u64, StoreError> {
+        let held = HELD.iter().map(|(table, _)| ("project_id", *table));
+        let mut count = 0;
+        for (project, table) in held.chain([("id", "projects")]) {
+            let query = Sql::new(format!(
+                "SELECT count(*) AS n FROM {table}
+                 WHERE {project} IN (SELECT p.id FROM projects p WHERE p.deleted_at <= {{}})"
+            ));
+            let row = query.bind(deleted_by).one(&self.reader).await?;
+            let rows: i64 = row.map_or(Ok(0), |row| rows::get(&row, "n"))?;
+            count += u64::try_from(rows).unwrap_or_default();
+        }
+        Ok(count)
+    }
+
     /// Removes at most `limit` rows of one project that was deleted by this time. One that holds nothing any
     /// more is removed itself.
     ///

@@ -8,6 +8,7 @@ use sendpromptly_core::id::UserId;
 use sendpromptly_core::second_factor::{RecoveryHash, Step};
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::sessions::{self, SessionId, SessionToken};
 use super::{Store, StoreError, links};
@@ -238,16 +239,6 @@ impl Store {
         Ok(TurnedOff::Done)
     }
 
-    /// Drops secrets that were proposed and may not be confirmed any more.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_proposed_second_factors(&self, now: Timestamp) -> Result<(), StoreError> {
-        let forget = Sql::new("DELETE FROM second_factor_proposals WHERE created_at <= {}");
-        self.commit_together(vec![forget.bind(no_longer_proposed(now))])
-            .await
-    }
-
     /// Whether the user has a second factor; it stays as it is until the transaction ends.
     async fn lock_second_factor(&self, tx: &DatabaseTransaction, user: UserId) -> Result<bool, StoreError> {
         let lock = self.dialect.for_update_of("f");
@@ -288,6 +279,12 @@ fn codes_made(changer: &Changer<'_>, count: usize) -> Draft {
     let count = count.to_string();
     let more = [("count", count.as_str())];
     Draft::new(changer.origin, Action::RecoveryCodesMade, changer.user, &more)
+}
+
+/// The secrets that were proposed and may not be confirmed any more.
+#[must_use]
+pub fn old_proposals(now: Timestamp) -> OldRows {
+    OldRows::of("second_factor_proposals", "created_at <= {}").bind(no_longer_proposed(now))
 }
 
 /// Drops what was proposed to a user, in whatever session.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use sea_orm::QueryResult;
 use sendpromptly_core::access::Shown;
@@ -12,6 +13,7 @@ use sendpromptly_core::time::Timestamp;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::old_rows::OldRows;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
 use crate::platform::entropy;
@@ -179,23 +181,25 @@ impl Store {
         let delete = Sql::new("DELETE FROM used_forms WHERE id = {}");
         self.commit_together(vec![delete.bind(form)]).await
     }
+}
 
-    /// Deletes sessions and used form tokens that time has ended.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_sessions(&self, now: Timestamp) -> Result<(), StoreError> {
-        let before = |life: std::time::Duration| {
-            let millis = i64::try_from(life.as_millis()).unwrap_or(i64::MAX);
-            now.plus_millis(-millis)
-        };
-        let sessions = Sql::new("DELETE FROM sessions WHERE created_at <= {} OR seen_at <= {}")
-            .bind(before(ABSOLUTE))
-            .bind(before(IDLE));
-        // A form token begins with its time, as every ordered id does.
-        let forms = Sql::new("DELETE FROM used_forms WHERE id < {}").bind(first_id_of(before(ABSOLUTE)));
-        self.commit_together(vec![sessions, forms]).await
-    }
+/// The sessions that time has ended.
+#[must_use]
+pub fn old_sessions(now: Timestamp) -> OldRows {
+    OldRows::of("sessions", "created_at <= {} OR seen_at <= {}")
+        .bind(before(now, ABSOLUTE))
+        .bind(before(now, IDLE))
+}
+
+/// The form tokens that were used in sessions which time has ended.
+#[must_use]
+pub fn old_forms(now: Timestamp) -> OldRows {
+    // A form token begins with its time, as every ordered id does.
+    OldRows::of("used_forms", "id < {}").bind(first_id_of(before(now, ABSOLUTE)))
+}
+
+fn before(now: Timestamp, life: Duration) -> Timestamp {
+    now.plus_millis(-i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Begins a session, as part of a transaction.

@@ -9,10 +9,13 @@ use sendpromptly_core::time::Timestamp;
 
 use super::links::{self, NewLink};
 use super::mail_rates::Counted;
+use super::old_rows::OldRows;
 use super::rows::{self, Sql};
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit, organizations};
 use crate::account::link::Link;
+
+const A_WEEK_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// A sign-up.
 #[derive(Clone)]
@@ -137,6 +140,12 @@ impl Store {
         tx.commit().await?;
         Ok(Some(ids))
     }
+}
+
+/// The sign-ups that nobody has confirmed within a week.
+#[must_use]
+pub fn old_sign_ups(now: Timestamp) -> OldRows {
+    OldRows::of("sign_ups", "created_at <= {}").bind(now.plus_millis(-A_WEEK_MS))
 }
 
 /// Stores a sign-up and its link, as parts of a transaction.

@@ -6,10 +6,13 @@ use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::project::Overlap;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
+
+const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// A signing secret as it is stored.
 #[derive(Debug, Clone)]
@@ -149,15 +152,11 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Drops the secrets of all projects that ended by this time.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_ended_secrets(&self, ended_by: Timestamp) -> Result<(), StoreError> {
-        let forget = Sql::new("DELETE FROM signing_secrets WHERE expires_at <= {}").bind(ended_by);
-        self.commit_together(vec![forget]).await
-    }
+/// The secrets of all projects that have ended, an hour ago or more: no call is under way that was to be signed
+/// with one.
+#[must_use]
+pub fn old_secrets(now: Timestamp) -> OldRows {
+    OldRows::of("signing_secrets", "expires_at <= {}").bind(now.plus_millis(-HOUR_MS))
 }
 
 fn select(project: ProjectId) -> Sql {

@@ -14,7 +14,7 @@ use super::{Purpose, VaultError};
 use crate::config::keys::KeyFile;
 use crate::platform::entropy;
 use crate::store::Store;
-use crate::store::data_keys::{KeyUse, WrappedKey};
+use crate::store::data_keys::{KeyUse, WrappedKey, day_of};
 
 /// The data key that binds a store to its master key. It seals nothing. Its id is fixed, so of two processes
 /// that start on an empty store with different master keys, one is refused.
@@ -26,8 +26,6 @@ const BINDING_USE: KeyUse = KeyUse {
     purpose: "binding",
     day: 0,
 };
-
-const DAY_MS: i64 = 86_400_000;
 
 /// How long a data key that was destroyed may still open what was sealed under it, on a node that has used it.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
@@ -152,11 +150,6 @@ fn wrap(ring: &KeyRing, key: &DataKey) -> WrappedKey {
         kid: ring.active().kid().to_owned(),
         wrapped: ring.active().wrap(key, entropy::bytes()),
     }
-}
-
-/// The UTC day of this time, counted from 1970-01-01.
-pub(super) const fn day_of(time: Timestamp) -> i64 {
-    time.as_millis().div_euclid(DAY_MS)
 }
 
 const fn key_use(purpose: Purpose, now: Timestamp) -> KeyUse {

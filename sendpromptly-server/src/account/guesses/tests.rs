@@ -3,6 +3,7 @@
 use sendpromptly_core::throttle::Guessed::{Code, Password};
 
 use super::*;
+use crate::store::guesses::old_guesses;
 use crate::store::known_devices;
 use crate::testing::{NOW, World};
 
@@ -83,7 +84,7 @@ async fn a_browser_is_known_for_its_own_users_only_and_by_its_newest_token() {
             .await
             .unwrap()
     );
-    assert_eq!(world.store.forget_old_devices(later, 10).await.unwrap(), 2);
+    assert_eq!(world.drop_old(known_devices::old_devices(later)).await, 2);
 }
 
 #[tokio::test]
@@ -198,9 +199,9 @@ async fn budgets_are_dropped_when_nothing_counts_any_more() {
         .await
         .unwrap()
         .failed();
-    assert_eq!(world.store.forget_guesses(NOW, 10).await.unwrap(), 0);
+    assert_eq!(world.drop_old(old_guesses(NOW)).await, 0);
     let later = NOW.plus(sendpromptly_core::throttle::FORGIVEN_AFTER);
-    assert_eq!(world.store.forget_guesses(later, 10).await.unwrap(), 3);
+    assert_eq!(world.drop_old(old_guesses(later)).await, 3);
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ async fn only_the_newest_proposal_is_confirmed_and_only_for_half_an_hour() {
     assert!(!user.confirm([3; 16]).await);
     let kept = Sql::new("SELECT count(*) AS n FROM second_factor_proposals");
     assert_eq!(world.number(kept.clone()).await, 1);
-    world.store.forget_proposed_second_factors(NOW).await.unwrap();
+    assert_eq!(world.drop_old(old_proposals(NOW)).await, 1);
     assert_eq!(world.number(kept).await, 0);
 }
 

@@ -1,12 +1,14 @@
 //! What is dropped when its time is over, and what stays.
 
+use std::collections::BTreeMap;
+
 use sendpromptly_core::replay::AttemptOutcome;
 
 use super::*;
 use crate::store::attempts::AttemptEnd;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, World};
-use crate::vault::Purpose;
+use crate::vault::{Purpose, Vault};
 
 const DAYS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -26,10 +28,6 @@ async fn the_head_of_an_answer_is_gone_after_30_days_and_so_is_the_key_that_seal
         ..AttemptEnd::cut_off(claim.attempt, NOW)
     };
     crate::workers::record_ends(&world.store, &[end]).await;
-    let retain = Retain {
-        store: world.store.clone(),
-        vault,
-    };
     let heads = async || {
         let kept = Sql::new("SELECT count(*) AS n FROM attempts WHERE answer_head IS NOT NULL");
         world.number(kept).await
@@ -39,18 +37,17 @@ async fn the_head_of_an_answer_is_gone_after_30_days_and_so_is_the_key_that_seal
         world.number(kept).await
     };
 
-    retain.drop_old(NOW.plus_millis(30 * DAYS - 1)).await.unwrap();
+    world.retain(NOW.plus_millis(30 * DAYS - 1)).await;
     assert_eq!((heads().await, keys().await), (1, 1));
-    retain.drop_old(NOW.plus_millis(30 * DAYS)).await.unwrap();
+    world.retain(NOW.plus_millis(30 * DAYS)).await;
     assert_eq!(heads().await, 0);
-    retain.drop_old(NOW.plus_millis(31 * DAYS)).await.unwrap();
+    world.retain(NOW.plus_millis(31 * DAYS)).await;
     assert_eq!(keys().await, 0);
 }
 
 #[tokio::test]
 async fn a_signing_secret_is_gone_an_hour_after_its_end_and_the_newest_stays() {
     let world = World::set_up().await;
-    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
     for end in ["NULL".to_owned(), NOW.as_millis().to_string()] {
         let insert = format!(
             "INSERT INTO signing_secrets (id, project_id, sealed, created_at, expires_at)
@@ -63,22 +60,17 @@ async fn a_signing_secret_is_gone_an_hour_after_its_end_and_the_newest_stays() {
             .bind(vec![1_u8]);
         world.store.commit_together(vec![insert]).await.unwrap();
     }
-    let retain = Retain {
-        store: world.store.clone(),
-        vault,
-    };
     let secrets = async || world.store.signing_secrets(world.project).await.unwrap().len();
     let before = secrets().await;
-    retain.drop_old(NOW.plus_millis(AN_HOUR_MS - 1)).await.unwrap();
+    world.retain(NOW.plus_millis(AN_HOUR_MS - 1)).await;
     assert_eq!(secrets().await, before);
-    retain.drop_old(NOW.plus_millis(AN_HOUR_MS)).await.unwrap();
+    world.retain(NOW.plus_millis(AN_HOUR_MS)).await;
     assert_eq!(secrets().await, before - 1);
 }
 
 #[tokio::test]
 async fn a_deleted_project_is_removed_after_an_hour() {
     let world = World::set_up().await;
-    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
     world.queue(world.project, 2).await;
     let origin = crate::testing::operator();
     let deleted = world
@@ -86,22 +78,49 @@ async fn a_deleted_project_is_removed_after_an_hour() {
         .delete_project(world.scope(), world.project, &origin, NOW)
         .await;
     assert!(deleted.unwrap());
-    let retain = Retain {
-        store: world.store.clone(),
-        vault,
-    };
     let projects = async || world.number(Sql::new("SELECT count(*) AS n FROM projects")).await;
-    let drop_old = async |millis| retain.drop_old(NOW.plus_millis(millis)).await.unwrap();
-    assert_eq!(drop_old(AN_HOUR_MS - 1).await, Left::Nothing);
-    assert_eq!(projects().await, 1);
-    // Nothing else waits until all of it is removed.
-    let form = crate::platform::entropy::ordered_id(NOW.plus_millis(-DAYS));
-    assert!(world.store.use_form(form).await.unwrap());
-    assert_eq!(drop_old(AN_HOUR_MS).await, Left::More);
-    let forms = world
-        .number(Sql::new("SELECT count(*) AS n FROM used_forms"))
-        .await;
-    assert_eq!((projects().await, forms), (1, 0));
-    while drop_old(AN_HOUR_MS).await == Left::More {}
+    let early = world.retain(NOW.plus_millis(AN_HOUR_MS - 1)).await;
+    assert_eq!((early["deleted_projects"], projects().await), (0, 1));
+    let late = world.retain(NOW.plus_millis(AN_HOUR_MS)).await;
+    assert!(late["deleted_projects"] > 5, "{late:?}");
     assert_eq!(projects().await, 0);
+}
+
+#[tokio::test]
+async fn a_run_drops_what_a_dry_run_announces() {
+    let world = World::set_up().await;
+    world.fill_with_what_gets_old().await;
+    let keeper = world.keeper();
+    let announced = async |now| {
+        let mut rows = BTreeMap::new();
+        for pass in PASSES {
+            rows.insert(pass.name(), pass.count(&keeper, now).await.unwrap());
+        }
+        rows
+    };
+    let nothing = announced(NOW).await;
+    assert!(nothing.values().all(|rows| *rows == 0), "{nothing:?}");
+    let later = NOW.plus_millis(400 * DAYS);
+    let old = announced(later).await;
+    assert!(old.values().all(|rows| *rows > 0), "{old:?}");
+    assert_eq!(world.retain(later).await, old);
+    assert_eq!(announced(later).await, nothing);
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_and_says_whether_there_is_more() {
+    let world = World::set_up().await;
+    for number in 0..3 {
+        let form = crate::platform::entropy::ordered_id(NOW.plus_millis(number));
+        assert!(world.store.use_form(form).await.unwrap());
+    }
+    let forms = PASSES.iter().find(|pass| pass.name() == "used_forms").unwrap();
+    let two = NonZeroU32::new(2).unwrap();
+    let later = NOW.plus_millis(DAYS);
+    let mut batches = Vec::new();
+    for _ in 0..2 {
+        batches.push(forms.run(&world.keeper(), later, two).await.unwrap());
+    }
+    let expected = [(2, true), (1, false)].map(|(rows, more)| Batch { rows, more });
+    assert_eq!(batches, expected);
 }

@@ -1,0 +1,60 @@
+//! `retention`: dropping by hand what the server drops by itself when its time is over.
+
+use clap::Subcommand;
+use sendpromptly_core::time::Timestamp;
+use serde::Serialize;
+
+use super::{CommandError, Context, print_json};
+use crate::platform::clock;
+use crate::retention::{BATCH, Keeper, PASSES, Pass};
+
+/// What can be done with what is old.
+#[derive(Debug, Subcommand)]
+pub enum RetentionCommand {
+    /// Drop everything whose time is over, as a running server does each hour
+    Run {
+        /// Only say how much it is, and drop nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Serialize)]
+struct Passed {
+    pass: &'static str,
+    rows: u64,
+}
+
+/// Runs it: one line for each pass.
+///
+/// # Errors
+/// [`CommandError`] by its cause.
+pub async fn run(context: &Context, command: RetentionCommand) -> Result<(), CommandError> {
+    let RetentionCommand::Run { dry_run } = command;
+    let keeper = Keeper {
+        store: context.store.clone(),
+    };
+    let now = clock::now();
+    for pass in PASSES {
+        let rows = if dry_run {
+            pass.count(&keeper, now).await?
+        } else {
+            drop_all(pass, &keeper, now).await?
+        };
+        let pass = pass.name();
+        print_json(&Passed { pass, rows })?;
+    }
+    Ok(())
+}
+
+/// In batches, so that a server beside it can write between any two.
+async fn drop_all(pass: &Pass, keeper: &Keeper, now: Timestamp) -> Result<u64, CommandError> {
+    let mut rows = 0;
+    loop {
+        let batch = pass.run(keeper, now, BATCH).await?;
+        rows += batch.rows;
+        if !batch.more {
+            return Ok(rows);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What is kept for a time only, and how it goes: in passes, each over one kind of thing, in bounded batches.
+//!
+//! The worker and `retention run` go over the same list, [`PASSES`]. Most passes are rows of one table whose time
+//! is over; a pass that takes more is a [`Work`] of its own. `docs/data.md` says for how long each thing is kept.
+
+use std::num::NonZeroU32;
+
+use sendpromptly_core::time::Timestamp;
+
+use crate::store::old_rows::OldRows;
+use crate::store::purge::Purged;
+use crate::store::{
+    Store, StoreError, attempts, guesses, idempotency, known_devices, links, mail_rates, second_factors,
+    sessions, sign_ups, signing_secrets,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Rows in one transaction: few enough that no receipt waits long for it.
+pub const BATCH: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
+
+/// An hour in milliseconds. That long after its deletion no request and no call of a project is under way.
+const AN_HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// Every pass, in the order in which they are run. What deleted projects held comes last: it may take many batches.
+pub const PASSES: &[Pass] = &[
+    Pass::rows("answers", idempotency::old_answers),
+    Pass::rows("answer_heads", attempts::old_answer_heads),
+    Pass::rows("answer_keys", attempts::old_answer_keys),
+    Pass::rows("guesses", guesses::old_guesses),
+    Pass::rows("known_devices", known_devices::old_devices),
+    Pass::rows("signing_secrets", signing_secrets::old_secrets),
+    Pass::rows("sessions", sessions::old_sessions),
+    Pass::rows("used_forms", sessions::old_forms),
+    Pass::rows("second_factor_proposals", second_factors::old_proposals),
+    Pass::rows("links", links::old_links),
+    Pass::rows("sign_ups", sign_ups::old_sign_ups),
+    Pass::rows("mail_rates", mail_rates::old_mail_rates),
+    Pass::of("deleted_projects", Work::DeletedProjects),
+];
+
+/// What the passes work on.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// The store.
+    pub store: Store,
+}
+
+/// A pass over one kind of thing.
+#[derive(Debug, Clone, Copy)]
+pub struct Pass {
+    name: &'static str,
+    work: Work,
+}
+
+/// What a pass does.
+#[derive(Debug, Clone, Copy)]
+pub enum Work {
+    /// Drops the rows of one table whose time is over.
+    Rows(fn(Timestamp) -> OldRows),
+    /// Removes what projects held that were deleted, and then the projects.
+    DeletedProjects,
+}
+
+/// What one batch of a pass came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// How many rows are gone.
+    pub rows: u64,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+impl Pass {
+    const fn rows(name: &'static str, old: fn(Timestamp) -> OldRows) -> Self {
+        Self::of(name, Work::Rows(old))
+    }
+
+    const fn of(name: &'static str, work: Work) -> Self {
+        Self { name, work }
+    }
+
+    /// What it goes over, in a word.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Drops at most `limit` rows of what is over at this time.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause. What is gone by then is gone whole.
+    pub async fn run(&self, keeper: &Keeper, now: Timestamp, limit: NonZeroU32) -> Result<Batch, StoreError> {
+        let store = &keeper.store;
+        match self.work {
+            Work::Rows(old) => {
+                let rows = store.drop_old(old(now), limit.get()).await?;
+                let more = rows >= u64::from(limit.get());
+                Ok(Batch { rows, more })
+            }
+            Work::DeletedProjects => {
+                let purged = store.purge(deleted_by(now), limit.get()).await?;
+                let rows = match purged {
+                    Purged::Nothing => 0,
+                    Purged::Rows(rows) => rows,
+                    Purged::Project => 1,
+                };
+                let more = purged != Purged::Nothing;
+                Ok(Batch { rows, more })
+            }
+        }
+    }
+
+    /// How many rows are over at this time. Nothing is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn count(&self, keeper: &Keeper, now: Timestamp) -> Result<u64, StoreError> {
+        let store = &keeper.store;
+        match self.work {
+            Work::Rows(old) => store.count_old(old(now)).await,
+            Work::DeletedProjects => store.count_to_purge(deleted_by(now)).await,
+        }
+    }
+}
+
+fn deleted_by(now: Timestamp) -> Timestamp {
+    now.plus_millis(-AN_HOUR_MS)
+}

@@ -1,0 +1,66 @@
+//! One row at least of everything that is kept for a time only, for the tests of retention.
+
+use super::{NOW, World};
+use crate::store::rows::Sql;
+
+/// What becomes old, as statements over a project, a user and an id. Each pass of retention has something here.
+const ROWS: &[&str] = &[
+    "INSERT INTO idempotency (project_id, key_digest, fingerprint, answer, created_at)
+     VALUES ({project}, {id}, {bytes}, '{}', {now})",
+    "INSERT INTO attempts (project_id, replay_id, number, nonce, lease_token, started_at, ended_at, answer_head)
+     VALUES ({project}, {id}, 1, '', {id}, {now}, {now}, {bytes})",
+    "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
+     VALUES ({id}, 'project', {project}, 'answer', {now} / 86400000, 'k', {bytes})",
+    "INSERT INTO guesses (bucket, failures, last_at) VALUES ({id}, 1, {now})",
+    "INSERT INTO known_devices (token_digest, user_id, seen_at) VALUES ({id}, {user}, {now})",
+    "INSERT INTO signing_secrets (id, project_id, sealed, created_at, expires_at)
+     VALUES ({id}, {project}, {bytes}, {now}, {now})",
+    "INSERT INTO sessions (id, token_digest, user_id, complete, address, agent, created_at, seen_at)
+     VALUES ({id}, {bytes}, {user}, 1, '', '', {now}, {now})",
+    "INSERT INTO used_forms (id) VALUES ({id})",
+    "INSERT INTO second_factor_proposals (session_id, user_id, id, sealed, created_at)
+     VALUES ({id}, {user}, {id}, {bytes}, {now})",
+    "INSERT INTO links (id, kind, subject_id, expires_at) VALUES ({id}, 'reset', {user}, {now} + 1)",
+    "INSERT INTO sign_ups (id, email, email_key, password_hash, organization_name, created_at)
+     VALUES ({id}, 'a', 'a', 'x', 'acme', {now})",
+    "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
+    "INSERT INTO projects (id, organization_id, name, mode, timeout_minutes, created_at, deleted_at)
+     VALUES ({id}, {organization}, 'gone', 'test', 30, {now}, {now})",
+];
+
+impl World {
+    /// Stores what is not old at [`NOW`] and is when every time is over.
+    pub(crate) async fn fill_with_what_gets_old(&self) {
+        let user = self.add_user("old@example.com").await;
+        let words = [
+            ("{project}", self.id_in_sql(*self.project.as_bytes())),
+            ("{organization}", self.id_in_sql(*self.organization.as_bytes())),
+            ("{user}", self.id_in_sql(*user.as_bytes())),
+            ("{now}", NOW.as_millis().to_string()),
+            ("{bytes}", self.bytes_in_sql("01")),
+        ];
+        for row in ROWS {
+            let id = self.id_in_sql(crate::platform::entropy::ordered_id(NOW));
+            let statement = row.replace("{id}", &id);
+            let statement = words
+                .iter()
+                .fold(statement, |sql, (word, value)| sql.replace(word, value));
+            self.write(Sql::new(statement)).await;
+        }
+    }
+
+    fn id_in_sql(&self, id: [u8; 16]) -> String {
+        let hex = sendpromptly_core::hex::encode(&id);
+        match self.store.dialect() {
+            crate::store::Dialect::Sqlite => format!("x'{hex}'"),
+            crate::store::Dialect::Postgres => format!("'{hex}'::uuid"),
+        }
+    }
+
+    fn bytes_in_sql(&self, hex: &str) -> String {
+        match self.store.dialect() {
+            crate::store::Dialect::Sqlite => format!("x'{hex}'"),
+            crate::store::Dialect::Postgres => format!("'\\x{hex}'::bytea"),
+        }
+    }
+}
