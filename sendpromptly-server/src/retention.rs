@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 
 use sendpromptly_core::time::Timestamp;
 
+use crate::store::erasures::Erased;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
@@ -37,6 +38,7 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("links", links::old_links),
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
+    Pass::of("erasures", Work::Erasures),
     Pass::of("deleted_projects", Work::DeletedProjects),
 ];
 
@@ -59,6 +61,8 @@ pub struct Pass {
 pub enum Work {
     /// Drops the rows of one table whose time is over.
     Rows(fn(Timestamp) -> OldRows),
+    /// Erases from the audit logs what names users who were deleted; its rows are these users.
+    Erasures,
     /// Removes what projects held that were deleted, and then the projects.
     DeletedProjects,
 }
@@ -99,6 +103,14 @@ impl Pass {
                 let more = rows >= u64::from(limit.get());
                 Ok(Batch { rows, more })
             }
+            Work::Erasures => {
+                let erased = store.erase_details(now, limit.get()).await?;
+                let is_done = |erased| matches!(erased, Erased::Batch { is_done: true, .. });
+                Ok(Batch {
+                    rows: u64::from(is_done(erased)),
+                    more: erased != Erased::Nothing,
+                })
+            }
             Work::DeletedProjects => {
                 let purged = store.purge(deleted_by(now), limit.get()).await?;
                 let rows = match purged {
@@ -120,6 +132,7 @@ impl Pass {
         let store = &keeper.store;
         match self.work {
             Work::Rows(old) => store.count_old(old(now)).await,
+            Work::Erasures => store.erasures_waiting(now).await,
             Work::DeletedProjects => store.count_to_purge(deleted_by(now)).await,
         }
     }
