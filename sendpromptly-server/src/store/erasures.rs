@@ -90,10 +90,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn erasures_waiting(&self) -> Result<u64, StoreError> {
-        let row = Sql::new("SELECT count(*) AS n FROM erasures")
-            .one(&self.reader)
-            .await?;
+    pub async fn erasures_waiting(&self, deleted_by: Timestamp) -> Result<u64, StoreError> {
+        let query = Sql::new("SELECT count(*) AS n FROM erasures WHERE created_at <= {}");
+        let row = query.bind(deleted_by).one(&self.reader).await?;
         row.map_or(Ok(0), |row| rows::count(&row, "n").map(u64::from))
     }
 }

@@ -213,6 +213,35 @@ async fn a_project_whose_deletion_cannot_be_told_of_keeps_its_keys() {
     assert!(open(&elsewhere, world.project, &sealed).await.is_ok());
 }
 
+#[tokio::test]
+async fn a_destroyed_key_leaves_no_bytes_in_the_file() {
+    let world = World::set_up().await;
+    let crate::store::DatabaseUrl::Sqlite(path) = &world.url else {
+        return; // PostgreSQL overwrites what is deleted when it vacuums
+    };
+    fill(&world, world.project).await;
+    let keys = Sql::new("SELECT wrapped FROM data_keys WHERE scope_id = {}");
+    let keys = keys
+        .bind(world.project.as_bytes())
+        .all(world.store.reader())
+        .await;
+    let keys: Vec<Vec<u8>> = keys
+        .unwrap()
+        .iter()
+        .map(|row| rows::get(row, "wrapped").unwrap())
+        .collect();
+    let in_the_file = async || {
+        let write_all = Sql::new("PRAGMA wal_checkpoint(TRUNCATE)");
+        write_all.all(&world.store.writer).await.unwrap();
+        let file = std::fs::read(path).unwrap();
+        keys.iter()
+            .any(|key| file.windows(key.len()).any(|part| part == key.as_slice()))
+    };
+    assert!(in_the_file().await);
+    delete(&world).await;
+    assert!(!in_the_file().await);
+}
+
 async fn seal(vault: &Vault, project: ProjectId) -> Vec<u8> {
     let sealed = vault
         .seal(Purpose::Answer(project), &[1; 16], b"thanks", NOW)
