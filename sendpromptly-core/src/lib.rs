@@ -18,6 +18,7 @@ pub mod request;
 pub mod second_factor;
 pub mod session;
 pub mod signing;
+pub mod snapshot;
 pub mod spread;
 pub mod throttle;
 pub mod time;

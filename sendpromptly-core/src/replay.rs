@@ -24,7 +24,8 @@ words! {
         Failed = "failed",
         /// Delivered, and no result came in time. Final.
         Unanswered = "unanswered",
-        /// The endpoint refused the callback (3xx, 4xx), or its address is forbidden. Final.
+        /// The endpoint refused the callback (3xx, 4xx), its address is forbidden, or the payload that was to go
+        /// along is no longer kept. Final.
         Halted = "halted",
         /// Every attempt of the schedule failed. Final.
         Exhausted = "exhausted",
@@ -64,6 +65,8 @@ pub enum AttemptOutcome {
     NetworkError,
     /// The address is one that is never called.
     Refused,
+    /// The payload that was to go along is no longer kept. Nothing was sent.
+    PayloadGone,
     /// The caller was stopped during the call: nobody knows how it ended.
     CutOff,
 }
@@ -92,7 +95,7 @@ impl AttemptOutcome {
             }
             | Self::NetworkError
             | Self::CutOff => OutcomeClass::Retry,
-            Self::Answered { .. } | Self::Refused => OutcomeClass::Halt,
+            Self::Answered { .. } | Self::Refused | Self::PayloadGone => OutcomeClass::Halt,
         }
     }
 

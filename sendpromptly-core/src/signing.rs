@@ -61,6 +61,14 @@ impl CallbackBody<'_> {
     }
 }
 
+/// The body of a replay whose event's payload goes along: the same with a last field `payload`, whose value is the
+/// JSON text as the receipt bore it. The same two texts always give the same bytes.
+#[must_use]
+pub fn body_with_payload(body: &str, payload: &str) -> String {
+    let fields = body.strip_suffix('}').unwrap_or(body);
+    format!(r#"{fields},"payload":{payload}}}"#)
+}
+
 /// What a person sends to try a repair URL. It has the fields of a repair, so that an endpoint reads it as one,
 /// and an effect type that no repair has: an endpoint that does not know of tests finds nothing to apply.
 #[derive(Debug, Clone, Copy)]
@@ -211,6 +219,15 @@ mod tests {
                 hex("03"),
                 hex("04")
             )
+        );
+    }
+
+    #[test]
+    fn a_payload_that_goes_along_is_the_last_field_to_the_letter() {
+        let payload = r#"{ "a" : "}", "n":1.0e2 }"#;
+        assert_eq!(
+            body_with_payload(r#"{"replay_id":"rpl_1"}"#, payload),
+            r#"{"replay_id":"rpl_1","payload":{ "a" : "}", "n":1.0e2 }}"#
         );
     }
 

@@ -1,6 +1,9 @@
 //! The body of a callback.
 
+use core::fmt;
+
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::replay::ReplayId;
 use crate::signature::TEST_EFFECT;
@@ -33,6 +36,36 @@ pub struct Callback {
     pub internal_reference: String,
     /// When the event happened: RFC 3339, in UTC.
     pub occurred_at: String,
+    /// The payload that came with the event's receipt, where the project keeps payloads and sends them along.
+    pub payload: Option<Payload>,
+}
+
+/// A payload, as the JSON text that the receipt bore. It may hold what must not reach a log, so it does not print.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Payload(Box<RawValue>);
+
+impl Payload {
+    /// The JSON text, which is of an object. Read it with the types that the receipt was made from.
+    #[must_use]
+    pub fn as_json(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for Payload {
+    /// To the letter.
+    fn eq(&self, other: &Self) -> bool {
+        self.as_json() == other.as_json()
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes)", self.as_json().len())
+    }
 }
 
 impl Callback {

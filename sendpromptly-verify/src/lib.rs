@@ -16,7 +16,7 @@ mod verifier;
 
 pub use answer::Answer;
 #[cfg(feature = "serde")]
-pub use callback::{Callback, CallbackError};
+pub use callback::{Callback, CallbackError, Payload};
 #[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
 pub use clock::unix_now;
 pub use endpoint::Endpoint;

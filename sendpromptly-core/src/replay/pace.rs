@@ -26,7 +26,7 @@ pub struct Streak {
 
 impl Streak {
     /// Takes the next outcome into account. One that no endpoint had a part in changes nothing: a call cut
-    /// off, or an address that is never called.
+    /// off, an address that is never called, or a payload that is gone.
     pub const fn take(&mut self, outcome: AttemptOutcome) {
         match outcome {
             AttemptOutcome::Answered {
@@ -38,7 +38,7 @@ impl Streak {
                 };
             }
             AttemptOutcome::Answered { .. } | AttemptOutcome::NetworkError => self.failures += 1,
-            AttemptOutcome::Refused | AttemptOutcome::CutOff => {}
+            AttemptOutcome::Refused | AttemptOutcome::PayloadGone | AttemptOutcome::CutOff => {}
         }
     }
 }
@@ -72,7 +72,12 @@ mod tests {
             streak.take(outcome);
         }
         assert_eq!((streak.broken, streak.failures), (false, 2));
-        for outcome in [answered(204), answered(404), AttemptOutcome::Refused] {
+        for outcome in [
+            answered(204),
+            answered(404),
+            AttemptOutcome::Refused,
+            AttemptOutcome::PayloadGone,
+        ] {
             streak.take(outcome);
         }
         assert_eq!((streak.broken, streak.failures), (true, 1));

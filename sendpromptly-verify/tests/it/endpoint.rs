@@ -50,6 +50,23 @@ fn an_effect_is_applied_once_over_many_attempts() {
 }
 
 #[test]
+fn the_effect_is_given_the_payload_to_the_letter_and_it_does_not_print() {
+    let app = App::new();
+    let payload = r#"{ "z" : 1.0e2,"card":[ "}" , "4242" ] }"#;
+    let fields = std::str::from_utf8(BODY).unwrap().strip_suffix('}').unwrap();
+    let admit = |body: String, number| {
+        let headers = headers(NOW, &nonce(number), body.as_bytes());
+        app.endpoint.admit(&headers, body.as_bytes(), NOW).unwrap()
+    };
+    let with = admit(format!(r#"{fields},"payload":{payload}}}"#), 1);
+    assert_eq!(with.payload.as_ref().unwrap().as_json(), payload);
+    assert!(!format!("{with:?}").contains("4242"));
+    for (number, without) in [(2, "}"), (3, r#","payload":null}"#)] {
+        assert_eq!(admit(format!("{fields}{without}"), number).payload, None);
+    }
+}
+
+#[test]
 fn the_effect_is_given_the_fields_of_the_body() {
     let app = App::new();
     let callback = app.endpoint.admit(&headers(NOW, NONCE, BODY), BODY, NOW).unwrap();

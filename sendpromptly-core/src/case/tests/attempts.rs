@@ -9,10 +9,11 @@ use crate::replay::RetrySchedule;
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[test]
-fn three_hundreds_four_hundreds_and_a_forbidden_address_halt_at_once() {
+fn three_hundreds_four_hundreds_a_forbidden_address_and_a_payload_that_is_gone_halt_at_once() {
     let codes = [100, 301, 302, 307, 400, 401, 404, 409, 410, 429, 499, 600];
     let answers = codes.map(status);
-    for outcome in answers.into_iter().chain([AttemptOutcome::Refused]) {
+    let without = [AttemptOutcome::Refused, AttemptOutcome::PayloadGone];
+    for outcome in answers.into_iter().chain(without) {
         let mut story = Story::reprocessing();
         story.attempt(outcome);
         assert_eq!(story.replay(), ReplayState::Halted, "{outcome:?}");

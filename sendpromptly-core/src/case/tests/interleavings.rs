@@ -83,6 +83,7 @@ fn outcome() -> impl Strategy<Value = AttemptOutcome> {
         2 => Just(AttemptOutcome::NetworkError),
         4 => Just(AttemptOutcome::CutOff),
         1 => Just(AttemptOutcome::Refused),
+        1 => Just(AttemptOutcome::PayloadGone),
     ]
 }
 

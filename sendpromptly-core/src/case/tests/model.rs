@@ -222,7 +222,7 @@ impl Ordered {
             Some((_, AttemptOutcome::Answered { status, .. })) if !(500..600).contains(status) => {
                 ReplayState::Halted
             }
-            Some((_, AttemptOutcome::Refused)) => ReplayState::Halted,
+            Some((_, AttemptOutcome::Refused | AttemptOutcome::PayloadGone)) => ReplayState::Halted,
             _ if self.steps() >= SCHEDULE.len() => ReplayState::Exhausted,
             _ => ReplayState::Queued,
         }

@@ -130,6 +130,7 @@ fn after_a_clear_refusal_or_its_own_failure_it_does_not() {
     for outcome in [
         status(404),
         AttemptOutcome::Refused,
+        AttemptOutcome::PayloadGone,
         answer_with(200, Effect::Failed),
     ] {
         let mut story = Story::reprocessing();
