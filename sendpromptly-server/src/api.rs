@@ -9,6 +9,7 @@ use crate::http::{ApiError, Client, body};
 use crate::ingest::Ingest;
 use crate::platform::clock;
 use crate::store::Store;
+use crate::vault::Vault;
 
 pub mod authenticate;
 pub(crate) mod failures;
@@ -76,6 +77,7 @@ pub static ROUTES: [Route; 8] = [
 #[derive(Debug)]
 pub struct App {
     ingest: Ingest,
+    vault: Vault,
     authenticator: Authenticator,
     rate: ProjectRate,
     readiness: Readiness,
@@ -88,6 +90,7 @@ impl App {
     #[must_use]
     pub fn new(
         store: Store,
+        vault: Vault,
         ingest: Ingest,
         requests_per_second: u32,
         readiness: Readiness,
@@ -95,6 +98,7 @@ impl App {
     ) -> Self {
         Self {
             ingest,
+            vault,
             authenticator: Authenticator::new(store),
             rate: ProjectRate::new(requests_per_second),
             readiness,

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::store::Store;
@@ -22,10 +22,13 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Accepted, IngestError, IngestRequest, Signal};
+pub use request::{Accepted, IngestError, IngestRequest, NewReceipt, SealedPayload, Signal};
 
 /// Requests that may wait. One more is refused as unavailable, for memory is bounded.
 const QUEUE: usize = 2_048;
+
+/// Bytes of payloads that may wait with them, for the same reason.
+const PAYLOADS: usize = 32 * 1_024 * 1_024;
 
 /// How long a caller waits for the store.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -35,6 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 struct Job {
     request: IngestRequest,
     reply: oneshot::Sender<request::Outcome>,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Job {
@@ -48,6 +52,8 @@ impl Job {
 #[derive(Debug, Clone)]
 pub struct Ingest {
     queue: mpsc::Sender<Job>,
+    /// Room for payloads, in bytes.
+    payloads: Arc<Semaphore>,
 }
 
 /// The committers of an [`Ingest`].
@@ -65,21 +71,27 @@ impl Ingest {
         let tasks = (0..committers.max(1))
             .map(|_| tokio::spawn(keep_running(store.clone(), queue.clone())))
             .collect();
-        (Self { queue: sender }, Committers { tasks })
+        let ingest = Self {
+            queue: sender,
+            payloads: Arc::new(Semaphore::new(PAYLOADS)),
+        };
+        (ingest, Committers { tasks })
     }
 
     /// Commits a request, and gives its answer once it is durable.
     ///
     /// # Errors
     /// [`IngestError`] where it is refused, or not known to be accepted.
-    pub async fn submit(&self, mut request: IngestRequest) -> Result<Accepted, IngestError> {
-        if let Signal::Receipt(receipt) = &mut request.signal {
-            receipt.payload = None; // nothing keeps it, so it must not wait in memory
-        }
+    pub async fn submit(&self, request: IngestRequest) -> Result<Accepted, IngestError> {
+        let bytes = u32::try_from(request.payload_bytes()).map_err(|_| IngestError::Unavailable)?;
+        let room = self.payloads.clone().try_acquire_many_owned(bytes);
         let (reply, outcome) = oneshot::channel();
-        self.queue
-            .try_send(Job { request, reply })
-            .map_err(|_| IngestError::Unavailable)?;
+        let job = Job {
+            request,
+            reply,
+            _room: room.map_err(|_| IngestError::Unavailable)?,
+        };
+        self.queue.try_send(job).map_err(|_| IngestError::Unavailable)?;
         match tokio::time::timeout(PATIENCE, outcome).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(IngestError::Unavailable),

@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod logging;
 pub mod mail;
 pub mod operate;
+pub mod payload;
 pub mod platform;
 pub mod projects;
 pub mod redirect;

@@ -11,10 +11,11 @@ use sendpromptly_core::case::{
 use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::signing::CallbackBody;
+use sendpromptly_core::snapshot;
 use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
-use crate::store::cases::{CaseChanges, StoredCase};
+use crate::store::cases::{CaseChanges, ReplayBody, StoredCase};
 use crate::store::orders::{self, IncidentFacts};
 use crate::store::{Store, StoreError};
 
@@ -151,7 +152,7 @@ impl Desk<'_> {
         )
     }
 
-    fn body(&self, replay: ReplayId, facts: &IncidentFacts) -> Result<String, OperateError> {
+    fn body(&self, replay: ReplayId, facts: &IncidentFacts) -> Result<ReplayBody, OperateError> {
         if !facts.has_repair_url {
             return Err(OperateError::NoRepairUrl);
         }
@@ -169,7 +170,10 @@ impl Desk<'_> {
             internal_reference,
             occurred_at: facts.occurred_at,
         };
-        Ok(body.to_json())
+        Ok(ReplayBody {
+            json: body.to_json(),
+            with_payload: facts.sends_payload && snapshot::is_kept(&facts.event, self.now),
+        })
     }
 
     /// Puts the incident aside.

@@ -15,6 +15,7 @@ use crate::store::api_keys::NewKey;
 use crate::store::projects::{Project, ProjectChange, UrlChange};
 use crate::store::scope::OrganizationScope;
 use crate::store::signing_secrets::Rotation;
+use crate::store::snapshots::Era;
 use crate::store::{Store, StoreError};
 use crate::vault::{Vault, VaultError};
 
@@ -140,6 +141,9 @@ impl Office<'_> {
             repair_url: new.repair_url.map(|checked| checked.url.as_str().to_owned()),
             timeout_minutes: new.timeout.minutes(),
             keep_answers: true,
+            keep_snapshots: false,
+            send_payload: false,
+            snapshot_era: Era::default(),
             created_at: self.now,
         };
         let (api_key, stored) = self.new_key(project.id);

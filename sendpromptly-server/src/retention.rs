@@ -7,12 +7,11 @@ use std::num::NonZeroU32;
 
 use sendpromptly_core::time::Timestamp;
 
-use crate::store::erasures::Erased;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
     Store, StoreError, attempts, guesses, idempotency, known_devices, links, mail_rates, second_factors,
-    sessions, sign_ups, signing_secrets,
+    sessions, sign_ups, signing_secrets, snapshots,
 };
 
 #[cfg(test)]
@@ -29,6 +28,9 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("answers", idempotency::old_answers),
     Pass::rows("answer_heads", attempts::old_answer_heads),
     Pass::rows("answer_keys", attempts::old_answer_keys),
+    Pass::of("snapshots", Work::Snapshots),
+    Pass::of("deleted_snapshots", Work::DeletedSnapshots),
+    Pass::rows("snapshot_keys", snapshots::old_keys),
     Pass::rows("guesses", guesses::old_guesses),
     Pass::rows("known_devices", known_devices::old_devices),
     Pass::rows("signing_secrets", signing_secrets::old_secrets),
@@ -38,7 +40,6 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("links", links::old_links),
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
-    Pass::of("erasures", Work::Erasures),
     Pass::of("deleted_projects", Work::DeletedProjects),
 ];
 
@@ -61,8 +62,10 @@ pub struct Pass {
 pub enum Work {
     /// Drops the rows of one table whose time is over.
     Rows(fn(Timestamp) -> OldRows),
-    /// Erases from the audit logs what names users who were deleted; its rows are these users.
-    Erasures,
+    /// Removes payloads whose time is over.
+    Snapshots,
+    /// Removes payloads that were deleted.
+    DeletedSnapshots,
     /// Removes what projects held that were deleted, and then the projects.
     DeletedProjects,
 }
@@ -103,13 +106,13 @@ impl Pass {
                 let more = rows >= u64::from(limit.get());
                 Ok(Batch { rows, more })
             }
-            Work::Erasures => {
-                let erased = store.erase_details(now, limit.get()).await?;
-                let is_done = |erased| matches!(erased, Erased::Batch { is_done: true, .. });
-                Ok(Batch {
-                    rows: u64::from(is_done(erased)),
-                    more: erased != Erased::Nothing,
-                })
+            Work::Snapshots => {
+                let rows = store.forget_snapshots(now, of_kilobytes(limit)).await?;
+                Ok(Batch { rows, more: rows > 0 })
+            }
+            Work::DeletedSnapshots => {
+                let rows = store.remove_deleted_snapshots(now, of_kilobytes(limit)).await?;
+                Ok(Batch { rows, more: rows > 0 })
             }
             Work::DeletedProjects => {
                 let purged = store.purge(deleted_by(now), limit.get()).await?;
@@ -132,10 +135,16 @@ impl Pass {
         let store = &keeper.store;
         match self.work {
             Work::Rows(old) => store.count_old(old(now)).await,
-            Work::Erasures => store.erasures_waiting(now).await,
+            Work::Snapshots => store.count_old_snapshots(now).await,
+            Work::DeletedSnapshots => store.count_deleted_snapshots(now).await,
             Work::DeletedProjects => store.count_to_purge(deleted_by(now)).await,
         }
     }
+}
+
+/// Fewer rows in a batch, where each may be some kilobytes.
+fn of_kilobytes(limit: NonZeroU32) -> u32 {
+    limit.get().min(200)
 }
 
 fn deleted_by(now: Timestamp) -> Timestamp {

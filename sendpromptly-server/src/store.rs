@@ -21,9 +21,7 @@ pub mod cases;
 pub mod claims;
 mod connect;
 pub mod data_keys;
-pub mod deleted_users;
 pub mod dialect;
-pub mod erasures;
 mod error;
 pub mod events;
 pub mod failed_sign_ins;
@@ -65,6 +63,7 @@ pub mod second_factors;
 pub mod sessions;
 pub mod sign_ups;
 pub mod signing_secrets;
+pub mod snapshots;
 pub mod users;
 
 pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};

@@ -34,6 +34,7 @@ use crate::workers;
 mod aged;
 pub(crate) mod console;
 pub(crate) mod estate;
+mod payloads;
 
 /// When the tests begin.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -61,6 +62,12 @@ pub(crate) struct Sale<'a> {
     pub(crate) effect_type: EffectType,
     pub(crate) reference: &'a str,
 }
+
+const SALE: Sale<'static> = Sale {
+    provider: Provider::Stripe,
+    effect_type: EffectType::AccessUnlock,
+    reference: "customer-7",
+};
 
 impl World {
     pub(crate) async fn set_up() -> Self {
@@ -224,12 +231,7 @@ impl World {
     }
 
     pub(crate) async fn receive_for(&self, project: ProjectId, provider_event_id: &str) -> EventId {
-        let sale = Sale {
-            provider: Provider::Stripe,
-            effect_type: EffectType::AccessUnlock,
-            reference: "customer-7",
-        };
-        self.receive_sale(project, provider_event_id, &sale).await
+        self.receive_sale(project, provider_event_id, &SALE).await
     }
 
     /// Stores a receipt of [`NOW`] for such an event.
@@ -239,20 +241,30 @@ impl World {
         provider_event_id: &str,
         sale: &Sale<'_>,
     ) -> EventId {
-        let id = EventId::new(NOW, entropy::for_id());
+        self.receive_sale_at(project, provider_event_id, sale, NOW).await
+    }
+
+    async fn receive_sale_at(
+        &self,
+        project: ProjectId,
+        provider_event_id: &str,
+        sale: &Sale<'_>,
+        at: Timestamp,
+    ) -> EventId {
+        let id = EventId::new(at, entropy::for_id());
         let event = NewEvent {
             name: (project, dedupe::digest(provider_event_id), sale.provider),
             known: KnownEvent {
                 id,
-                timeout_at: NOW.plus(TIMEOUT),
+                timeout_at: at.plus(TIMEOUT),
                 event_type: "invoice.paid".to_owned(),
                 effect_type: sale.effect_type,
                 internal_reference: sale.reference.to_owned(),
             },
             provider_event_id,
             shop_domain: None,
-            occurred_at: NOW,
-            received_at: NOW,
+            occurred_at: at,
+            received_at: at,
             differs: None,
         };
         self.store
@@ -317,8 +329,17 @@ impl World {
         project: ProjectId,
         provider_event_id: &str,
     ) -> (EventId, IncidentId) {
-        let event = self.receive_for(project, provider_event_id).await;
-        self.report_for(project, event, Effect::Failed, None, NOW).await;
+        self.failed_event_at(project, provider_event_id, NOW).await
+    }
+
+    pub(crate) async fn failed_event_at(
+        &self,
+        project: ProjectId,
+        provider_event_id: &str,
+        at: Timestamp,
+    ) -> (EventId, IncidentId) {
+        let event = self.receive_sale_at(project, provider_event_id, &SALE, at).await;
+        self.report_for(project, event, Effect::Failed, None, at).await;
         let incident = self.store.incident_of_event(project, event).await.unwrap();
         (event, incident.unwrap().incident.id)
     }

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::config::KeyConfig;
 use crate::platform::entropy;
 use crate::store::signing_secrets::SealedSecret;
+use crate::store::snapshots::Era;
 use crate::store::{Store, StoreError};
 
 pub mod audit_key;
@@ -42,6 +43,8 @@ pub enum Purpose {
     SigningSecret(ProjectId),
     /// The head of a repair endpoint's answer to a project; forgotten by the day.
     Answer(ProjectId),
+    /// The payload of a project's receipt, in an era of its snapshots; forgotten by the day.
+    Snapshot(ProjectId, Era),
     /// The secret that a user's authenticator app shares with us.
     SecondFactor(UserId),
     /// A message that waits to be sent, of the instance itself.
@@ -51,11 +54,14 @@ pub enum Purpose {
 impl Purpose {
     /// Names the purpose of answers' heads.
     pub(crate) const ANSWER: &'static str = "answer";
+    /// Names the purpose of payloads.
+    pub(crate) const SNAPSHOT: &'static str = "snapshot";
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::SigningSecret(_) => "signing_secret",
             Self::Answer(_) => Self::ANSWER,
+            Self::Snapshot(..) => Self::SNAPSHOT,
             Self::SecondFactor(_) => "second_factor",
             Self::Mail => "mail",
         }
@@ -64,7 +70,7 @@ impl Purpose {
     /// The kind of owner, as data keys name it.
     const fn scope(self) -> &'static str {
         match self {
-            Self::SigningSecret(_) | Self::Answer(_) => "project",
+            Self::SigningSecret(_) | Self::Answer(_) | Self::Snapshot(..) => "project",
             Self::SecondFactor(_) => "user",
             Self::Mail => "instance",
         }
@@ -72,7 +78,9 @@ impl Purpose {
 
     const fn owner(&self) -> &[u8; 16] {
         match self {
-            Self::SigningSecret(project) | Self::Answer(project) => project.as_bytes(),
+            Self::SigningSecret(project) | Self::Answer(project) | Self::Snapshot(project, _) => {
+                project.as_bytes()
+            }
             Self::SecondFactor(user) => user.as_bytes(),
             Self::Mail => &[0; 16],
         }
@@ -80,7 +88,16 @@ impl Purpose {
 
     /// Whether data keys of this purpose are made anew each UTC day, so that a day can be forgotten.
     const fn goes_by_days(self) -> bool {
-        matches!(self, Self::Answer(_))
+        matches!(self, Self::Answer(_) | Self::Snapshot(..))
+    }
+
+    /// How often the keys of this owner and purpose have been destroyed at once. A node must not go on with one
+    /// that it remembers from before.
+    const fn era(self) -> Era {
+        match self {
+            Self::Snapshot(_, era) => era,
+            _ => Era::new(0),
+        }
     }
 }
 
@@ -103,6 +120,18 @@ pub enum VaultError {
     /// Somebody else asked for the same at the same time, and it failed.
     #[error(transparent)]
     Shared(Arc<Self>),
+}
+
+impl VaultError {
+    /// Whether what was sealed opens no more, whoever tries and when: its data key is gone, or it was changed.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Open(_) => true,
+            Self::Shared(error) => error.is_final(),
+            _ => false,
+        }
+    }
 }
 
 /// Seals and opens; cheap to clone.

@@ -222,7 +222,7 @@ async fn callbacks(world: &World, endpoint: &Endpoint) {
 }
 
 /// All that the store holds: the files on SQLite, every row of every table on PostgreSQL.
-async fn database(world: &World) -> String {
+pub(crate) async fn database(world: &World) -> String {
     let files = files(&world.store.data_dir());
     if world.store.kind() == StoreKind::Sqlite {
         return files;
@@ -248,7 +248,7 @@ fn text_of(file: &Path) -> String {
 }
 
 /// Neither in plain, nor in hex, nor in base64 at any of its three alignments.
-fn assert_absent(place: &str, text: &str, secret: &str) {
+pub(crate) fn assert_absent(place: &str, text: &str, secret: &str) {
     let digits = hex(secret.as_bytes());
     let mut forms = vec![secret.to_owned(), digits.to_uppercase(), digits];
     for skipped in 0..3 {

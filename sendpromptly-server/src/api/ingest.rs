@@ -17,8 +17,10 @@ use super::App;
 use crate::http::negotiation::{accepts_json, is_json_body};
 use crate::http::response::{self, Response};
 use crate::http::{ApiError, body};
-use crate::ingest::{IngestRequest, Signal};
+use crate::ingest::{IngestRequest, NewReceipt, SealedPayload, Signal};
 use crate::platform::clock;
+use crate::store::api_keys::KeyHolder;
+use crate::vault::Purpose;
 
 /// How long a key counts while the body comes. Beside the four seconds that a look-up counts, this keeps a
 /// revoked key from being taken for longer than five.
@@ -47,7 +49,10 @@ impl App {
             project
         };
         let received_at = clock::now();
-        let (signal, fingerprint) = read(endpoint, body, received_at)?;
+        let (mut signal, fingerprint) = read(endpoint, body, received_at)?;
+        if let Signal::Receipt(receipt) = &mut signal {
+            self.keep_payload(&project, receipt, received_at).await?;
+        }
         let request = IngestRequest {
             project,
             origin_address: Some(client),
@@ -66,12 +71,38 @@ impl App {
         }
         Ok(response)
     }
+
+    /// Seals the payload where the project keeps payloads. It waits for the store in no other form, and where it
+    /// is not kept it does not wait at all.
+    async fn keep_payload(
+        &self,
+        project: &KeyHolder,
+        receipt: &mut NewReceipt,
+        now: Timestamp,
+    ) -> Result<(), ApiError> {
+        let payload = receipt.receipt.payload.take();
+        let (Some(payload), Some(era)) = (payload, project.snapshots) else {
+            return Ok(());
+        };
+        let (purpose, row) = (Purpose::Snapshot(project.project, era), receipt.event.as_bytes());
+        let plain = payload.expose().as_bytes();
+        match self.vault.seal(purpose, row, plain, now).await {
+            Ok(sealed) => receipt.payload = Some(SealedPayload { era, sealed }),
+            Err(error) => {
+                tracing::error!(project = %project.project, %error, "a payload cannot be sealed, so its receipt is refused");
+                return Err(ApiError::Unavailable);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Takes the body, so that none waits in memory for the store.
 fn read(endpoint: Endpoint, body: Bytes, received_at: Timestamp) -> Result<(Signal, Fingerprint), ApiError> {
     let signal = match endpoint {
-        Endpoint::Receipt => Signal::Receipt(Receipt::parse(&body, received_at)?),
+        Endpoint::Receipt => {
+            Signal::Receipt(NewReceipt::new(Receipt::parse(&body, received_at)?, received_at))
+        }
         Endpoint::Result => Signal::Result(ResultReport::parse(&body)?),
     };
     Ok((signal, Fingerprint::of(endpoint, &body)))

@@ -10,7 +10,7 @@ use super::{CommandError, Context, print_json};
 use crate::callback::TargetError;
 use crate::platform::clock;
 use crate::projects::{CheckedUrl, Created, NewProject, Office, ProjectError};
-use crate::store::projects::{ProjectChange, UrlChange};
+use crate::store::projects::{ProjectChange, SnapshotChange, UrlChange};
 use crate::store::scope::OrganizationScope;
 
 /// What can be done with projects.
@@ -50,6 +50,15 @@ pub enum ProjectCommand {
         /// Whether the first bytes of its endpoint's answers are kept, sealed, for 30 days: true or false
         #[arg(long, value_name = "BOOLEAN", action = clap::ArgAction::Set)]
         keep_answers: Option<bool>,
+        /// Whether the payloads of its receipts are kept, sealed, for 30 days: true or false
+        #[arg(long, value_name = "BOOLEAN", action = clap::ArgAction::Set)]
+        snapshots: Option<bool>,
+        /// With --snapshots false: delete the payloads that are kept
+        #[arg(long)]
+        delete_snapshots: bool,
+        /// Whether a callback bears the payload that is kept of its event: true or false
+        #[arg(long, value_name = "BOOLEAN", action = clap::ArgAction::Set)]
+        send_payload: Option<bool>,
     },
 }
 
@@ -69,6 +78,8 @@ struct Shown<'a> {
     repair_url: Option<&'a str>,
     timeout_minutes: u32,
     keep_answers: bool,
+    snapshots: bool,
+    send_payload: bool,
     created_at: String,
 }
 
@@ -104,16 +115,22 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             repair_url,
             timeout_minutes,
             keep_answers,
+            snapshots,
+            delete_snapshots,
+            send_payload,
         } => {
             let asks = [
                 name.is_some(),
                 repair_url.is_some(),
                 timeout_minutes.is_some(),
                 keep_answers.is_some(),
+                snapshots.is_some() || delete_snapshots,
+                send_payload.is_some(),
             ];
             if !asks.contains(&true) {
                 return Err(CommandError::Usage(
-                    "nothing to change: give --name, --repair-url, --timeout-minutes or --keep-answers"
+                    "nothing to change: give --name, --repair-url, --timeout-minutes, --keep-answers, --snapshots or \
+                     --send-payload"
                         .to_owned(),
                 ));
             }
@@ -127,9 +144,25 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 repair_url: url.map_or(UrlChange::Keep, UrlChange::from),
                 timeout_minutes: timeout_minutes.map(Timeout::minutes),
                 keep_answers,
+                snapshots: snapshot_change(snapshots, delete_snapshots)?,
+                send_payload,
             };
             set(context, id, &change).await
         }
+    }
+}
+
+/// What becomes of the payloads of its receipts.
+fn snapshot_change(keep: Option<bool>, delete: bool) -> Result<SnapshotChange, CommandError> {
+    match (keep, delete) {
+        (None, false) => Ok(SnapshotChange::Leave),
+        (Some(true), false) => Ok(SnapshotChange::On),
+        (Some(false), false) => Ok(SnapshotChange::Off),
+        (Some(false), true) => Ok(SnapshotChange::OffAndDelete),
+        (None | Some(true), true) => Err(CommandError::Usage(
+            "--delete-snapshots deletes what is kept once no more is kept: give --snapshots false with it"
+                .to_owned(),
+        )),
     }
 }
 
@@ -158,6 +191,8 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
         repair_url: project.repair_url.as_deref(),
         timeout_minutes: project.timeout_minutes,
         keep_answers: project.keep_answers,
+        snapshots: project.keep_snapshots,
+        send_payload: project.send_payload,
         created_at: project.created_at.to_string(),
     })
 }

@@ -127,6 +127,7 @@ impl Server {
         let (ingest, committers) = Ingest::start(&context.store, committers);
         let app = App::new(
             context.store.clone(),
+            context.vault().await?.clone(),
             ingest,
             config.http.rate_limit,
             readiness(context.store.clone(), workers.health()),

@@ -16,11 +16,13 @@ use crate::store::repair_targets::RepairTarget;
 
 pub mod actions;
 mod excerpt;
+pub mod payload;
 mod place;
 mod prospect;
 mod timeline;
 pub(super) mod words;
 
+use payload::PayloadCard;
 use place::Place;
 pub(super) use prospect::{Prospect, prospect};
 use timeline::{Moment, Part, Timeline};
@@ -48,6 +50,7 @@ struct IncidentPage {
     is_newest: bool,
     may_operate: bool,
     actions: Actions,
+    payload: Option<PayloadCard>,
     note_form: String,
     note_max: usize,
     refusal: Option<String>,
@@ -70,6 +73,8 @@ struct Open {
     prospect: Prospect,
     target: Option<String>,
     body: Option<String>,
+    /// Whether the payload that is kept of the event goes along.
+    sends_payload: bool,
     reprocess_form: String,
     dismiss_form: String,
 }
@@ -78,6 +83,7 @@ struct Open {
 #[derive(Debug, Clone, Default)]
 struct Typed {
     reason: String,
+    read_reason: String,
     note: String,
 }
 
@@ -143,6 +149,13 @@ async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<
         Err(_) => (Part::Newest, String::new()),
     };
     let Timeline { moments, older } = timeline::read(visit, seat, (&record, &event), &part).await?;
+    let may_operate = seat.role >= Role::Operator;
+    let payload = if may_operate {
+        payload::card(visit, &record).await?
+    } else {
+        None
+    };
+    let sends_payload = payload.is_some() && target.sends_payload;
     let path = seat.path(&format!("/incidents/{}", record.incident.id));
     let notice = notice(visit.query.text("done"));
     let status = refused.as_ref().map_or(StatusCode::OK, |refused| refused.status);
@@ -164,8 +177,9 @@ async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<
         moments,
         older,
         is_newest: part == Part::Newest,
-        may_operate: seat.role >= Role::Operator,
-        actions: actions(visit, seat, &record, &event, &target),
+        may_operate,
+        actions: actions(visit, seat, (&record, &event), &target, sends_payload),
+        payload,
         note_form: visit.new_form_token(),
         note_max: NoteText::MAX,
         refusal,
@@ -229,15 +243,16 @@ fn facts(record: &IncidentRecord, event: &EventRecord, target: &RepairTarget) ->
 fn actions(
     visit: &Visit,
     seat: &Seat,
-    record: &IncidentRecord,
-    event: &EventRecord,
+    (record, event): (&IncidentRecord, &EventRecord),
     target: &RepairTarget,
+    sends_payload: bool,
 ) -> Actions {
     match record.incident.state {
         IncidentState::Open => Actions::Open(Box::new(Open {
             prospect: prospect(record, Some(target), visit, seat),
             target: target.origin.clone(),
             body: prospect::body(record, event, target.mode),
+            sends_payload,
             reprocess_form: visit.new_form_token(),
             dismiss_form: visit.new_form_token(),
         })),

@@ -38,6 +38,8 @@ struct ProjectPage {
     repair_origin: Option<String>,
     timeout_minutes: u32,
     keep_answers: bool,
+    keep_snapshots: bool,
+    send_payload: bool,
     created_at: When,
     open_incidents: String,
     last_receipt: Option<When>,
@@ -139,6 +141,8 @@ async fn gather(
         repair_origin: project.repair_url.as_deref().map(origin_of),
         timeout_minutes: project.timeout_minutes,
         keep_answers: project.keep_answers,
+        keep_snapshots: project.keep_snapshots,
+        send_payload: project.send_payload,
         created_at: When::of(project.created_at),
         open_incidents: count_of(open_incidents),
         last_receipt: last_receipt_at.map(When::of),
@@ -176,6 +180,8 @@ fn is_exposed(key: &ListedKey) -> bool {
 fn done(word: &str) -> Option<&'static str> {
     Some(match word {
         "saved" => "The settings are saved.",
+        "payloads" => "The settings for payloads are saved. They count everywhere in 5 seconds.",
+        "payloads-deleted" => "No more payloads are kept, and those that were are deleted.",
         "url" => "The repair URL is saved.",
         "unresolved" => {
             "The repair URL is saved. Its host does not resolve now; it is looked up again at each callback."
@@ -242,6 +248,8 @@ mod tests {
             repair_origin: None,
             timeout_minutes: 30,
             keep_answers: true,
+            keep_snapshots: false,
+            send_payload: false,
             created_at: When::of(AT),
             open_incidents: String::new(),
             last_receipt: None,

@@ -11,7 +11,7 @@ use super::page::{self, Frame, Nav};
 use super::projects::{office, read_url};
 use super::{PageError, Visit};
 use crate::http::Response;
-use crate::store::projects::{Project, ProjectChange, UrlChange};
+use crate::store::projects::{Project, ProjectChange, SnapshotChange, UrlChange};
 
 #[derive(Template)]
 #[template(path = "project_settings.html")]
@@ -29,9 +29,12 @@ struct Fields {
     timeout_minutes: String,
     keep_answers: bool,
     repair_url: String,
+    keep_snapshots: bool,
+    send_payload: bool,
     wrong_name: Option<String>,
     wrong_timeout: Option<String>,
     wrong_url: Option<String>,
+    wrong_deletion: bool,
 }
 
 impl From<&Project> for Fields {
@@ -41,9 +44,12 @@ impl From<&Project> for Fields {
             timeout_minutes: project.timeout_minutes.to_string(),
             keep_answers: project.keep_answers,
             repair_url: project.repair_url.clone().unwrap_or_default(),
+            keep_snapshots: project.keep_snapshots,
+            send_payload: project.send_payload,
             wrong_name: None,
             wrong_timeout: None,
             wrong_url: None,
+            wrong_deletion: false,
         }
     }
 }
@@ -118,6 +124,39 @@ pub async fn save_url(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         project.id,
         if unresolved { "unresolved" } else { "url" },
     ))
+}
+
+/// `POST /orgs/{org}/projects/{project}/snapshots`: whether payloads are kept, and whether they go along. With the end
+/// of keeping them, those that are kept can be deleted.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub async fn save_snapshots(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    let project = find(&visit, &seat).await?;
+    let form = &visit.form;
+    let send_payload = form.has("send_payload");
+    let (snapshots, done) = match (form.has("keep_snapshots"), form.has("delete_snapshots")) {
+        (true, false) => (SnapshotChange::On, "payloads"),
+        (false, false) => (SnapshotChange::Off, "payloads"),
+        (false, true) => (SnapshotChange::OffAndDelete, "payloads-deleted"),
+        (true, true) => {
+            let fields = Fields {
+                keep_snapshots: true,
+                send_payload,
+                wrong_deletion: true,
+                ..Fields::from(&project)
+            };
+            let page = settings_page(&visit, &seat, &project, fields);
+            return page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    let change = ProjectChange {
+        snapshots,
+        send_payload: Some(send_payload),
+        ..ProjectChange::default()
+    };
+    change_it(&visit, &seat, project.id, &change).await?;
+    Ok(back_to(&seat, project.id, done))
 }
 
 #[derive(Template)]

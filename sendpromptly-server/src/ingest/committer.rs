@@ -13,7 +13,7 @@ use sendpromptly_core::dedupe::{KeyVerdict, key_verdict};
 use sendpromptly_core::time::Timestamp;
 use tokio::sync::{Mutex, mpsc};
 
-use super::request::{Accepted, IngestError, IngestRequest, Outcome, Signal};
+use super::request::{Accepted, IngestError, IngestRequest, NewReceipt, Outcome, Signal};
 use super::results::{self, Fates};
 use super::round::Round;
 use super::{Job, receipts};
@@ -156,7 +156,7 @@ impl Committer {
             }),
             Kind::Receipts => {
                 let names = requests()
-                    .filter_map(|request| Some(receipts::event_name(request, as_receipt(request)?)));
+                    .filter_map(|request| Some(receipts::event_name(request, &as_receipt(request)?.receipt)));
                 let events = self.store.known_events(names);
                 let (remembered, events) = tokio::try_join!(remembered, events)?;
                 Ok(Look { remembered, events })
@@ -268,7 +268,7 @@ impl Kind {
     }
 }
 
-const fn as_receipt(request: &IngestRequest) -> Option<&sendpromptly_core::request::Receipt> {
+const fn as_receipt(request: &IngestRequest) -> Option<&NewReceipt> {
     match &request.signal {
         Signal::Receipt(receipt) => Some(receipt),
         Signal::Result(_) => None,

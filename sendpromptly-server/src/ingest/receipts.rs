@@ -3,16 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sendpromptly_core::dedupe::{self, ReceiptFacts};
-use sendpromptly_core::id::EventId;
 use sendpromptly_core::request::Receipt;
 
 use super::answer;
-use super::request::IngestRequest;
-use crate::platform::entropy;
+use super::request::{IngestRequest, NewReceipt};
 use crate::store::cases::CaseKey;
 use crate::store::idempotency::{self, NewAnswer};
 use crate::store::receipts::{self, KnownEvent, NewEvent, ProviderEventName};
 use crate::store::rows::Sql;
+use crate::store::snapshots::{self, NewSnapshot};
 
 /// What a batch of receipts writes, and the answer to each, in order.
 #[derive(Debug)]
@@ -29,15 +28,17 @@ pub(super) fn event_name(request: &IngestRequest, receipt: &Receipt) -> Provider
 
 /// Decides on receipts whose keys are free, given the events that are known.
 pub(super) fn plan(
-    requests: &[(&IngestRequest, &Receipt)],
+    requests: &[(&IngestRequest, &NewReceipt)],
     known: &HashMap<ProviderEventName, KnownEvent>,
 ) -> ReceiptPlan {
     let mut new: Vec<NewEvent<'_>> = Vec::with_capacity(requests.len());
     let mut made_here: HashMap<ProviderEventName, usize> = HashMap::with_capacity(requests.len());
     let mut differences: BTreeMap<CaseKey, String> = BTreeMap::new();
     let mut answers = Vec::with_capacity(requests.len());
+    let mut payloads: Vec<NewSnapshot<'_>> = Vec::new();
 
-    for &(request, receipt) in requests {
+    for &(request, new_receipt) in requests {
+        let receipt = &new_receipt.receipt;
         let name = event_name(request, receipt);
         if let Some(first) = known.get(&name) {
             let differs = differs(first, receipt);
@@ -57,7 +58,8 @@ pub(super) fn plan(
                 Some(&differs),
             ));
         } else {
-            let event = new_event(request, receipt, name);
+            let event = new_event(request, new_receipt, name);
+            payloads.extend(snapshot(request, new_receipt));
             answers.push(answer::receipt(event.known.id, event.known.timeout_at, None));
             made_here.insert(name, new.len());
             new.push(event);
@@ -66,12 +68,14 @@ pub(super) fn plan(
     // In the order of their keys, so that two batches wait for each other in one direction only; so are the
     // differences.
     new.sort_unstable_by_key(|event| event.name);
+    payloads.sort_unstable_by_key(|payload| (payload.project, payload.event));
 
     let differences = differences
         .iter()
         .map(|((project, event), differs)| (*project, *event, differs.as_str()));
     let writes = vec![
         receipts::insert(&new),
+        snapshots::insert(payloads),
         remember(requests.iter().map(|(request, _)| *request), &answers),
         receipts::note_differences(differences),
     ];
@@ -93,12 +97,28 @@ pub(super) fn remember<'a>(requests: impl Iterator<Item = &'a IngestRequest>, an
     idempotency::remember(rows)
 }
 
-fn new_event<'a>(request: &IngestRequest, receipt: &'a Receipt, name: ProviderEventName) -> NewEvent<'a> {
+/// What is kept of the payload of an event's first receipt. Later ones make no event, and their payloads, sealed for
+/// an id that nothing has, are dropped.
+fn snapshot<'a>(request: &IngestRequest, receipt: &'a NewReceipt) -> Option<NewSnapshot<'a>> {
+    let payload = receipt.payload.as_ref()?;
+    Some(NewSnapshot {
+        project: request.project.project,
+        event: receipt.event,
+        era: payload.era,
+        sealed: &payload.sealed,
+    })
+}
+
+fn new_event<'a>(
+    request: &IngestRequest,
+    NewReceipt { event, receipt, .. }: &'a NewReceipt,
+    name: ProviderEventName,
+) -> NewEvent<'a> {
     let minutes = receipt.timeout_minutes.unwrap_or(request.project.timeout_minutes);
     NewEvent {
         name,
         known: KnownEvent {
-            id: EventId::new(request.received_at, entropy::for_id()),
+            id: *event,
             timeout_at: request.received_at.plus_minutes(minutes),
             event_type: receipt.event_type.clone(),
             effect_type: receipt.effect_type,

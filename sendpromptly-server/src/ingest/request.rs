@@ -1,15 +1,18 @@
 //! What the API hands to the committers, and what comes back.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use sendpromptly_core::audit::{Actor, Origin};
 use sendpromptly_core::dedupe::Fingerprint;
-use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::request::{FieldErrors, IdempotencyKey, Receipt, ResultReport};
 use sendpromptly_core::time::Timestamp;
 
+use crate::platform::entropy;
 use crate::store::api_keys::KeyHolder;
+use crate::store::snapshots::Era;
 
 /// A receipt or a result that has passed every check which needs no store.
 #[derive(Debug)]
@@ -32,9 +35,46 @@ pub struct IngestRequest {
 #[derive(Debug)]
 pub enum Signal {
     /// The payment event is verified and its work accepted.
-    Receipt(Receipt),
+    Receipt(NewReceipt),
     /// The effect succeeded or failed.
     Result(ResultReport),
+}
+
+/// A receipt, and what it stores where it is the first of its event.
+#[derive(Debug)]
+pub struct NewReceipt {
+    /// The id that the event gets.
+    pub event: EventId,
+    /// What it says. Its payload is none of the committers' business: it is sealed, or nowhere.
+    pub receipt: Receipt,
+    /// Its payload, where the project keeps payloads.
+    pub payload: Option<SealedPayload>,
+}
+
+/// A payload, sealed for the row of its event.
+pub struct SealedPayload {
+    /// The era in which it was sealed.
+    pub era: Era,
+    /// The payload, sealed.
+    pub sealed: Vec<u8>,
+}
+
+impl fmt::Debug for SealedPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SealedPayload({} bytes)", self.sealed.len())
+    }
+}
+
+impl NewReceipt {
+    /// A receipt of this time, whose payload is not kept.
+    #[must_use]
+    pub fn new(receipt: Receipt, received_at: Timestamp) -> Self {
+        Self {
+            event: EventId::new(received_at, entropy::for_id()),
+            receipt,
+            payload: None,
+        }
+    }
 }
 
 /// The request is durable.
@@ -71,6 +111,17 @@ pub enum IngestError {
 pub(super) type Outcome = Result<Accepted, IngestError>;
 
 impl IngestRequest {
+    /// How many bytes of a payload wait with it.
+    pub(super) fn payload_bytes(&self) -> usize {
+        match &self.signal {
+            Signal::Receipt(NewReceipt {
+                payload: Some(payload),
+                ..
+            }) => payload.sealed.len(),
+            _ => 0,
+        }
+    }
+
     /// The key inside its project.
     pub(super) fn key_name(&self) -> (ProjectId, [u8; 16]) {
         (self.project.project, self.key.digest())

@@ -17,6 +17,8 @@ use crate::store::idempotency::old_answers;
 use crate::store::rows::Sql;
 use crate::store::{DatabaseUrl, Dialect, StoreRole};
 
+mod payloads;
+
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 struct Fixture {
@@ -44,6 +46,7 @@ impl Fixture {
             project: ProjectId::new(NOW, entropy::for_id()),
             organization: OrganizationId::new(NOW, entropy::for_id()),
             timeout_minutes: 30,
+            snapshots: None,
         };
         Self {
             ingest,
@@ -62,7 +65,12 @@ impl Fixture {
             Signal::Receipt(_) => Endpoint::Receipt,
             Signal::Result(_) => Endpoint::Result,
         };
-        let fingerprint = Fingerprint::of(endpoint, format!("{signal:?}").as_bytes());
+        // An event's id is new each time, and no part of what was asked.
+        let said = match &signal {
+            Signal::Receipt(new) => format!("{:?}", new.receipt),
+            Signal::Result(report) => format!("{report:?}"),
+        };
+        let fingerprint = Fingerprint::of(endpoint, said.as_bytes());
         let key = IdempotencyKey::parse(key.as_bytes()).unwrap();
         let project = self.project;
         let request = IngestRequest {
@@ -78,7 +86,7 @@ impl Fixture {
 }
 
 fn receipt(provider_event_id: &str) -> Signal {
-    Signal::Receipt(Receipt {
+    let receipt = Receipt {
         provider: Provider::Stripe,
         provider_event_id: provider_event_id.to_owned(),
         event_type: "invoice.paid".to_owned(),
@@ -88,7 +96,8 @@ fn receipt(provider_event_id: &str) -> Signal {
         shop_domain: None,
         timeout_minutes: None,
         payload: None,
-    })
+    };
+    Signal::Receipt(NewReceipt::new(receipt, NOW))
 }
 
 fn result(provider_event_id: &str, effect: Effect) -> Signal {

@@ -124,3 +124,31 @@ async fn a_batch_is_bounded_and_says_whether_there_is_more() {
     let expected = [(2, true), (1, false)].map(|(rows, more)| Batch { rows, more });
     assert_eq!(batches, expected);
 }
+
+#[tokio::test]
+async fn a_snapshot_is_gone_after_30_days_and_so_is_the_key_of_its_day() {
+    let world = World::set_up().await;
+    world.keep_snapshots().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    let event = world.receive("evt_1").await;
+    world.keep_payload(&vault, event, "{}").await;
+    let rows = async || {
+        world
+            .number(Sql::new("SELECT count(*) AS n FROM snapshots"))
+            .await
+    };
+    let keys = async || {
+        let kept = Sql::new("SELECT count(*) AS n FROM data_keys WHERE purpose = 'snapshot'");
+        world.number(kept).await
+    };
+    world.retain(NOW.plus_millis(30 * DAYS - 1)).await;
+    assert_eq!((rows().await, keys().await), (1, 1));
+    world.retain(NOW.plus_millis(30 * DAYS)).await;
+    assert_eq!(
+        (rows().await, keys().await),
+        (0, 1),
+        "others of its day may still need the key"
+    );
+    world.retain(NOW.plus_millis(31 * DAYS)).await;
+    assert_eq!(keys().await, 0);
+}

@@ -9,6 +9,7 @@ use sendpromptly_core::time::Timestamp;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
+use super::snapshots::Era;
 use super::{Store, StoreError, audit};
 
 /// An API key in the making.
@@ -55,6 +56,8 @@ pub struct KeyHolder {
     pub organization: OrganizationId,
     /// The project's timeout, in minutes.
     pub timeout_minutes: u32,
+    /// The era of the project's snapshots, where it keeps payloads.
+    pub snapshots: Option<Era>,
 }
 
 impl Store {
@@ -64,18 +67,20 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn find_key(&self, hash: &KeyHash) -> Result<Option<KeyHolder>, StoreError> {
         let query = Sql::new(
-            "SELECT k.id, k.project_id, p.organization_id, p.timeout_minutes
+            "SELECT k.id, k.project_id, p.organization_id, p.timeout_minutes, p.keep_snapshots, p.snapshot_era
              FROM api_keys k JOIN projects p ON p.id = k.project_id
              WHERE k.hash = {} AND k.revoked_at IS NULL AND k.scope = 'ingest' AND p.deleted_at IS NULL",
         );
         let Some(row) = query.bind(hash.as_bytes()).one(&self.reader).await? else {
             return Ok(None);
         };
+        let keeps_snapshots = rows::count(&row, "keep_snapshots")? != 0;
         Ok(Some(KeyHolder {
             key_id: KeyId::from_bytes(rows::id(&row, "id")?),
             project: ProjectId::from_bytes(rows::id(&row, "project_id")?),
             organization: OrganizationId::from_bytes(rows::id(&row, "organization_id")?),
             timeout_minutes: rows::count(&row, "timeout_minutes")?,
+            snapshots: keeps_snapshots.then(|| Era::read(&row)).transpose()?,
         }))
     }
 

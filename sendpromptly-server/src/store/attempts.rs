@@ -27,6 +27,9 @@ pub(super) const UNDER_WAY: &str = "attempts_under_way";
 /// The outcome of an attempt whose end nobody saw.
 pub const CUT_OFF: &str = "cut_off";
 
+/// The outcome of an attempt that was not made, for the payload that was to go along is no longer kept.
+pub const PAYLOAD_GONE: &str = "payload_gone";
+
 /// Names one attempt for as long as it holds its replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseToken([u8; 16]);

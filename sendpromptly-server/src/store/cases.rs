@@ -21,7 +21,7 @@ use super::{Store, StoreError};
 
 mod changes;
 
-pub use changes::{CaseChange, CaseChanges};
+pub use changes::{CaseChange, CaseChanges, ReplayBody};
 
 /// Names an event inside its project.
 pub type CaseKey = (ProjectId, EventId);

@@ -37,6 +37,8 @@ pub struct Claim {
     pub repair_url: Option<String>,
     /// The callback's body, the same on every attempt.
     pub body: String,
+    /// Whether the payload that is kept of the event goes along.
+    pub with_payload: bool,
     /// Whether the project keeps the first bytes of answers.
     pub keep_answer: bool,
 }
@@ -195,7 +197,7 @@ impl Store {
         let query = Sql::over(
             format!(
                 "SELECT r.project_id, p.organization_id, p.repair_url, p.timeout_minutes, p.keep_answers,
-                    q.id, q.event_id, q.body,
+                    q.id, q.event_id, q.body, q.with_payload,
                     (SELECT count(*) FROM attempts a{under_way} WHERE a.project_id = r.project_id
                         AND a.ended_at IS NULL AND a.started_at > {{}}) AS in_flight
                  FROM {{rows}} JOIN projects p ON p.id = r.project_id AND p.deleted_at IS NULL {due}",
@@ -219,7 +221,10 @@ fn first_due(dialect: Dialect) -> String {
         )
     };
     match dialect {
-        Dialect::Postgres => format!("JOIN LATERAL ({}) q ON true", first("d.id, d.event_id, d.body")),
+        Dialect::Postgres => format!(
+            "JOIN LATERAL ({}) q ON true",
+            first("d.id, d.event_id, d.body, d.with_payload")
+        ),
         Dialect::Sqlite => format!(
             "JOIN replays q ON q.project_id = r.project_id AND q.id IN ({})",
             first("d.id")
@@ -234,6 +239,7 @@ struct DueCall {
     event: EventId,
     replay: ReplayId,
     body: String,
+    with_payload: bool,
     repair_url: Option<String>,
     answer_minutes: u32,
     keep_answer: bool,
@@ -248,6 +254,7 @@ fn due_call(row: &QueryResult) -> Result<DueCall, StoreError> {
         event: EventId::from_bytes(rows::id(row, "event_id")?),
         replay: ReplayId::from_bytes(rows::id(row, "id")?),
         body: rows::get(row, "body")?,
+        with_payload: rows::count(row, "with_payload")? != 0,
         repair_url: rows::get(row, "repair_url")?,
         answer_minutes: rows::count(row, "timeout_minutes")?,
         keep_answer: rows::count(row, "keep_answers")? != 0,
@@ -296,6 +303,7 @@ fn claim(due: DueCall, stored: &StoredCase, now: Timestamp) -> Option<Claim> {
         nonce: Nonce::from_entropy(entropy::bytes()),
         repair_url: due.repair_url,
         body: due.body,
+        with_payload: due.with_payload,
         keep_answer: due.keep_answer,
     })
 }

@@ -19,7 +19,7 @@ mod m0006_notes;
 mod m0007_overview;
 mod m0008_audit_filters;
 mod m0009_guesses;
-mod m0013_forgetting;
+mod m0010_snapshots;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -80,7 +80,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_overview::Migration),
             Box::new(m0008_audit_filters::Migration),
             Box::new(m0009_guesses::Migration),
-            Box::new(m0013_forgetting::Migration),
+            Box::new(m0010_snapshots::Migration),
         ]
     }
 }

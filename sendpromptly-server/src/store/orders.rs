@@ -7,6 +7,7 @@ use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, Repl
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Column, Kind, Rows, Sql};
+use super::snapshots::HAS_SNAPSHOT;
 use super::{Store, StoreError};
 
 /// What an order about an incident needs to know of it beside its case.
@@ -30,6 +31,8 @@ pub struct IncidentFacts {
     pub effect: Option<(EffectType, String)>,
     /// When the event happened.
     pub occurred_at: Timestamp,
+    /// Whether a payload is kept of the event that the project sends along.
+    pub sends_payload: bool,
 }
 
 impl Store {
@@ -42,14 +45,15 @@ impl Store {
         project: ProjectId,
         incident: IncidentId,
     ) -> Result<Option<IncidentFacts>, StoreError> {
-        let query = Sql::new(
+        let query = Sql::new(format!(
             "SELECT p.organization_id, p.mode, p.repair_url, i.event_id, e.provider, e.provider_event_id,
-                e.event_type, e.effect_type, e.internal_reference, e.occurred_at
+                e.event_type, e.effect_type, e.internal_reference, e.occurred_at,
+                CAST(CASE WHEN p.send_payload = 1 AND {HAS_SNAPSHOT} THEN 1 ELSE 0 END AS bigint) AS sends_payload
              FROM incidents i
              JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
              JOIN projects p ON p.id = i.project_id
-             WHERE i.project_id = {} AND i.id = {} AND p.deleted_at IS NULL",
-        );
+             WHERE i.project_id = {{}} AND i.id = {{}} AND p.deleted_at IS NULL"
+        ));
         let query = query.bind(project.as_bytes()).bind(incident.as_bytes());
         let Some(row) = query.one(&self.reader).await? else {
             return Ok(None);
@@ -66,6 +70,7 @@ impl Store {
             event_type: rows::get(&row, "event_type")?,
             effect: effect_type.zip(rows::get(&row, "internal_reference")?),
             occurred_at: rows::time(&row, "occurred_at")?,
+            sends_payload: rows::count(&row, "sends_payload")? != 0,
         }))
     }
 

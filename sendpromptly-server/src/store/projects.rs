@@ -11,6 +11,7 @@ use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::signing_secrets::{self, SealedSecret};
+use super::snapshots::{self, Era};
 use super::{Store, StoreError, audit};
 
 /// A project as it is stored.
@@ -30,6 +31,12 @@ pub struct Project {
     pub timeout_minutes: u32,
     /// Whether the heads of its repair endpoint's answers are kept.
     pub keep_answers: bool,
+    /// Whether the payloads of its receipts are kept.
+    pub keep_snapshots: bool,
+    /// Whether a callback bears the payload that is kept of its event.
+    pub send_payload: bool,
+    /// How often what was kept has been deleted.
+    pub snapshot_era: Era,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -45,6 +52,25 @@ pub struct ProjectChange {
     pub timeout_minutes: Option<u32>,
     /// Whether the heads of answers are kept from now on.
     pub keep_answers: Option<bool>,
+    /// What becomes of the payloads of receipts.
+    pub snapshots: SnapshotChange,
+    /// Whether callbacks of replays that are ordered from now on bear the payload.
+    pub send_payload: Option<bool>,
+}
+
+/// What becomes of the payloads of a project's receipts. They are deleted only where no more are kept: what comes
+/// in the seconds that it takes to be known everywhere would be gone or not, as it happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SnapshotChange {
+    /// As before.
+    #[default]
+    Leave,
+    /// They are kept from now on.
+    On,
+    /// No more are kept from now on. What is kept stays until its time is over.
+    Off,
+    /// No more are kept, and those that are kept are gone at once.
+    OffAndDelete,
 }
 
 /// What becomes of a project's repair URL.
@@ -65,7 +91,8 @@ pub enum UrlChange {
 }
 
 pub(super) const COLUMNS: &str =
-    "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.created_at";
+    "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.keep_snapshots,
+    p.send_payload, p.snapshot_era, p.created_at";
 
 /// The ids of deleted projects that are not removed yet: few, and found by an index of their own.
 pub(super) const DELETED: &str = "SELECT d.id FROM projects d WHERE d.deleted_at IS NOT NULL";
@@ -177,9 +204,18 @@ impl Store {
             .iter()
             .map(|(name, text)| (*name, text.as_str()))
             .collect();
-        let draft = Draft::new(origin, Action::ProjectChanged, id, &details);
-        let drafts = audit::drafts_of(after.organization, now, vec![draft]);
-        self.write_audited(&tx, vec![update(&after)], &drafts).await?;
+        let mut drafts = Vec::new();
+        if !details.is_empty() {
+            drafts.push(Draft::new(origin, Action::ProjectChanged, id, &details));
+        }
+        let deletes = after.snapshot_era != before.snapshot_era;
+        let mut writes = vec![update(&after, deletes.then_some(now))];
+        if deletes {
+            drafts.push(Draft::new(origin, Action::SnapshotsDeleted, id, &[]));
+            writes.push(snapshots::destroy_keys(id));
+        }
+        let drafts = audit::drafts_of(after.organization, now, drafts);
+        self.write_audited(&tx, writes, &drafts).await?;
         tx.commit().await?;
         Ok(Some(after))
     }
@@ -222,6 +258,18 @@ impl Project {
         if let Some(keep) = change.keep_answers {
             after.keep_answers = keep;
         }
+        match change.snapshots {
+            SnapshotChange::Leave => {}
+            SnapshotChange::On => after.keep_snapshots = true,
+            SnapshotChange::Off => after.keep_snapshots = false,
+            SnapshotChange::OffAndDelete => {
+                after.keep_snapshots = false;
+                after.snapshot_era = self.snapshot_era.next();
+            }
+        }
+        if let Some(send) = change.send_payload {
+            after.send_payload = send;
+        }
         after
     }
 
@@ -239,6 +287,12 @@ impl Project {
         }
         if self.keep_answers != after.keep_answers {
             told.push(("keep_answers", after.keep_answers.to_string()));
+        }
+        if self.keep_snapshots != after.keep_snapshots {
+            told.push(("snapshots", after.keep_snapshots.to_string()));
+        }
+        if self.send_payload != after.send_payload {
+            told.push(("send_payload", after.send_payload.to_string()));
         }
         told
     }
@@ -278,20 +332,27 @@ fn insert(project: &Project) -> Sql {
     .bind(project.created_at)
 }
 
-fn update(project: &Project) -> Sql {
+/// `deleted_at` is the time at which its snapshots were deleted, if they are now; their rows go bit by bit.
+fn update(project: &Project, deleted_at: Option<Timestamp>) -> Sql {
     Sql::new(
-        "UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {}, keep_answers = {}
+        "UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {}, keep_answers = {},
+            keep_snapshots = {}, send_payload = {}, snapshot_era = {},
+            snapshots_deleted_at = COALESCE({}, snapshots_deleted_at)
          WHERE id = {}",
     )
     .bind(project.name.as_str())
     .bind(project.repair_url.as_deref().unwrap_or_default())
     .bind(project.timeout_minutes)
     .bind(project.keep_answers)
+    .bind(project.keep_snapshots)
+    .bind(project.send_payload)
+    .bind(project.snapshot_era.number())
+    .bind(deleted_at)
     .bind(project.id.as_bytes())
 }
 
 pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
-    let keep_answers: i64 = rows::get(row, "keep_answers")?;
+    let flag = |column| Ok::<_, StoreError>(rows::count(row, column)? != 0);
     Ok(Project {
         id: ProjectId::from_bytes(rows::id(row, "id")?),
         organization: OrganizationId::from_bytes(rows::id(row, "organization_id")?),
@@ -299,7 +360,10 @@ pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
         mode: rows::word(row, "mode")?,
         repair_url: rows::get(row, "repair_url")?,
         timeout_minutes: rows::count(row, "timeout_minutes")?,
-        keep_answers: keep_answers != 0,
+        keep_answers: flag("keep_answers")?,
+        keep_snapshots: flag("keep_snapshots")?,
+        send_payload: flag("send_payload")?,
+        snapshot_era: Era::read(row)?,
         created_at: rows::time(row, "created_at")?,
     })
 }

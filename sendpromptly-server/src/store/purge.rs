@@ -8,7 +8,7 @@ use sendpromptly_core::time::Timestamp;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
-use super::{Store, StoreError, audit, data_keys};
+use super::{Store, StoreError, audit};
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +17,7 @@ mod tests;
 const HELD: &[(&str, &str)] = &[
     ("results", "event_id, id"),
     ("attempts", "replay_id, number"),
+    ("snapshots", "event_id"),
     ("orders", "key_digest"),
     ("idempotency", "key_digest"),
     ("replays", "id"),
@@ -43,8 +44,7 @@ pub enum Purged {
 
 impl Store {
     /// Deletes a project: from now on nobody finds it, its keys open nothing and its callbacks are not made.
-    /// Its data keys are destroyed with the same commit, so what was sealed for it opens no more. What it held is
-    /// removed later. `false` where there is no such project.
+    /// What it held is removed later. `false` where there is no such project.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -76,8 +76,7 @@ impl Store {
             .bind(now)
             .bind(id.as_bytes());
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        let writes = vec![mark, data_keys::destroy("project", id.as_bytes())];
-        self.write_audited(&tx, writes, &drafts).await?;
+        self.write_audited(&tx, vec![mark], &drafts).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -148,9 +147,10 @@ async fn remove_rows(tx: &DatabaseTransaction, project: ProjectId, limit: u32) -
     Ok(0)
 }
 
-/// Removes the project, and the data keys that calls under way have made since it was deleted.
+/// Destroys the data keys, so that what a backup still holds opens no more, and removes the project.
 async fn remove_project(tx: &DatabaseTransaction, project: ProjectId) -> Result<(), StoreError> {
-    data_keys::destroy("project", project.as_bytes()).run(tx).await?;
+    let keys = Sql::new("DELETE FROM data_keys WHERE scope_id = {} AND scope = 'project'");
+    keys.bind(project.as_bytes()).run(tx).await?;
     let row = Sql::new("DELETE FROM projects WHERE id = {}");
     row.bind(project.as_bytes()).run(tx).await?;
     Ok(())

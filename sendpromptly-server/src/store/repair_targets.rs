@@ -19,6 +19,8 @@ pub struct RepairTarget {
     pub mode: Mode,
     /// Scheme, host and port of its repair URL, whose path may hold a secret; `None` where there is none.
     pub origin: Option<String>,
+    /// Whether a callback bears the payload, where one is kept.
+    pub sends_payload: bool,
 }
 
 impl Store {
@@ -40,7 +42,7 @@ impl Store {
             return Ok(HashMap::new());
         }
         let query = Sql::over(
-            "SELECT p.id, p.name, p.mode, p.repair_url FROM {rows}
+            "SELECT p.id, p.name, p.mode, p.repair_url, p.send_payload FROM {rows}
              JOIN projects p ON p.id = r.id WHERE p.organization_id = {} AND p.deleted_at IS NULL",
             wanted,
         );
@@ -51,6 +53,7 @@ impl Store {
                 project: rows::get(row, "name")?,
                 mode: rows::word(row, "mode")?,
                 origin: url.and_then(|url| Some(Url::parse(&url).ok()?.origin().ascii_serialization())),
+                sends_payload: rows::count(row, "send_payload")? != 0,
             };
             Ok((ProjectId::from_bytes(rows::id(row, "id")?), target))
         };

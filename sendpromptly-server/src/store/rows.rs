@@ -2,7 +2,8 @@
 //!
 //! A [`Rows`] is a small table of values. In a statement `{rows}` stands for it, as a table named `r`: on
 //! PostgreSQL made by `unnest` from one array a column, on SQLite by `json_each` from one JSON text. `{}`
-//! stands for the next single value.
+//! stands for the next single value. Large values stand one after another in a value of their own on SQLite, and the
+//! JSON text says where each lies.
 
 use std::fmt::Write as _;
 
@@ -27,6 +28,8 @@ pub enum Kind {
     Text,
     /// Bytes of any length.
     Bytes,
+    /// Bytes, kilobytes of them perhaps. In a column that always has a value.
+    Large,
 }
 
 /// One value of a row.
@@ -163,16 +166,26 @@ impl Rows {
     }
 
     fn json_each(&self, offset: usize) -> String {
+        let (json, large) = (offset + 1, offset + 2);
         let mut select = String::from("(SELECT ");
-        for (index, column) in self.columns.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
+        let mut place = 0;
+        for column in self.columns {
+            let comma = if place == 0 { "" } else { ", " };
             let name = column.name;
             let _ = match column.kind {
-                Kind::Id | Kind::Bytes => write!(select, "{comma}unhex(value->>{index}) AS {name}"),
-                Kind::Int | Kind::Text => write!(select, "{comma}value->>{index} AS {name}"),
+                Kind::Id | Kind::Bytes => write!(select, "{comma}unhex(value->>{place}) AS {name}"),
+                Kind::Int | Kind::Text => write!(select, "{comma}value->>{place} AS {name}"),
+                Kind::Large => {
+                    let length = place + 1;
+                    write!(
+                        select,
+                        "{comma}substr(${large}, value->>{place}, value->>{length}) AS {name}"
+                    )
+                }
             };
+            place += if column.kind == Kind::Large { 2 } else { 1 };
         }
-        format!("{select} FROM json_each(${})) AS r", offset + 1)
+        format!("{select} FROM json_each(${json})) AS r")
     }
 
     fn values(&self, dialect: Dialect) -> Vec<Value> {
@@ -180,7 +193,12 @@ impl Rows {
             Dialect::Postgres => (0..self.columns.len())
                 .map(|index| self.array(index, self.columns[index]))
                 .collect(),
-            Dialect::Sqlite => vec![self.json().into()],
+            Dialect::Sqlite => {
+                let (json, large) = self.json();
+                let has_large = self.columns.iter().any(|column| column.kind == Kind::Large);
+                let large = has_large.then(|| large.into());
+                std::iter::once(json.into()).chain(large).collect()
+            }
         }
     }
 
@@ -192,8 +210,10 @@ impl Rows {
         Value::Array(array_type(column.kind), Some(Box::new(values)))
     }
 
-    fn json(&self) -> String {
+    /// The rows, and the large values that they say the places of.
+    fn json(&self) -> (String, Vec<u8>) {
         let mut json = String::with_capacity(self.cells.len() * 24);
+        let mut large = Vec::new();
         json.push('[');
         for (index, row) in self.cells.chunks(self.columns.len().max(1)).enumerate() {
             json.push_str(if index == 0 { "[" } else { ",[" });
@@ -201,12 +221,18 @@ impl Rows {
                 if index > 0 {
                     json.push(',');
                 }
-                write_json(&mut json, cell);
+                match (cell, self.columns[index].kind) {
+                    (Cell::Bytes(bytes), Kind::Large) => {
+                        let _ = write!(json, "{},{}", large.len() + 1, bytes.len());
+                        large.extend_from_slice(bytes);
+                    }
+                    (cell, _) => write_json(&mut json, cell),
+                }
             }
             json.push(']');
         }
         json.push(']');
-        json
+        (json, large)
     }
 }
 
@@ -215,7 +241,7 @@ const fn postgres_type(kind: Kind) -> &'static str {
         Kind::Id => "uuid",
         Kind::Int => "bigint",
         Kind::Text => "text",
-        Kind::Bytes => "bytea",
+        Kind::Bytes | Kind::Large => "bytea",
     }
 }
 
@@ -224,7 +250,7 @@ const fn array_type(kind: Kind) -> ArrayType {
         Kind::Id => ArrayType::Uuid,
         Kind::Int => ArrayType::BigInt,
         Kind::Text => ArrayType::String,
-        Kind::Bytes => ArrayType::Bytes,
+        Kind::Bytes | Kind::Large => ArrayType::Bytes,
     }
 }
 
@@ -234,7 +260,7 @@ const fn null_stand_in(kind: Kind) -> &'static str {
         Kind::Id => "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid",
         Kind::Int => "(-9223372036854775808)::bigint",
         Kind::Text => "''",
-        Kind::Bytes => "''::bytea",
+        Kind::Bytes | Kind::Large => "''::bytea",
     }
 }
 
@@ -247,7 +273,7 @@ fn array_item(cell: &Cell, kind: Kind) -> Value {
         (Cell::Null, Kind::Id) => Uuid::max().into(),
         (Cell::Null, Kind::Int) => i64::MIN.into(),
         (Cell::Null, Kind::Text) => "".into(),
-        (Cell::Null, Kind::Bytes) => Vec::<u8>::new().into(),
+        (Cell::Null, Kind::Bytes | Kind::Large) => Vec::<u8>::new().into(),
     }
 }
 
@@ -424,5 +450,25 @@ mod tests {
         let (text, values) = sql.render(Dialect::Postgres, 2);
         assert_eq!(text, "VALUES ($3, NULL, $4)");
         assert_eq!(values.len(), 2);
+    }
+
+    #[test]
+    fn large_values_lie_one_after_another_beside_the_json_text_on_sqlite() {
+        const COLUMNS: &[Column] = &[
+            Column::new("large", Kind::Large),
+            Column::new("number", Kind::Int),
+        ];
+        let mut rows = Rows::new(COLUMNS);
+        rows.push([vec![1, 2, 3].into(), 7_i64.into()]);
+        rows.push([vec![4].into(), 8_i64.into()]);
+        let (text, values) = Sql::over("{rows} {}", rows)
+            .bind(9_i64)
+            .render(Dialect::Sqlite, 1);
+        assert_eq!(
+            text,
+            "(SELECT substr($3, value->>0, value->>1) AS large, value->>2 AS number FROM json_each($2)) AS r $4"
+        );
+        let large = vec![1_u8, 2, 3, 4];
+        assert_eq!(values[..2], ["[[1,3,7],[4,1,8]]".into(), large.into()]);
     }
 }

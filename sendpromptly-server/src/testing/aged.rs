@@ -3,7 +3,7 @@
 use super::{NOW, World};
 use crate::store::rows::Sql;
 
-/// What becomes old, as statements over a project, a user and an id. Each pass of retention has something here.
+/// What becomes old, as statements over a project, a user and an id; `{younger}` is one of 398 days later. Each pass of retention has something here.
 const ROWS: &[&str] = &[
     "INSERT INTO idempotency (project_id, key_digest, fingerprint, answer, created_at)
      VALUES ({project}, {id}, {bytes}, '{}', {now})",
@@ -11,6 +11,11 @@ const ROWS: &[&str] = &[
      VALUES ({project}, {id}, 1, '', {id}, {now}, {now}, {bytes})",
     "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
      VALUES ({id}, 'project', {project}, 'answer', {now} / 86400000, 'k', {bytes})",
+    "INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({project}, {id}, 1, {bytes})",
+    "UPDATE projects SET snapshot_era = 1, snapshots_deleted_at = {now} + 398 * 86400000 WHERE id = {project}",
+    "INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({project}, {younger}, 0, {bytes})",
+    "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
+     VALUES ({id}, 'project', {project}, 'snapshot', {now} / 86400000, 'k', {bytes})",
     "INSERT INTO guesses (bucket, failures, last_at) VALUES ({id}, 1, {now})",
     "INSERT INTO known_devices (token_digest, user_id, seen_at) VALUES ({id}, {user}, {now})",
     "INSERT INTO signing_secrets (id, project_id, sealed, created_at, expires_at)
@@ -24,8 +29,6 @@ const ROWS: &[&str] = &[
     "INSERT INTO sign_ups (id, email, email_key, password_hash, organization_name, created_at)
      VALUES ({id}, 'a', 'a', 'x', 'acme', {now})",
     "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
-    "INSERT INTO erasures (user_id, addresses, organization_id, seq, created_at)
-     VALUES ({id}, '[]', {id}, 0, {now} + 1)",
     "INSERT INTO projects (id, organization_id, name, mode, timeout_minutes, created_at, deleted_at)
      VALUES ({id}, {organization}, 'gone', 'test', 30, {now}, {now})",
 ];
@@ -34,12 +37,17 @@ impl World {
     /// Stores what is not old at [`NOW`] and is when every time is over.
     pub(crate) async fn fill_with_what_gets_old(&self) {
         let user = self.add_user("old@example.com").await;
+        let younger = NOW.plus_millis(398 * 86_400_000);
         let words = [
             ("{project}", self.id_in_sql(*self.project.as_bytes())),
             ("{organization}", self.id_in_sql(*self.organization.as_bytes())),
             ("{user}", self.id_in_sql(*user.as_bytes())),
             ("{now}", NOW.as_millis().to_string()),
             ("{bytes}", self.bytes_in_sql("01")),
+            (
+                "{younger}",
+                self.id_in_sql(crate::platform::entropy::ordered_id(younger)),
+            ),
         ];
         for row in ROWS {
             let id = self.id_in_sql(crate::platform::entropy::ordered_id(NOW));

@@ -53,7 +53,13 @@ impl Estate {
         house.join(&owner, organization, Role::Owner).await;
         let member = house.person(&format!("canary-{word}-member@example.com")).await;
         house.join(&member, organization, Role::Viewer).await;
-        let (_, incident) = world.failed_event(&format!("canary-{word}-event")).await;
+        let (event, incident) = world
+            .failed_event_at(project, &format!("canary-{word}-event"), clock::now())
+            .await;
+        world.keep_snapshots().await;
+        let payload = format!(r#"{{"card":"canary-{word}-payload"}}"#);
+        let vault = &house.console.setting.vault;
+        world.keep_payload(vault, event, &payload).await;
         let reference = Sql::new("UPDATE events SET internal_reference = {} WHERE project_id = {}");
         let reference = reference.bind(format!("canary-{word}-reference"));
         world.write(reference.bind(project.as_bytes())).await;
@@ -191,7 +197,7 @@ async fn tables(world: &World) -> Vec<String> {
 }
 
 /// A table's rows as text, bytes in lower-case hex digits.
-pub(crate) async fn dump(world: &World, table: &str) -> Vec<String> {
+async fn dump(world: &World, table: &str) -> Vec<String> {
     let reader = world.store.reader();
     let query = match world.store.dialect() {
         Dialect::Postgres => format!("SELECT replace(t::text, '-', '') AS line FROM {table} t"),

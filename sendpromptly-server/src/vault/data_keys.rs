@@ -15,6 +15,7 @@ use crate::config::keys::KeyFile;
 use crate::platform::entropy;
 use crate::store::Store;
 use crate::store::data_keys::{KeyUse, WrappedKey, day_of};
+use crate::store::snapshots::Era;
 
 /// The data key that binds a store to its master key. It seals nothing. Its id is fixed, so of two processes
 /// that start on an empty store with different master keys, one is refused.
@@ -27,31 +28,23 @@ const BINDING_USE: KeyUse = KeyUse {
     day: 0,
 };
 
-/// How long a data key that was destroyed may still seal and open, on a node that has used it.
+/// How long a data key that was destroyed may still open what was sealed under it, on a node that has used it.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// Data keys remembered for each of the two ways to use them.
 const REMEMBERED_KEYS: u64 = 10_000;
-
-/// How long it is known how often a data key has sealed, after it did so last. By then a key that goes by days is
-/// used no more, and another one is counted anew, as by a process that starts.
-const COUNTED: Duration = Duration::from_secs(24 * 60 * 60);
-/// Data keys whose seals are counted.
-const COUNTED_KEYS: u64 = 100_000;
 
 pub(super) struct DataKeys {
     store: Store,
     ring: KeyRing,
     binding: DataKey,
     opening: Cache<[u8; 16], Arc<DataKey>>,
-    sealing: Cache<KeyUse, Arc<Sealer>>,
-    /// How often each data key has sealed. The counts outlast the keys, which leave memory sooner.
-    seals: Cache<[u8; 16], Arc<AtomicU64>>,
+    sealing: Cache<(KeyUse, Era), Arc<Sealer>>,
 }
 
 /// A data key with which values are sealed.
 struct Sealer {
     key: Arc<DataKey>,
-    seals: Arc<AtomicU64>,
+    seals: AtomicU64,
 }
 
 impl DataKeys {
@@ -75,12 +68,11 @@ impl DataKeys {
             binding,
             store: store.clone(),
             ring,
-            opening: remembering(),
-            sealing: remembering(),
-            seals: Cache::builder()
-                .max_capacity(COUNTED_KEYS)
-                .time_to_idle(COUNTED)
+            opening: Cache::builder()
+                .max_capacity(REMEMBERED_KEYS)
+                .time_to_live(REMEMBERED)
                 .build(),
+            sealing: Cache::new(REMEMBERED_KEYS),
         })
     }
 
@@ -92,16 +84,17 @@ impl DataKeys {
     /// The data key with which to seal one value more.
     pub(super) async fn to_seal(&self, purpose: Purpose, now: Timestamp) -> Result<Arc<DataKey>, VaultError> {
         let key_use = key_use(purpose, now);
+        let sealed_by = (key_use, purpose.era());
         let sealer = self
             .sealing
-            .try_get_with(key_use, self.newest(key_use, now))
+            .try_get_with(sealed_by, self.newest(key_use, now))
             .await;
         let sealer = sealer.map_err(VaultError::Shared)?;
         if sealer.seals.fetch_add(1, Ordering::Relaxed) < DataKey::MAX_SEALS {
             return Ok(sealer.key.clone());
         }
         let fresh = self.make(key_use, now).await?;
-        self.sealing.insert(key_use, fresh.clone()).await;
+        self.sealing.insert(sealed_by, fresh.clone()).await;
         fresh.seals.fetch_add(1, Ordering::Relaxed);
         Ok(fresh.key.clone())
     }
@@ -119,7 +112,7 @@ impl DataKeys {
     /// Two nodes that both find none make one each: every ciphertext names its own.
     async fn newest(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
         match self.store.newest_data_key(&key_use).await? {
-            Some(stored) => Ok(self.sealer(self.ring.unwrap(&stored)?).await),
+            Some(stored) => Ok(Sealer::of(self.ring.unwrap(&stored)?)),
             None => self.make(key_use, now).await,
         }
     }
@@ -127,29 +120,17 @@ impl DataKeys {
     async fn make(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
         let key = DataKey::new(entropy::ordered_id(now), entropy::bytes());
         self.store.add_data_key(&key_use, &wrap(&self.ring, &key)).await?;
-        Ok(self.sealer(key).await)
-    }
-
-    /// A data key to seal with, counted on from where it was when it left memory.
-    async fn sealer(&self, key: DataKey) -> Arc<Sealer> {
-        let seals = self.seals.get_with(*key.id(), async { Arc::default() }).await;
-        Arc::new(Sealer {
-            key: Arc::new(key),
-            seals,
-        })
+        Ok(Sealer::of(key))
     }
 }
 
-/// A memory of data keys, which leave it in time: one that was destroyed is then nowhere.
-fn remembering<K, V>() -> Cache<K, V>
-where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    Cache::builder()
-        .max_capacity(REMEMBERED_KEYS)
-        .time_to_live(REMEMBERED)
-        .build()
+impl Sealer {
+    fn of(key: DataKey) -> Arc<Self> {
+        Arc::new(Self {
+            key: Arc::new(key),
+            seals: AtomicU64::new(0),
+        })
+    }
 }
 
 /// Binds a new store to its master key, and checks that of one which is bound.

@@ -90,6 +90,9 @@ impl Fixture {
             repair_url: None,
             timeout_minutes: 30,
             keep_answers: true,
+            keep_snapshots: false,
+            send_payload: false,
+            snapshot_era: Era::default(),
             created_at: NOW,
         };
         let key = ApiKey::generate([5; ENTROPY]);

@@ -67,6 +67,28 @@ async fn a_projects_settings_are_changed_one_by_one() {
         (&json!(true), &json!(false))
     );
     assert_eq!(set(&["--keep-answers", "true"]).await.json(), slow);
+    let kept = set(&["--snapshots", "true", "--send-payload", "true"])
+        .await
+        .json();
+    for (field, before, after) in [("snapshots", false, true), ("send_payload", false, true)] {
+        assert_eq!(
+            (&slow[field], &kept[field]),
+            (&json!(before), &json!(after)),
+            "{field}"
+        );
+    }
+    for more in [&[][..], &["--snapshots", "true"], &["--name", "shop"]] {
+        let delete = [&["--delete-snapshots"], more].concat();
+        assert_usage(&set(&delete).await, &["--delete-snapshots", "--snapshots false"]);
+    }
+    let off = [
+        "--snapshots",
+        "false",
+        "--send-payload",
+        "false",
+        "--delete-snapshots",
+    ];
+    assert_eq!(set(&off).await.json(), slow);
     assert_usage(
         &set(&["--keep-answers", "no"]).await,
         &["keep-answers", "true", "false"],

@@ -13,6 +13,7 @@ use crate::platform::entropy;
 use crate::store::api_keys::NewKey;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, World, operator};
+use crate::vault::Vault;
 
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
@@ -168,7 +169,8 @@ async fn a_key_that_is_revoked_while_the_body_comes_slowly_is_refused() {
     let (key, id) = fixture.key_and_id().await;
     let (ingest, _committers) = Ingest::start(store, 1);
     let readiness = Readiness::new(|| async { Vec::new() }.boxed());
-    let app = App::new(store.clone(), ingest, 0, readiness, None);
+    let vault = Vault::open(store, &fixture.world.keys()).await.unwrap();
+    let app = App::new(store.clone(), vault, ingest, 0, readiness, None);
     let mut headers = bearing(&[&format!("Bearer {}", key.expose())]);
     for (name, value) in [
         ("accept", "*/*"),

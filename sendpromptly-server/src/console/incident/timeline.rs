@@ -148,7 +148,7 @@ pub(super) async fn read(
     let read = [results.len(), attempts.len(), actions.len(), notes.len()];
     let is_all = read.iter().all(|read| *read < READ as usize);
     let people = people(&actions, &notes);
-    let names = Names(store.names_of(seat.scope, people).await?);
+    let names = Names(store.emails_of(seat.scope, people).await?);
     // Of what happened in the same millisecond, the cause comes first: so the letters of their keys are chosen.
     let mut moments: Vec<_> = receipt(event).into_iter().collect();
     moments.extend(results.iter().map(result));
@@ -269,6 +269,7 @@ fn action(done: &ActionRecord, names: &Names) -> Option<Moment> {
         Action::IncidentDismissed => ("", "The incident was dismissed"),
         Action::IncidentReopened => ("", "The incident is open again"),
         Action::IncidentResolved => ("good", "The incident was resolved"),
+        Action::SnapshotRead => ("", "The payload was looked at"),
         _ => return None,
     };
     let mut moment = Moment::new(done.at, format!("e{:015}", done.seq), class, title);
@@ -324,7 +325,7 @@ fn people(actions: &[ActionRecord], notes: &[Note]) -> Vec<UserId> {
     people
 }
 
-/// What members and deleted users are called.
+/// The members' e-mail addresses.
 struct Names(HashMap<UserId, String>);
 
 impl Names {

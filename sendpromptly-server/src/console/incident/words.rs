@@ -7,7 +7,7 @@ use sendpromptly_core::replay::{Replay, ReplayState};
 use sendpromptly_core::time::Timestamp;
 
 use crate::operate::OperateError;
-use crate::store::attempts::CUT_OFF;
+use crate::store::attempts::{CUT_OFF, PAYLOAD_GONE};
 use crate::store::incident_history::AttemptRecord;
 use crate::store::incidents::IncidentRecord;
 
@@ -102,7 +102,7 @@ pub(in crate::console) const fn replay(state: ReplayState) -> &'static str {
         ReplayState::Succeeded => "succeeded",
         ReplayState::Failed => "failed",
         ReplayState::Unanswered => "delivered, but no result came in time",
-        ReplayState::Halted => "stopped: the endpoint refused it",
+        ReplayState::Halted => "stopped: it was refused, or could not be sent",
         ReplayState::Exhausted => "given up after its last attempt",
     }
 }
@@ -134,6 +134,7 @@ pub(in crate::console) fn attempt(attempt: &AttemptRecord) -> (String, &'static 
             return (format!("Answered {status}"), class);
         }
         "refused" => "Not made: this address may not be called",
+        PAYLOAD_GONE => "Not made: the payload that was to go along is no longer kept",
         CUT_OFF => "Cut off: how it ended is not known",
         "resolve" => "No answer: the name does not resolve",
         "connect" => "No answer: no connection could be made",

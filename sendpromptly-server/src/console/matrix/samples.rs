@@ -62,7 +62,6 @@ const SAMPLES: &[Sample] = &[
     ),
     // The address changes when its link is followed.
     sample("/account/email", &[("email", "new@example.com")], Nothing),
-    sample("/account/delete", &[("email", "{email}")], Action("user.deleted")),
     sample("/account/sessions/end-others", &[], Action("session.ended")),
     sample("/account/sessions/{session}/end", &[], Action("session.ended")),
     sample("/sign-in/code", &[], Elsewhere),
@@ -116,6 +115,11 @@ const SAMPLES: &[Sample] = &[
         "/orgs/{org}/incidents/{incident}/notes",
         &[("note", "look at it again")],
         Action("incident.noted"),
+    ),
+    sample(
+        "/orgs/{org}/incidents/{incident}/snapshot",
+        &[("reason", "the customer asked")],
+        Action("snapshot.read"),
     ),
     sample("/orgs/{org}/audit/export", &[], Action("audit.exported")),
     sample("/orgs/{org}/audit/check", &[], Nothing),
@@ -179,6 +183,11 @@ const SAMPLES: &[Sample] = &[
         "/orgs/{org}/projects/{project}/repair-url",
         &[("repair_url", "http://127.0.0.1:9/another")],
         Action("project.changed"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/snapshots",
+        &[("delete_snapshots", "true")],
+        Action("snapshots.deleted"),
     ),
     sample(
         "/orgs/{org}/projects/{project}/delete",

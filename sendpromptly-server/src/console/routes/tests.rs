@@ -46,6 +46,7 @@ fn what_is_sensitive_takes_a_code_or_the_password() {
         "secret",
         "security",
         "snapshot",
+        "snapshots",
     ];
     // A new project comes with its first key.
     const MAKES_A_KEY: &str = "/orgs/{org}/projects";

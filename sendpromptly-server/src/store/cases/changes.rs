@@ -30,10 +30,19 @@ pub struct CaseChange {
     pub after: Case,
     /// The audit entries of the change.
     pub entries: Vec<Draft>,
-    /// The body of the callback, where the change queues a replay.
-    pub replay_body: Option<String>,
+    /// What the callback says, where the change queues a replay.
+    pub replay_body: Option<ReplayBody>,
     /// When the change happens.
     pub at: Timestamp,
+}
+
+/// What the callbacks of a replay say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayBody {
+    /// The body.
+    pub json: String,
+    /// Whether the payload that is kept of the event goes along.
+    pub with_payload: bool,
 }
 
 /// The changes of one transaction: each decision about a case goes on from the one before.
@@ -70,7 +79,7 @@ impl CaseChanges {
     }
 
     /// Gives the replay that a decision has queued its callback's body.
-    pub fn set_replay_body(&mut self, stored: &StoredCase, body: String) {
+    pub fn set_replay_body(&mut self, stored: &StoredCase, body: ReplayBody) {
         if let Some(change) = self.0.get_mut(&stored.key()) {
             change.replay_body = Some(body);
         }
@@ -195,6 +204,7 @@ const REPLAY_COLUMNS: &[Column] = &[
     Column::optional("next_attempt_at", Kind::Int),
     Column::optional("answer_due_at", Kind::Int),
     Column::new("body", Kind::Text),
+    Column::new("with_payload", Kind::Int),
     Column::new("created_at", Kind::Int),
 ];
 
@@ -204,6 +214,7 @@ fn replay_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Replay)>) 
         let Some(incident) = &change.after.incident else {
             continue;
         };
+        let body = change.replay_body.as_ref();
         rows.push([
             change.project.as_bytes().into(),
             replay.id.as_bytes().into(),
@@ -217,7 +228,8 @@ fn replay_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Replay)>) 
             replay.last_status.map(u32::from).into(),
             replay.next_attempt_at.into(),
             replay.answer_due_at.into(),
-            change.replay_body.as_deref().unwrap_or_default().into(),
+            body.map_or("", |body| body.json.as_str()).into(),
+            body.is_some_and(|body| body.with_payload).into(),
             change.at.into(),
         ]);
     }
@@ -235,9 +247,10 @@ fn new_replays(changes: &[CaseChange]) -> Sql {
     });
     Sql::over(
         "INSERT INTO replays (project_id, id, incident_id, event_id, state, attempts, steps, cut_offs, doubtful,
-            last_status, next_attempt_at, answer_due_at, body, created_at)
+            last_status, next_attempt_at, answer_due_at, body, with_payload, created_at)
          SELECT r.project_id, r.id, r.incident_id, r.event_id, r.state, r.attempts, r.steps, r.cut_offs,
-            r.doubtful, r.last_status, r.next_attempt_at, r.answer_due_at, r.body, r.created_at FROM {rows}",
+            r.doubtful, r.last_status, r.next_attempt_at, r.answer_due_at, r.body, r.with_payload,
+            r.created_at FROM {rows}",
         replay_rows(new),
     )
 }

@@ -7,14 +7,15 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use sendpromptly_core::credential::SigningSecret;
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::replay::{AttemptOutcome, Effect};
-use sendpromptly_core::signing::signature_header;
+use sendpromptly_core::signing::{body_with_payload, signature_header};
 use sendpromptly_core::time::Timestamp;
 use tokio::sync::watch;
 
 use super::Calls;
 use crate::callback::{CallOutcome, NetworkErrorKind, RepairUrl, ReportedResult};
+use crate::payload;
 use crate::platform::clock;
-use crate::store::attempts::AttemptEnd;
+use crate::store::attempts::{AttemptEnd, PAYLOAD_GONE};
 use crate::store::claims::Claim;
 use crate::vault::Purpose;
 use crate::workers::beat::Stage;
@@ -40,8 +41,11 @@ pub(super) async fn make(
         }
         Some(Err(reason)) => Some(CallOutcome::Refused { reason }),
         Some(Ok(target)) => {
-            let headers = headers(&claim, secrets, start);
-            let body = Bytes::from(claim.body.clone());
+            let body = match what_is_sent(calls, &claim, start).await {
+                Ok(body) => body,
+                Err(end) => return *end,
+            };
+            let headers = headers(&claim, secrets, start, &body);
             let call = calls.client.call(&target, headers, body, cut_off(&mut stage));
             Some(call.await)
         }
@@ -60,14 +64,44 @@ pub(super) async fn make(
     end
 }
 
+/// The body, with the payload where that goes along; or how the attempt ends where the payload cannot be had. One that
+/// is gone stays so. Where only the store is away, the call counts as cut off, and goes again.
+async fn what_is_sent(calls: &Calls, claim: &Claim, now: Timestamp) -> Result<Bytes, Box<AttemptEnd>> {
+    if !claim.with_payload {
+        return Ok(Bytes::from(claim.body.clone()));
+    }
+    let (project, replay) = (claim.attempt.project, claim.attempt.replay);
+    let end = match payload::open(&calls.store, &calls.vault, (project, claim.attempt.event), now).await {
+        Ok(Some(payload)) => return Ok(body_with_payload(&claim.body, &payload).into()),
+        Ok(None) => {
+            tracing::warn!(%project, %replay, "halted: the payload that was to go along is no longer kept");
+            AttemptEnd {
+                outcome: AttemptOutcome::PayloadGone,
+                word: PAYLOAD_GONE,
+                ..AttemptEnd::cut_off(claim.attempt, now)
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%project, %replay, %error, "the payload that goes along cannot be read now");
+            AttemptEnd::cut_off(claim.attempt, now)
+        }
+    };
+    Err(Box::new(end))
+}
+
 /// Is ready when calls under way should be cut off.
 async fn cut_off(stage: &mut watch::Receiver<Stage>) {
     // Without its sender the process is about to end.
     let _ = stage.wait_for(|stage| *stage >= Stage::CutOff).await;
 }
 
-fn headers(claim: &Claim, secrets: &[SigningSecret], now: Timestamp) -> Vec<(HeaderName, HeaderValue)> {
-    let signature = signature_header(secrets, now.as_secs(), &claim.nonce, claim.body.as_bytes());
+fn headers(
+    claim: &Claim,
+    secrets: &[SigningSecret],
+    now: Timestamp,
+    body: &[u8],
+) -> Vec<(HeaderName, HeaderValue)> {
+    let signature = signature_header(secrets, now.as_secs(), &claim.nonce, body);
     let texts = [
         ("x-sendpromptly-nonce", claim.nonce.to_string()),
         ("x-sendpromptly-signature", signature),

@@ -1,0 +1,98 @@
+//! The payload that is kept of an incident's event, shown to a person who says why. The audit log tells of it before
+//! anything is shown.
+
+use askama::Template;
+use hyper::StatusCode;
+use sendpromptly_core::snapshot::{KEPT, ReadReason};
+
+use super::{Refused, Typed, asked_for, render, title, words};
+use crate::console::access::Seat;
+use crate::console::page::{self, Frame, Nav};
+use crate::console::{PageError, Visit};
+use crate::http::Response;
+use crate::payload;
+use crate::store::incidents::IncidentRecord;
+
+/// What the page of an incident says of the payload, where one is kept.
+pub(super) struct PayloadCard {
+    pub(super) until: String,
+    pub(super) form: String,
+    pub(super) reason_max: usize,
+}
+
+#[derive(Template)]
+#[template(path = "incident_payload.html")]
+struct PayloadPage {
+    frame: Frame,
+    path: String,
+    title: String,
+    /// `None` where it was deleted, or does not open.
+    payload: Option<String>,
+    reason: String,
+}
+
+/// The card of the payload, for whoever may open it.
+pub(super) async fn card(visit: &Visit, record: &IncidentRecord) -> Result<Option<PayloadCard>, PageError> {
+    let kept = visit
+        .store()
+        .keeps_payload_of(record.project, record.event, visit.now)
+        .await?;
+    Ok(kept.then(|| PayloadCard {
+        until: words::time(record.event.made_at().plus(KEPT)),
+        form: visit.new_form_token(),
+        reason_max: ReadReason::MAX,
+    }))
+}
+
+/// `POST …/snapshot`: shows the payload, once.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    let record = asked_for(&visit, &seat).await?;
+    let typed = visit.form.text("reason");
+    let Ok(reason) = typed.parse::<ReadReason>() else {
+        let why = format!(
+            "Say why you need to see the payload, in {} to {} characters on one line.",
+            ReadReason::MIN,
+            ReadReason::MAX
+        );
+        return refuse(&visit, &seat, StatusCode::UNPROCESSABLE_ENTITY, why, typed).await;
+    };
+    let (store, vault) = (visit.store(), &visit.console.setting.vault);
+    let event = (record.project, record.event);
+    if !store.keeps_payload_of(event.0, event.1, visit.now).await? {
+        let why = "No payload is kept of this event.".to_owned();
+        return refuse(&visit, &seat, StatusCode::CONFLICT, why, typed).await;
+    }
+    let origin = visit.origin(seat.who.user);
+    let about = (record.event, record.incident.id);
+    store
+        .note_snapshot_read(seat.scope, about, &reason, &origin, visit.now)
+        .await?;
+    let opened = payload::open(store, vault, event, visit.now).await?;
+    page::page(&PayloadPage {
+        frame: visit.frame_of(&seat, "Payload", Nav::Incidents),
+        path: seat.path(&format!("/incidents/{}", record.incident.id)),
+        title: title(&record),
+        payload: opened.map(|text| text.as_str().to_owned()),
+        reason: reason.as_str().to_owned(),
+    })
+}
+
+async fn refuse(
+    visit: &Visit,
+    seat: &Seat,
+    status: StatusCode,
+    why: String,
+    typed: &str,
+) -> Result<Response, PageError> {
+    let typed = Typed {
+        read_reason: typed.to_owned(),
+        ..Typed::default()
+    };
+    render(visit, seat, Some(Refused { status, why, typed })).await
+}
+
+#[cfg(test)]
+mod tests;
