@@ -17,6 +17,7 @@ pub mod storage;
 #[cfg(test)]
 mod tests;
 pub mod value;
+pub mod watch;
 pub mod work;
 
 pub use callbacks::CallbackConfig;
@@ -26,6 +27,7 @@ pub use log::LogConfig;
 pub use mail::{MailConfig, SignUp};
 pub use sources::Sources;
 pub use storage::StorageConfig;
+pub use watch::WatchConfig;
 pub use work::WorkConfig;
 
 use sources::Reader;
@@ -47,6 +49,8 @@ pub struct Config {
     pub sign_up: SignUp,
     /// How the work behind the API goes.
     pub work: WorkConfig,
+    /// How the server is watched.
+    pub watch: WatchConfig,
     /// What is logged.
     pub log: LogConfig,
 }
@@ -90,6 +94,7 @@ impl Config {
         let mail = MailConfig::read(&mut reader);
         let sign_up = SignUp::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
+        let watch = WatchConfig::read(&mut reader);
         let log = LogConfig::read(&mut reader);
         let whole = || {
             Some(Self {
@@ -100,6 +105,7 @@ impl Config {
                 mail: mail?,
                 sign_up: sign_up?,
                 work: work?,
+                watch: watch?,
                 log: log?,
             })
         };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::metrics::CommitMetrics;
 use crate::store::Store;
 
 mod answer;
@@ -56,6 +57,10 @@ pub struct Ingest {
     payloads: Arc<Semaphore>,
 }
 
+/// The queue of an [`Ingest`], seen from outside. It keeps no committer running.
+#[derive(Debug, Clone)]
+pub struct Queue(mpsc::WeakSender<Job>);
+
 /// The committers of an [`Ingest`].
 #[derive(Debug)]
 pub struct Committers {
@@ -65,17 +70,23 @@ pub struct Committers {
 impl Ingest {
     /// Starts so many committers on this store.
     #[must_use]
-    pub fn start(store: &Store, committers: usize) -> (Self, Committers) {
+    pub fn start(store: &Store, committers: usize, metrics: &CommitMetrics) -> (Self, Committers) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(receiver));
         let tasks = (0..committers.max(1))
-            .map(|_| tokio::spawn(keep_running(store.clone(), queue.clone())))
+            .map(|_| tokio::spawn(keep_running(store.clone(), queue.clone(), metrics.clone())))
             .collect();
         let ingest = Self {
             queue: sender,
             payloads: Arc::new(Semaphore::new(PAYLOADS)),
         };
         (ingest, Committers { tasks })
+    }
+
+    /// Its queue, to be watched.
+    #[must_use]
+    pub fn queue(&self) -> Queue {
+        Queue(self.queue.downgrade())
     }
 
     /// Commits a request, and gives its answer once it is durable.
@@ -99,6 +110,15 @@ impl Ingest {
     }
 }
 
+impl Queue {
+    /// How many requests wait; none once the committers have finished.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        let queue = self.0.upgrade();
+        queue.map_or(0, |queue| queue.max_capacity() - queue.capacity())
+    }
+}
+
 impl Committers {
     /// Waits until what was accepted into the queue is committed. Every [`Ingest`] must be dropped before.
     pub async fn finish(self) {
@@ -109,8 +129,8 @@ impl Committers {
 }
 
 /// A panic ends one batch, not the committer: its callers are told that the outcome is unknown.
-async fn keep_running(store: Store, queue: committer::Queue) {
-    while let Err(error) = tokio::spawn(committer::run(store.clone(), queue.clone())).await {
+async fn keep_running(store: Store, queue: committer::Queue, metrics: CommitMetrics) {
+    while let Err(error) = tokio::spawn(committer::run(store.clone(), queue.clone(), metrics.clone())).await {
         tracing::error!(%error, "a committer failed and starts again");
     }
 }

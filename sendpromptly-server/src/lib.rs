@@ -12,6 +12,7 @@ pub mod http;
 pub mod ingest;
 pub mod logging;
 pub mod mail;
+pub mod metrics;
 pub mod operate;
 pub mod payload;
 pub mod platform;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 use hyper::body::Incoming;
@@ -16,6 +17,7 @@ use crate::api::{self, App, Handler};
 use crate::console::Console;
 use crate::console::routes::Found;
 use crate::http::{ApiError, Client, Response, host, negotiation, response};
+use crate::metrics::RequestMetrics;
 use crate::platform::{clock, entropy};
 
 mod faults;
@@ -30,6 +32,7 @@ pub struct Site {
     pub console: Arc<Console>,
     /// Proxies whose word counts.
     trusted_proxies: Vec<IpNet>,
+    metrics: RequestMetrics,
     faults: Faults,
 }
 
@@ -52,11 +55,17 @@ impl Place {
 impl Site {
     /// A site of these two.
     #[must_use]
-    pub fn new(api: App, console: Arc<Console>, trusted_proxies: Vec<IpNet>) -> Self {
+    pub fn new(
+        api: App,
+        console: Arc<Console>,
+        trusted_proxies: Vec<IpNet>,
+        metrics: RequestMetrics,
+    ) -> Self {
         Self {
             api,
             console,
             trusted_proxies,
+            metrics,
             faults: Faults::default(),
         }
     }
@@ -74,6 +83,7 @@ impl Site {
         peer: SocketAddr,
         tls: bool,
     ) -> Response {
+        let start = Instant::now();
         let id = RequestId::new(clock::now(), entropy::for_id());
         let place = place_of(&request);
         let path = place.as_ref().map_or("-", Place::path);
@@ -99,7 +109,9 @@ impl Site {
             }
         });
         response::finish(&mut response, id, client.secure);
-        tracing::debug!(%id, path, status = response.status().as_u16(), "answered");
+        let (status, took) = (response.status().as_u16(), start.elapsed());
+        self.metrics.answered(path, status, took);
+        tracing::debug!(%id, path, status, ?took, "answered");
         response
     }
 

@@ -17,6 +17,7 @@ pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod audit_pages;
+pub mod backlog;
 pub mod cases;
 pub mod claims;
 mod connect;

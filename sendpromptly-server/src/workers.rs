@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::checkpoints::Checkpoints;
 use crate::mail::{Post, Transport};
+use crate::metrics::Metrics;
 use crate::retention::Keeper;
 use crate::store::Store;
 use crate::vault::Vault;
@@ -34,6 +35,7 @@ mod supervisor;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use answers::Answers;
 use beat::{Pulse, Stage};
@@ -49,6 +51,7 @@ use rounds::Rounds;
 use sign_ins::SignIns;
 use supervisor::{Supervisor, is_in_trouble};
 use sweep::Sweep;
+use watch::Watch;
 
 /// Records how attempts ended, for tests elsewhere.
 #[cfg(test)]
@@ -89,6 +92,8 @@ pub struct WorkerContext {
     pub post: Post,
     /// How mail leaves.
     pub transport: Transport,
+    /// What they count.
+    pub metrics: Arc<Metrics>,
     /// How often to look for what is due.
     pub sweep_interval: Duration,
 }
@@ -111,6 +116,12 @@ impl Health {
             names.push(Clock::NAME);
         }
         names
+    }
+
+    /// Of each worker, how long ago it gave its last sign of life and whether it is in trouble.
+    pub fn of_each(&self) -> impl Iterator<Item = (&'static str, Duration, bool)> {
+        let pulses = self.pulses.iter();
+        pulses.map(|(name, pulse)| (*name, pulse.age(), is_in_trouble(pulse)))
     }
 }
 
@@ -147,6 +158,7 @@ impl Workers {
             interval,
             slots: slots.clone(),
             ends,
+            metrics: context.metrics.calls.clone(),
             wake: wake.clone(),
             took_over: AtomicBool::new(false),
         });
@@ -162,13 +174,18 @@ impl Workers {
             store: store.clone(),
             interval,
         });
-        supervisor.start_rounds(Retain::new(Keeper { store: store.clone() }));
+        let keeper = Keeper { store: store.clone() };
+        supervisor.start_rounds(Retain::new(keeper, context.metrics.retention.clone()));
         supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(SendMail {
             store: store.clone(),
             post: context.post,
             transport: context.transport,
+        });
+        supervisor.start_rounds(Watch {
+            store: store.clone(),
+            metrics: context.metrics.backlog.clone(),
         });
         supervisor.start_rounds(Clock {
             store: store.clone(),

@@ -31,6 +31,7 @@ mod links;
 mod live;
 mod mail;
 mod members;
+mod metrics;
 mod negotiation;
 mod openapi;
 mod outages;

@@ -204,6 +204,12 @@ impl Server {
 }
 
 impl Server {
+    /// Where it tells its metrics.
+    #[must_use]
+    pub fn metrics_at(&self) -> SocketAddr {
+        address_in(&self.log(), "metrics are told").expect("a line that tells it")
+    }
+
     /// Where it takes plain HTTP to send it on to HTTPS.
     #[must_use]
     pub fn redirects_at(&self) -> SocketAddr {

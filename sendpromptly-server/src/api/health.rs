@@ -18,8 +18,13 @@ impl Readiness {
         Self(Arc::new(ask))
     }
 
+    /// The names of the parts that are not ready.
+    pub async fn waiting_for(&self) -> Vec<&'static str> {
+        (self.0)().await
+    }
+
     pub(super) async fn answer(&self) -> Response {
-        let missing = (self.0)().await;
+        let missing = self.waiting_for().await;
         if missing.is_empty() {
             return response::json(StatusCode::OK, r#"{"status":"ready"}"#);
         }

@@ -1,6 +1,8 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
+mod heartbeat;
 mod https;
+mod metrics;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -22,6 +24,7 @@ use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
 use crate::ingest::{Committers, Ingest};
 use crate::mail::{Post, Transport};
+use crate::metrics::Metrics;
 use crate::platform::clock;
 use crate::site::Site;
 use crate::store::{Dialect, Store, StoreRole};
@@ -57,7 +60,8 @@ pub struct Server {
     workers: Workers,
     committers: Committers,
     connections: JoinHandle<()>,
-    redirect: Option<JoinHandle<()>>,
+    /// What stands beside the API: plain HTTP that is sent on, metrics, the heartbeat.
+    beside: Vec<JoinHandle<()>>,
     live: Live,
     stop: watch::Sender<()>,
 }
@@ -112,6 +116,7 @@ impl Server {
         let address = listener.local_addr()?;
         let vault = context.vault().await?.clone();
         let post = Post::new(vault, &base_url(config, address), Arc::default());
+        let metrics = Arc::new(Metrics::new(context.store.dialect().name()));
         let workers = Workers::start(WorkerContext {
             post: post.clone(),
             transport: transport(config)?,
@@ -121,16 +126,19 @@ impl Server {
             policy: config.callbacks.policy.clone(),
             checkpoints: checkpoints.clone(),
             schedule: config.callbacks.schedule.clone(),
+            metrics: metrics.clone(),
             sweep_interval: config.work.sweep_interval,
         });
         let committers = committers(config, &context.store);
-        let (ingest, committers) = Ingest::start(&context.store, committers);
+        let (ingest, committers) = Ingest::start(&context.store, committers, &metrics.commits);
+        let queue = ingest.queue();
+        let readiness = readiness(context.store.clone(), workers.health());
         let app = App::new(
             context.store.clone(),
             context.vault().await?.clone(),
             ingest,
             config.http.rate_limit,
-            readiness(context.store.clone(), workers.health()),
+            readiness.clone(),
             config.http.public_url.clone(),
         );
         let console = Console::new(Setting {
@@ -152,8 +160,24 @@ impl Server {
         let store = &context.store;
         let redirect = https::redirect(&config.http, address, store, stopped.clone(), limits).await?;
         let live = console.live.clone();
-        let site = Arc::new(Site::new(app, console, config.http.trusted_proxies.clone()));
+        let site = Arc::new(Site::new(
+            app,
+            console,
+            config.http.trusted_proxies.clone(),
+            metrics.requests.clone(),
+        ));
         tokio::spawn(tidy(Arc::downgrade(&site)));
+        let mut beside = Vec::from_iter(redirect);
+        beside.extend(heartbeat::start(&config.watch, readiness, stopped.clone())?);
+        if let Some(address) = config.watch.metrics_listen {
+            let scraped = metrics::Scraped {
+                metrics,
+                health: workers.health(),
+                queue,
+                tls: tls.clone(),
+            };
+            beside.push(metrics::serve(address, scraped, stopped.clone()).await?);
+        }
         let secure = tls.is_some();
         let connections = tokio::spawn(listener::serve(
             listener,
@@ -177,7 +201,7 @@ impl Server {
             workers,
             committers,
             connections,
-            redirect,
+            beside,
             live,
             stop,
         })
@@ -190,9 +214,9 @@ impl Server {
     /// [`CommandError::Refused`] where the last checkpoint was not written or the store not closed in order.
     pub async fn stop(self) -> Result<(), CommandError> {
         let _ = self.stop.send(());
-        let redirected = async {
-            if let Some(redirect) = self.redirect {
-                let _ = redirect.await;
+        let others = async {
+            for task in self.beside {
+                let _ = task.await;
             }
         };
         self.live.close();
@@ -205,7 +229,7 @@ impl Server {
                 );
             }
         };
-        tokio::join!(accepted, redirected, self.workers.stop());
+        tokio::join!(accepted, others, self.workers.stop());
         let checkpointed = self
             .checkpoints
             .append_due(&self.context.store, clock::now())

@@ -123,6 +123,15 @@ options! {
     ALLOW_PRIVATE_CALLBACKS = "allow-private-callbacks" "true|false" Flag, Some("false"),
         "for development only: callbacks may go to any address, without https",
         "true or false";
+    METRICS_LISTEN = "metrics-listen" "ADDRESS:PORT" One, None,
+        "where metrics are told to Prometheus, at /metrics and to anyone who asks",
+        "an IP address and a port that only your own machines reach, such as 127.0.0.1:9464";
+    HEARTBEAT_URL = "heartbeat-url" "URL" One, None,
+        "a monitor that is called for as long as the server is ready, and wakes somebody when the calls stop",
+        "an http:// or https:// URL";
+    HEARTBEAT_INTERVAL = "heartbeat-interval" "DURATION" One, Some("1m"),
+        "how often the monitor of --heartbeat-url is called",
+        "a duration from 1s to 1h, such as 1m";
     LOG = "log" "LEVEL" One, Some("info"),
         "how much is logged to standard error",
         "error, warn, info, debug or trace";

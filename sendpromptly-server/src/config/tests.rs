@@ -135,6 +135,17 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     ("callback-ca", &[""]),
     ("allow-private-callbacks", &["", "yes", "1", "TRUE"]),
+    ("metrics-listen", &["", "9464", "localhost:9464"]),
+    (
+        "heartbeat-url",
+        &[
+            "",
+            "monitor.example",
+            "ftp://monitor.example",
+            "https://u@monitor.example",
+        ],
+    ),
+    ("heartbeat-interval", &["", "0s", "2h", "60"]),
     ("log", &["", "loud", "INFO"]),
     ("log-format", &["", "xml", "JSON"]),
 ];

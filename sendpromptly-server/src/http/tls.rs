@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use sendpromptly_core::time::Timestamp;
 use tokio_rustls::TlsAcceptor;
 
 pub use identity::{Identity, TlsError, TlsFiles, Validity};
@@ -30,7 +31,7 @@ impl Tls {
         let provider = provider();
         let identity = Identity::read(&files, &provider)?;
         identity.warn_of_its_time(&files);
-        let current = Arc::new(Current(RwLock::new(identity.certified)));
+        let current = Arc::new(Current(RwLock::new(Arc::new(identity))));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::certificate(&files, error.to_string()))?
@@ -52,7 +53,7 @@ impl Tls {
     pub fn reload(&self) -> Result<(), TlsError> {
         let identity = Identity::read(&self.files, &provider())?;
         identity.warn_of_its_time(&self.files);
-        self.current.set(identity.certified);
+        self.current.set(Arc::new(identity));
         Ok(())
     }
 
@@ -60,6 +61,12 @@ impl Tls {
     #[must_use]
     pub const fn files(&self) -> &TlsFiles {
         &self.files
+    }
+
+    /// Until when the certificate of the moment holds.
+    #[must_use]
+    pub fn holds_until(&self) -> Timestamp {
+        self.current.get().validity.until
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -83,20 +90,20 @@ pub fn provider() -> Arc<CryptoProvider> {
 
 /// The certificate of the moment, with its key.
 #[derive(Debug)]
-struct Current(RwLock<Arc<CertifiedKey>>);
+struct Current(RwLock<Arc<Identity>>);
 
 impl Current {
-    fn get(&self) -> Arc<CertifiedKey> {
+    fn get(&self) -> Arc<Identity> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, new: Arc<CertifiedKey>) {
+    fn set(&self, new: Arc<Identity>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 }
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.get())
+        Some(self.get().certified.clone())
     }
 }

@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use sendpromptly_core::dedupe::{KeyVerdict, key_verdict};
@@ -17,6 +18,7 @@ use super::request::{Accepted, IngestError, IngestRequest, NewReceipt, Outcome, 
 use super::results::{self, Fates};
 use super::round::Round;
 use super::{Job, receipts};
+use crate::metrics::CommitMetrics;
 use crate::store::idempotency::{self, KeyName, Remembered};
 use crate::store::receipts::{KnownEvent, ProviderEventName};
 use crate::store::{Store, StoreError};
@@ -31,13 +33,15 @@ const TRIES: usize = 5;
 pub(super) type Queue = Arc<Mutex<mpsc::Receiver<Job>>>;
 
 /// Runs until the queue is closed and empty.
-pub(super) async fn run(store: Store, queue: Queue) {
+pub(super) async fn run(store: Store, queue: Queue, metrics: CommitMetrics) {
     let mut committer = Committer {
         store,
+        metrics,
         look_first: [false; 2],
     };
     let mut batch = Vec::with_capacity(BATCH);
     while queue.lock().await.recv_many(&mut batch, BATCH).await > 0 {
+        committer.metrics.batch(batch.len());
         let mut waiting = std::mem::take(&mut batch);
         while !waiting.is_empty() {
             let round = Round::of(waiting);
@@ -65,6 +69,7 @@ type Place = usize;
 
 struct Committer {
     store: Store,
+    metrics: CommitMetrics,
     /// For each kind, whether the batch before met something known.
     look_first: [bool; 2],
 }
@@ -81,7 +86,11 @@ impl Committer {
             // One after another from the front: results of one event must keep their order of arrival.
             let mut groups: VecDeque<_> = (!places.is_empty()).then_some(places).into_iter().collect();
             while let Some(group) = groups.pop_front() {
-                match self.settle_group(kind, jobs, &group, &mut outcomes).await {
+                let settled = self.settle_group(kind, jobs, &group, &mut outcomes).await;
+                if settled.is_err() {
+                    self.metrics.failed();
+                }
+                match settled {
                     Ok(()) => {}
                     Err(error) if error.is_passing() => {
                         tracing::warn!(%error, requests = group.len(), "a batch was not committed");
@@ -184,6 +193,7 @@ impl Committer {
         look: &Look,
     ) -> Result<Fates, StoreError> {
         let requests = places.iter().map(|place| &jobs[*place].request);
+        let start = Instant::now();
         match kind {
             Kind::Receipts => {
                 let requests: Vec<_> = requests
@@ -191,13 +201,16 @@ impl Committer {
                     .collect();
                 let plan = receipts::plan(&requests, &look.events);
                 self.store.commit_together(plan.writes).await?;
+                self.metrics.committed_receipts(start.elapsed());
                 Ok(plan.answers.into_iter().map(Ok).collect())
             }
             Kind::Results => {
                 let requests: Vec<_> = requests
                     .filter_map(|request| Some((request, as_result(request)?)))
                     .collect();
-                results::commit(&self.store, &requests).await
+                let fates = results::commit(&self.store, &requests).await?;
+                self.metrics.committed_results(start.elapsed());
+                Ok(fates)
             }
         }
     }

@@ -40,7 +40,7 @@ impl Fixture {
             Err(_) => DatabaseUrl::Sqlite(directory.path().join("test.db")),
         };
         let store = Store::open(&url, StoreRole::Serve, connections).await.unwrap();
-        let (ingest, _) = Ingest::start(&store, 2);
+        let (ingest, _) = Ingest::start(&store, 2, &Default::default());
         let project = KeyHolder {
             key_id: KeyId::new(NOW, entropy::for_id()),
             project: ProjectId::new(NOW, entropy::for_id()),

@@ -21,6 +21,15 @@ impl Dialect {
         }
     }
 
+    /// Its name, as metrics tell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgresql",
+        }
+    }
+
     /// Writes a statement of the schema in this dialect: `{id}` and `{bytes}` are column types, `{int}` a
     /// 64-bit number, and `{clustered}` ends a table that lies in the order of its primary key where that is
     /// to be had.

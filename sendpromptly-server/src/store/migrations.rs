@@ -20,6 +20,7 @@ mod m0007_overview;
 mod m0008_audit_filters;
 mod m0009_guesses;
 mod m0010_snapshots;
+mod m0015_watching;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -81,6 +82,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_audit_filters::Migration),
             Box::new(m0009_guesses::Migration),
             Box::new(m0010_snapshots::Migration),
+            Box::new(m0015_watching::Migration),
         ]
     }
 }

@@ -18,6 +18,7 @@ use super::beat::Stage;
 use super::record::{self, Ended};
 use super::rounds::{Left, Rounds};
 use crate::callback::{AddressPolicy, CallbackClient};
+use crate::metrics::CallMetrics;
 use crate::platform::clock;
 use crate::store::attempts::{AttemptEnd, LEASE};
 use crate::store::claims::Claim;
@@ -56,6 +57,7 @@ pub(super) struct Calls {
     pub(super) ends: mpsc::Sender<Ended>,
     /// Wakes the worker: calls have ended, or were ordered.
     pub(super) wake: Arc<Notify>,
+    pub(super) metrics: CallMetrics,
     /// Whether the calls of the process before were cut off, where no other process can have any.
     pub(super) took_over: AtomicBool,
 }
@@ -220,7 +222,10 @@ async fn see_through(
     slot: OwnedSemaphorePermit,
     stage: watch::Receiver<Stage>,
 ) {
+    let under_way = calls.metrics.begin();
     let end = call::make(&calls, claim, &secrets, stage).await;
+    drop(under_way);
+    calls.metrics.ended(end.outcome.status(), end.word, end.duration);
     // Nobody takes it any more only when the process is about to end; the lease then tells.
     let _ = calls.ends.send(Ended { end, _slot: slot }).await;
 }

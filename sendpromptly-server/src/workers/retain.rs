@@ -6,6 +6,7 @@ use std::time::Duration;
 use sendpromptly_core::time::Timestamp;
 
 use super::rounds::{Left, Rounds};
+use crate::metrics::RetentionMetrics;
 use crate::retention::{self, Keeper, Pass};
 use crate::store::StoreError;
 
@@ -15,14 +16,18 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Clone)]
 pub(super) struct Retain {
     keeper: Keeper,
+    metrics: RetentionMetrics,
     /// The passes that have more to do.
     left: Vec<Pass>,
 }
 
 impl Retain {
-    pub(super) const fn new(keeper: Keeper) -> Self {
-        let left = Vec::new();
-        Self { keeper, left }
+    pub(super) const fn new(keeper: Keeper, metrics: RetentionMetrics) -> Self {
+        Self {
+            keeper,
+            metrics,
+            left: Vec::new(),
+        }
     }
 }
 
@@ -42,8 +47,12 @@ impl Rounds for Retain {
         let mut failure = None;
         for pass in mem::take(&mut self.left) {
             match pass.run(&self.keeper, now, retention::BATCH).await {
-                Ok(batch) if !batch.more => {}
-                Ok(_) => self.left.push(pass),
+                Ok(batch) => {
+                    self.metrics.dropped(pass.name(), batch.rows);
+                    if batch.more {
+                        self.left.push(pass);
+                    }
+                }
                 Err(error) => {
                     self.left.push(pass);
                     failure = failure.or(Some(error));
@@ -52,7 +61,10 @@ impl Rounds for Retain {
         }
         match failure {
             Some(error) => Err(error),
-            None if self.left.is_empty() => Ok(Left::Nothing),
+            None if self.left.is_empty() => {
+                self.metrics.is_up_to_date(now);
+                Ok(Left::Nothing)
+            }
             None => Ok(Left::More),
         }
     }

@@ -74,6 +74,7 @@ impl Scene {
             schedule: RetrySchedule::default(),
             post: Post::new(self.vault.clone(), "http://127.0.0.1:9", Arc::default()),
             transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
+            metrics: Arc::new(Metrics::new("sqlite")),
             sweep_interval: Duration::from_millis(10),
         })
     }
@@ -90,6 +91,7 @@ impl Scene {
             interval: Duration::from_millis(10),
             slots: Arc::new(Semaphore::new(SLOTS)),
             ends,
+            metrics: Default::default(),
             wake: Arc::default(),
             took_over: AtomicBool::new(false),
         })

@@ -167,7 +167,7 @@ async fn a_key_that_is_revoked_while_the_body_comes_slowly_is_refused() {
     let store = &fixture.world.store;
     let (scope, project) = (fixture.world.scope(), fixture.world.project);
     let (key, id) = fixture.key_and_id().await;
-    let (ingest, _committers) = Ingest::start(store, 1);
+    let (ingest, _committers) = Ingest::start(store, 1, &Default::default());
     let readiness = Readiness::new(|| async { Vec::new() }.boxed());
     let vault = Vault::open(store, &fixture.world.keys()).await.unwrap();
     let app = App::new(store.clone(), vault, ingest, 0, readiness, None);

@@ -1,0 +1,31 @@
+//! What waits is told as it is.
+
+use std::time::Duration;
+
+use super::*;
+use crate::testing::{NOW, TIMEOUT, World};
+
+#[tokio::test]
+async fn nothing_waits_in_a_new_store() {
+    let world = World::set_up().await;
+    assert_eq!(world.store.backlog().await.unwrap(), Backlog::default());
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_and_the_oldest_of_it_is_told() {
+    let world = World::set_up().await;
+    world.receive("evt_waits").await;
+    world.failed_event("evt_open").await;
+    world.failed_event("evt_too").await;
+    world.queue(world.project, 1).await;
+    let backlog = world.store.backlog().await.unwrap();
+    assert_eq!((backlog.open, backlog.reprocessing), (2, 1));
+    assert_eq!(backlog.oldest_open, Some(NOW));
+    assert_eq!(backlog.first_to_sweep, Some(NOW.plus(TIMEOUT)));
+    assert_eq!(backlog.first_to_call, Some(NOW));
+    assert_eq!(backlog.mails, 0);
+    let call = world.claim(NOW.plus(Duration::from_secs(1))).await;
+    assert_eq!(call.len(), 1);
+    let backlog = world.store.backlog().await.unwrap();
+    assert_eq!(backlog.first_to_call, None, "a callback under way does not wait");
+}
