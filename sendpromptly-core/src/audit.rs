@@ -8,6 +8,7 @@
 mod checkpoint;
 mod draft;
 mod entry;
+mod erasure;
 mod export;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod walk;
 pub use checkpoint::{AuditKey, AuditPublicKey, Checkpoint, CheckpointKind, SignedCheckpoint};
 pub use draft::{Action, Actor, Draft, Origin};
 pub use entry::{Details, Entry, Head, chain};
+pub use erasure::{addresses_in, names_address};
 pub use export::{ExportError, ExportLine};
 pub use walk::{Fault, Restore, Walk};
 

@@ -1,5 +1,6 @@
 //! User accounts: what an e-mail address and a password may be, and how passwords are kept.
 
+pub mod deletion;
 pub mod device;
 pub mod email;
 mod guess;

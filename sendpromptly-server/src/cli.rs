@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, retention, secret,
+    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, retention, secret, user,
 };
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, ConfigError, Sources};
@@ -39,6 +39,9 @@ enum Command {
     /// Make organizations
     #[command(subcommand)]
     Org(org::OrgCommand),
+    /// Delete users
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Make and change projects
     #[command(subcommand)]
     Project(project::ProjectCommand),
@@ -100,6 +103,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::Openapi => openapi::run(),
         Command::Migrate => beside(config, async |config| command::migrate::run(config).await),
         Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
+        Command::User(command) => in_context(config, async |context| user::run(context, command).await),
         Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
         Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
         Command::Incident(command) => {
@@ -251,6 +255,8 @@ mod tests {
             &["key", "revoke", "key_1"],
             &["project", "create", "--org", "prj_1", "--name", "a"],
             &["incident", "reopen", "inc_"],
+            &["user", "delete"],
+            &["user", "delete", "ada@example.com"],
         ] {
             assert_eq!(code(wrong), 2, "{wrong:?}");
         }

@@ -29,6 +29,7 @@ pub mod project;
 pub mod retention;
 pub mod secret;
 pub mod serve;
+pub mod user;
 
 /// Connections to PostgreSQL of a command beside the server.
 const CONNECTIONS: u32 = 2;

@@ -7,6 +7,7 @@ use std::num::NonZeroU32;
 
 use sendpromptly_core::time::Timestamp;
 
+use crate::store::erasures::Erased;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
@@ -40,6 +41,7 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("links", links::old_links),
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
+    Pass::of("erasures", Work::Erasures),
     Pass::of("deleted_projects", Work::DeletedProjects),
 ];
 
@@ -66,6 +68,8 @@ pub enum Work {
     Snapshots,
     /// Removes payloads that were deleted.
     DeletedSnapshots,
+    /// Erases from the audit logs what names users who were deleted; its rows are these users.
+    Erasures,
     /// Removes what projects held that were deleted, and then the projects.
     DeletedProjects,
 }
@@ -114,6 +118,14 @@ impl Pass {
                 let rows = store.remove_deleted_snapshots(now, of_kilobytes(limit)).await?;
                 Ok(Batch { rows, more: rows > 0 })
             }
+            Work::Erasures => {
+                let erased = store.erase_details(now, limit.get()).await?;
+                let is_done = |erased| matches!(erased, Erased::Batch { is_done: true, .. });
+                Ok(Batch {
+                    rows: u64::from(is_done(erased)),
+                    more: erased != Erased::Nothing,
+                })
+            }
             Work::DeletedProjects => {
                 let purged = store.purge(deleted_by(now), limit.get()).await?;
                 let rows = match purged {
@@ -137,6 +149,7 @@ impl Pass {
             Work::Rows(old) => store.count_old(old(now)).await,
             Work::Snapshots => store.count_old_snapshots(now).await,
             Work::DeletedSnapshots => store.count_deleted_snapshots(now).await,
+            Work::Erasures => store.erasures_waiting(now).await,
             Work::DeletedProjects => store.count_to_purge(deleted_by(now)).await,
         }
     }

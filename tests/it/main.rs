@@ -20,6 +20,7 @@ mod duplicates;
 mod durability;
 mod errors;
 mod fairness;
+mod forgetting;
 mod harness;
 mod headers;
 mod idempotency;

@@ -53,6 +53,14 @@ words! {
         OrganizationChanged = "organization.changed",
         /// An organization was created.
         OrganizationCreated = "organization.created",
+        /// An organization is deleted: nobody reaches it any more.
+        OrganizationDeleted = "organization.deleted",
+        /// An owner ordered the deletion of an organization, which is carried out after a time of grace.
+        OrganizationDeletionOrdered = "organization.deletion_ordered",
+        /// An organization was exported whole.
+        OrganizationExported = "organization.exported",
+        /// An owner took back the order to delete an organization.
+        OrganizationKept = "organization.kept",
         /// A user chose a new password by a mailed link.
         PasswordReset = "password.reset",
         /// A user changed the password.
@@ -85,6 +93,8 @@ words! {
         SnapshotsDeleted = "snapshots.deleted",
         /// A user was created.
         UserCreated = "user.created",
+        /// A user's account was deleted; the id is left as a pseudonym.
+        UserDeleted = "user.deleted",
     }
 }
 

@@ -7,6 +7,7 @@ use super::page::{self, Frame};
 use super::{PageError, Visit};
 use crate::http::Response;
 
+pub mod deletion;
 pub mod email;
 pub mod password;
 pub mod sessions;

@@ -86,7 +86,7 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         store.audit_standing(seat.scope),
         store.member_addresses(seat.scope, PROPOSED)
     )?;
-    let names = store.emails_of(seat.scope, users_in(&found.entries)).await?;
+    let names = store.names_of(seat.scope, users_in(&found.entries)).await?;
     let path = seat.path("");
     page::page(&LogPage {
         frame: visit.frame_of(&seat, "Audit log", Nav::Audit),

@@ -126,6 +126,8 @@ pub static ROUTES: &[Route] = &[
     post("/account/password", door!(signed_in(Code, account::password::change))),
     get("/account/email", door!(signed_in(Code, account::email::form))),
     post("/account/email", door!(signed_in(Code, account::email::ask))),
+    get("/account/delete", door!(signed_in(Password, account::deletion::confirm))),
+    post("/account/delete", door!(signed_in(Password, account::deletion::delete))),
     get("/account/sessions", door!(signed_in(No, account::sessions::list))),
     post("/account/sessions/end-others", door!(signed_in(No, account::sessions::end_others))),
     post("/account/sessions/{session}/end", door!(signed_in(No, account::sessions::end))),

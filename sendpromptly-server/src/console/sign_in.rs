@@ -46,6 +46,7 @@ pub async fn form(visit: Visit) -> Result<Response, PageError> {
         "confirmed" => Some("Your address is confirmed. Sign in to begin."),
         "joined" => Some("Your account is made. Sign in to begin."),
         "email" => Some("Your new address is confirmed."),
+        "deleted" => Some("Your account is deleted."),
         "ended" => Some("Your password was changed. Sign in with the new one."),
         _ => None,
     };

@@ -97,6 +97,14 @@ pub const fn day_of(time: Timestamp) -> i64 {
     time.as_millis().div_euclid(DAY_MS)
 }
 
+/// Destroys the data keys of an owner, as part of a transaction: what they sealed opens no more.
+#[must_use]
+pub(super) fn destroy(scope: &'static str, owner: &[u8; 16]) -> Sql {
+    Sql::new("DELETE FROM data_keys WHERE scope_id = {} AND scope = {}")
+        .bind(owner)
+        .bind(scope)
+}
+
 fn key_of(row: &QueryResult) -> Result<WrappedKey, StoreError> {
     Ok(WrappedKey {
         id: rows::id(row, "id")?,

@@ -9,11 +9,12 @@ use super::scope::OrganizationScope;
 use super::{Store, StoreError};
 
 impl Store {
-    /// The e-mail addresses of those among these users who are members of the organization.
+    /// What to call those among these users who are members of the organization, by their e-mail addresses, and
+    /// those who are deleted, who have none.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn emails_of(
+    pub async fn names_of(
         &self,
         scope: OrganizationScope,
         users: impl IntoIterator<Item = UserId>,
@@ -27,12 +28,18 @@ impl Store {
             return Ok(HashMap::new());
         }
         let query = Sql::over(
-            "SELECT u.id, u.email FROM {rows} JOIN members m ON m.organization_id = {} AND m.user_id = r.id
-             JOIN users u ON u.id = m.user_id",
+            "SELECT r.id, u.email FROM {rows}
+             LEFT JOIN users u ON u.id = r.id
+             LEFT JOIN members m ON m.organization_id = {} AND m.user_id = r.id
+             WHERE m.user_id IS NOT NULL OR u.id IS NULL",
             wanted,
         );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
-        let of = |row| Ok((UserId::from_bytes(rows::id(row, "id")?), rows::get(row, "email")?));
+        let of = |row| {
+            let user = UserId::from_bytes(rows::id(row, "id")?);
+            let email: Option<String> = rows::get(row, "email")?;
+            Ok((user, email.unwrap_or_else(|| format!("deleted user ({user})"))))
+        };
         found.iter().map(of).collect()
     }
 

@@ -8,7 +8,7 @@ use sendpromptly_core::time::Timestamp;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
-use super::{Store, StoreError, audit};
+use super::{Store, StoreError, audit, data_keys};
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,8 @@ pub enum Purged {
 
 impl Store {
     /// Deletes a project: from now on nobody finds it, its keys open nothing and its callbacks are not made.
-    /// What it held is removed later. `false` where there is no such project.
+    /// Its data keys are destroyed with the same commit, so what was sealed for it opens no more. What it held is
+    /// removed later. `false` where there is no such project.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -76,7 +77,8 @@ impl Store {
             .bind(now)
             .bind(id.as_bytes());
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.write_audited(&tx, vec![mark], &drafts).await?;
+        let writes = vec![mark, data_keys::destroy("project", id.as_bytes())];
+        self.write_audited(&tx, writes, &drafts).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -147,10 +149,9 @@ async fn remove_rows(tx: &DatabaseTransaction, project: ProjectId, limit: u32) -
     Ok(0)
 }
 
-/// Destroys the data keys, so that what a backup still holds opens no more, and removes the project.
+/// Removes the project, and the data keys that calls under way have made since it was deleted.
 async fn remove_project(tx: &DatabaseTransaction, project: ProjectId) -> Result<(), StoreError> {
-    let keys = Sql::new("DELETE FROM data_keys WHERE scope_id = {} AND scope = 'project'");
-    keys.bind(project.as_bytes()).run(tx).await?;
+    data_keys::destroy("project", project.as_bytes()).run(tx).await?;
     let row = Sql::new("DELETE FROM projects WHERE id = {}");
     row.bind(project.as_bytes()).run(tx).await?;
     Ok(())

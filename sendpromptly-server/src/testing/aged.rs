@@ -29,6 +29,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO sign_ups (id, email, email_key, password_hash, organization_name, created_at)
      VALUES ({id}, 'a', 'a', 'x', 'acme', {now})",
     "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
+    "INSERT INTO erasures (user_id, addresses, organization_id, seq, created_at)
+     VALUES ({id}, '[]', {id}, 0, {now} + 1)",
     "INSERT INTO projects (id, organization_id, name, mode, timeout_minutes, created_at, deleted_at)
      VALUES ({id}, {organization}, 'gone', 'test', 30, {now}, {now})",
 ];

@@ -197,7 +197,7 @@ async fn tables(world: &World) -> Vec<String> {
 }
 
 /// A table's rows as text, bytes in lower-case hex digits.
-async fn dump(world: &World, table: &str) -> Vec<String> {
+pub(crate) async fn dump(world: &World, table: &str) -> Vec<String> {
     let reader = world.store.reader();
     let query = match world.store.dialect() {
         Dialect::Postgres => format!("SELECT replace(t::text, '-', '') AS line FROM {table} t"),

@@ -28,10 +28,16 @@ const BINDING_USE: KeyUse = KeyUse {
     day: 0,
 };
 
-/// How long a data key that was destroyed may still open what was sealed under it, on a node that has used it.
+/// How long a data key that was destroyed may still seal and open, on a node that has used it.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// Data keys remembered for each of the two ways to use them.
 const REMEMBERED_KEYS: u64 = 10_000;
+
+/// How long it is known how often a data key has sealed, after it did so last. By then a key that goes by days is
+/// used no more, and another one is counted anew, as by a process that starts.
+const COUNTED: Duration = Duration::from_secs(24 * 60 * 60);
+/// Data keys whose seals are counted.
+const COUNTED_KEYS: u64 = 100_000;
 
 pub(super) struct DataKeys {
     store: Store,
@@ -39,12 +45,14 @@ pub(super) struct DataKeys {
     binding: DataKey,
     opening: Cache<[u8; 16], Arc<DataKey>>,
     sealing: Cache<(KeyUse, Era), Arc<Sealer>>,
+    /// How often each data key has sealed. The counts outlast the keys, which leave memory sooner.
+    seals: Cache<[u8; 16], Arc<AtomicU64>>,
 }
 
 /// A data key with which values are sealed.
 struct Sealer {
     key: Arc<DataKey>,
-    seals: AtomicU64,
+    seals: Arc<AtomicU64>,
 }
 
 impl DataKeys {
@@ -68,11 +76,12 @@ impl DataKeys {
             binding,
             store: store.clone(),
             ring,
-            opening: Cache::builder()
-                .max_capacity(REMEMBERED_KEYS)
-                .time_to_live(REMEMBERED)
+            opening: remembering(),
+            sealing: remembering(),
+            seals: Cache::builder()
+                .max_capacity(COUNTED_KEYS)
+                .time_to_idle(COUNTED)
                 .build(),
-            sealing: Cache::new(REMEMBERED_KEYS),
         })
     }
 
@@ -112,7 +121,7 @@ impl DataKeys {
     /// Two nodes that both find none make one each: every ciphertext names its own.
     async fn newest(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
         match self.store.newest_data_key(&key_use).await? {
-            Some(stored) => Ok(Sealer::of(self.ring.unwrap(&stored)?)),
+            Some(stored) => Ok(self.sealer(self.ring.unwrap(&stored)?).await),
             None => self.make(key_use, now).await,
         }
     }
@@ -120,17 +129,29 @@ impl DataKeys {
     async fn make(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
         let key = DataKey::new(entropy::ordered_id(now), entropy::bytes());
         self.store.add_data_key(&key_use, &wrap(&self.ring, &key)).await?;
-        Ok(Sealer::of(key))
+        Ok(self.sealer(key).await)
+    }
+
+    /// A data key to seal with, counted on from where it was when it left memory.
+    async fn sealer(&self, key: DataKey) -> Arc<Sealer> {
+        let seals = self.seals.get_with(*key.id(), async { Arc::default() }).await;
+        Arc::new(Sealer {
+            key: Arc::new(key),
+            seals,
+        })
     }
 }
 
-impl Sealer {
-    fn of(key: DataKey) -> Arc<Self> {
-        Arc::new(Self {
-            key: Arc::new(key),
-            seals: AtomicU64::new(0),
-        })
-    }
+/// A memory of data keys, which leave it in time: one that was destroyed is then nowhere.
+fn remembering<K, V>() -> Cache<K, V>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(REMEMBERED_KEYS)
+        .time_to_live(REMEMBERED)
+        .build()
 }
 
 /// Binds a new store to its master key, and checks that of one which is bound.

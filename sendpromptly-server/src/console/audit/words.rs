@@ -26,6 +26,13 @@ const ACTIONS: &[(&str, &str)] = &[
     ("member.role_changed", "Changed a member's role"),
     ("organization.changed", "Changed the organization"),
     ("organization.created", "Created the organization"),
+    ("organization.deleted", "Deleted the organization"),
+    (
+        "organization.deletion_ordered",
+        "Ordered the organization's deletion",
+    ),
+    ("organization.exported", "Exported the organization"),
+    ("organization.kept", "Took the organization's deletion back"),
     ("password.changed", "Changed the password"),
     ("password.reset", "Reset the password"),
     ("project.changed", "Changed a project"),
@@ -42,6 +49,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("snapshot.read", "Looked at a payload"),
     ("snapshots.deleted", "Deleted the payloads that were kept"),
     ("user.created", "Created a user"),
+    ("user.deleted", "Deleted the account"),
 ];
 
 /// What was done, in words.

@@ -148,7 +148,7 @@ pub(super) async fn read(
     let read = [results.len(), attempts.len(), actions.len(), notes.len()];
     let is_all = read.iter().all(|read| *read < READ as usize);
     let people = people(&actions, &notes);
-    let names = Names(store.emails_of(seat.scope, people).await?);
+    let names = Names(store.names_of(seat.scope, people).await?);
     // Of what happened in the same millisecond, the cause comes first: so the letters of their keys are chosen.
     let mut moments: Vec<_> = receipt(event).into_iter().collect();
     moments.extend(results.iter().map(result));
@@ -325,7 +325,7 @@ fn people(actions: &[ActionRecord], notes: &[Note]) -> Vec<UserId> {
     people
 }
 
-/// The members' e-mail addresses.
+/// What members and deleted users are called.
 struct Names(HashMap<UserId, String>);
 
 impl Names {

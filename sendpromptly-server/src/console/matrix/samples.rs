@@ -62,6 +62,7 @@ const SAMPLES: &[Sample] = &[
     ),
     // The address changes when its link is followed.
     sample("/account/email", &[("email", "new@example.com")], Nothing),
+    sample("/account/delete", &[("email", "{email}")], Action("user.deleted")),
     sample("/account/sessions/end-others", &[], Action("session.ended")),
     sample("/account/sessions/{session}/end", &[], Action("session.ended")),
     sample("/sign-in/code", &[], Elsewhere),

@@ -173,29 +173,90 @@ async fn the_deletion_is_audited_and_the_audit_log_is_kept() {
     assert_eq!(entries().await, before);
 }
 
-/// What a backup of the database still holds of the project is unreadable once its data keys are gone.
+/// What a backup of the database still holds of the project is unreadable once its data keys are gone, and they go
+/// with the deletion itself, long before the rows.
 #[tokio::test]
 async fn what_was_sealed_for_it_opens_no_more() {
     let world = World::set_up().await;
+    let other = ProjectId::new(NOW.plus_millis(1), entropy::for_id());
+    world.add_project(other).await;
     let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
-    let sealed = seal(&vault, &world).await;
+    let sealed = seal(&vault, world.project).await;
+    let kept = seal(&vault, other).await;
+    fill(&world, world.project).await;
+    let keys = Sql::new("SELECT count(*) AS n FROM data_keys WHERE scope_id = {}");
+    let keys = keys.bind(world.project.as_bytes());
+    assert_eq!(world.number(keys.clone()).await, 2, "of answers and of secrets");
     delete(&world).await;
-    while world.store.purge(NOW, 1_000).await.unwrap() != Purged::Nothing {}
+
+    assert_eq!(world.number(keys).await, 0);
     let elsewhere = Vault::open(&world.store, &world.keys()).await.unwrap();
-    let opened = open(&elsewhere, &world, &sealed).await;
-    assert!(opened.is_err());
+    assert!(open(&elsewhere, world.project, &sealed).await.is_err());
+    assert!(elsewhere.live_secrets(world.project, NOW).await.is_err());
+    assert!(open(&elsewhere, other, &kept).await.is_ok());
+    let rows = Sql::new("SELECT count(*) AS n FROM signing_secrets WHERE project_id = {}");
+    assert_ne!(
+        world.number(rows.bind(world.project.as_bytes())).await,
+        0,
+        "the rows go later"
+    );
 }
 
-async fn seal(vault: &Vault, world: &World) -> Vec<u8> {
+#[tokio::test]
+async fn a_project_whose_deletion_cannot_be_told_of_keeps_its_keys() {
+    let world = World::set_up().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    let sealed = seal(&vault, world.project).await;
+    let gone = Sql::new("ALTER TABLE audit_details RENAME TO elsewhere");
+    world.write(gone).await;
+    let deleted = world
+        .store
+        .delete_project(world.scope(), world.project, &operator(), NOW)
+        .await;
+    assert!(deleted.is_err());
+    let elsewhere = Vault::open(&world.store, &world.keys()).await.unwrap();
+    assert!(open(&elsewhere, world.project, &sealed).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_destroyed_key_leaves_no_bytes_in_the_file() {
+    let world = World::set_up().await;
+    let crate::store::DatabaseUrl::Sqlite(path) = &world.url else {
+        return; // PostgreSQL overwrites what is deleted when it vacuums
+    };
+    fill(&world, world.project).await;
+    let keys = Sql::new("SELECT wrapped FROM data_keys WHERE scope_id = {}");
+    let keys = keys
+        .bind(world.project.as_bytes())
+        .all(world.store.reader())
+        .await;
+    let keys: Vec<Vec<u8>> = keys
+        .unwrap()
+        .iter()
+        .map(|row| rows::get(row, "wrapped").unwrap())
+        .collect();
+    let in_the_file = async || {
+        let write_all = Sql::new("PRAGMA wal_checkpoint(TRUNCATE)");
+        write_all.all(&world.store.writer).await.unwrap();
+        let file = std::fs::read(path).unwrap();
+        keys.iter()
+            .any(|key| file.windows(key.len()).any(|part| part == key.as_slice()))
+    };
+    assert!(in_the_file().await);
+    delete(&world).await;
+    assert!(!in_the_file().await);
+}
+
+async fn seal(vault: &Vault, project: ProjectId) -> Vec<u8> {
     let sealed = vault
-        .seal(Purpose::Answer(world.project), &[1; 16], b"thanks", NOW)
+        .seal(Purpose::Answer(project), &[1; 16], b"thanks", NOW)
         .await;
     sealed.unwrap()
 }
 
-async fn open(vault: &Vault, world: &World, sealed: &[u8]) -> Result<(), crate::vault::VaultError> {
+async fn open(vault: &Vault, project: ProjectId, sealed: &[u8]) -> Result<(), crate::vault::VaultError> {
     let opened = vault
-        .open_sealed(Purpose::Answer(world.project), &[1; 16], sealed)
+        .open_sealed(Purpose::Answer(project), &[1; 16], sealed)
         .await;
     opened.map(drop)
 }
