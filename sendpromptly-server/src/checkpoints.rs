@@ -17,6 +17,7 @@ use crate::store::{Store, StoreError};
 use crate::vault::audit_key;
 use crate::vault::key_file::KeyFileError;
 
+pub mod declare;
 pub mod file;
 #[cfg(test)]
 mod tests;
@@ -96,18 +97,27 @@ impl Checkpoints {
         if due.is_empty() {
             return Ok(0);
         }
+        let signed: Vec<_> = due
+            .iter()
+            .map(|(organization, head)| self.sign(*organization, *head, now))
+            .collect();
+        self.append(&signed).await?;
+        store.note_checkpoints(&due).await?;
+        Ok(due.len())
+    }
+
+    /// Appends these and waits until they are on disk.
+    async fn append(&self, signed: &[SignedCheckpoint]) -> Result<(), CheckpointError> {
         let mut lines = String::new();
-        for (organization, head) in &due {
-            lines += &ExportLine::Checkpoint(self.sign(*organization, *head, now)).to_json();
+        for signed in signed {
+            lines += &ExportLine::Checkpoint(*signed).to_json();
             lines.push('\n');
         }
         let path = self.path.clone();
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
         appended
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|error| unusable(&self.path, error))?;
-        store.note_checkpoints(&due).await?;
-        Ok(due.len())
+            .map_err(|error| unusable(&self.path, error))
     }
 }
 

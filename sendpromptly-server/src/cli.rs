@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    CommandError, audit, demo, doctor, event, incident, key, openapi, org, project, retention, secret, user,
+    CommandError, audit, backup, demo, doctor, event, incident, key, openapi, org, project, restore,
+    retention, secret, user,
 };
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, ConfigError, Sources};
@@ -63,6 +64,10 @@ enum Command {
     /// Drop what is kept for a time only
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    /// Copy the store into a file, while servers run on it
+    Backup(backup::BackupCommand),
+    /// Put a backup into an empty store, or declare that a store was restored by other means
+    Restore(restore::RestoreCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
@@ -114,6 +119,8 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::Retention(command) => {
             in_context(config, async |context| retention::run(context, command).await)
         }
+        Command::Backup(command) => in_context(config, async |context| backup::run(context, &command).await),
+        Command::Restore(command) => beside(config, async |config| restore::run(config, command).await),
         Command::Doctor => beside(config, async |config| doctor::run(&config).await),
         Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }
@@ -257,6 +264,9 @@ mod tests {
             &["incident", "reopen", "inc_"],
             &["user", "delete"],
             &["user", "delete", "ada@example.com"],
+            &["backup"],
+            &["restore"],
+            &["restore", "a.backup", "--declare"],
         ] {
             assert_eq!(code(wrong), 2, "{wrong:?}");
         }

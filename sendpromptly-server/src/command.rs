@@ -11,12 +11,14 @@ use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::sync::OnceCell;
 
+use crate::backup::BackupError;
 use crate::checkpoints::CheckpointError;
 use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
 
 pub mod audit;
+pub mod backup;
 pub mod demo;
 pub mod doctor;
 pub mod event;
@@ -26,6 +28,7 @@ pub mod migrate;
 pub mod openapi;
 pub mod org;
 pub mod project;
+pub mod restore;
 pub mod retention;
 pub mod secret;
 pub mod serve;
@@ -77,7 +80,13 @@ macro_rules! refused_by {
     )*};
 }
 
-refused_by!(StoreError, VaultError, CheckpointError, std::io::Error);
+refused_by!(
+    StoreError,
+    VaultError,
+    CheckpointError,
+    BackupError,
+    std::io::Error
+);
 
 impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
@@ -122,10 +131,7 @@ impl Context {
     /// Who asks, for the audit log: the operating system's user at the command line.
     #[must_use]
     pub fn origin(&self) -> Origin {
-        Origin {
-            actor: Actor::Cli(crate::platform::user::name()),
-            address: None,
-        }
+        cli_origin()
     }
 
     /// Closes the store.
@@ -134,6 +140,14 @@ impl Context {
     /// [`CommandError::Refused`] where it could not be ended in order.
     pub async fn close(self) -> Result<(), CommandError> {
         Ok(self.store.close().await?)
+    }
+}
+
+/// The operating system's user at the command line.
+fn cli_origin() -> Origin {
+    Origin {
+        actor: Actor::Cli(crate::platform::user::name()),
+        address: None,
     }
 }
 

@@ -13,6 +13,7 @@ use sendpromptly_core::time::Timestamp;
 
 use rows::Sql;
 
+mod alone;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
@@ -36,6 +37,7 @@ pub mod incident_history;
 pub mod incident_list;
 pub mod incidents;
 pub mod invitations;
+pub mod key_rows;
 pub mod known_devices;
 pub mod links;
 pub mod mail_rates;
@@ -68,6 +70,7 @@ pub mod sign_ups;
 pub mod signing_secrets;
 pub mod snapshots;
 pub mod users;
+pub mod whole;
 
 pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};
 pub use dialect::Dialect;

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::config::KeyConfig;
 use crate::platform::entropy;
+use crate::store::data_keys::WrappedKey;
 use crate::store::signing_secrets::SealedSecret;
 use crate::store::snapshots::Era;
 use crate::store::{Store, StoreError};
@@ -30,6 +31,7 @@ mod tests;
 
 use data_keys::DataKeys;
 use key_file::KeyFileError;
+use key_ring::KeyRing;
 
 /// How long a project's secrets are remembered. A rotated one signs everywhere within five seconds.
 const REMEMBERED: Duration = Duration::from_secs(4);
@@ -258,6 +260,22 @@ impl Vault {
         }
         Ok(Arc::new(opened))
     }
+}
+
+/// Whether the master keys at hand unwrap these data keys of a store that is not open.
+///
+/// # Errors
+/// [`VaultError`] of the first one that they do not unwrap.
+pub fn must_open<'a>(
+    config: &KeyConfig,
+    keys: impl IntoIterator<Item = &'a WrappedKey>,
+) -> Result<(), VaultError> {
+    let mut keys = keys.into_iter().peekable();
+    if keys.peek().is_none() {
+        return Ok(()); // it was never bound to a master key
+    }
+    let ring = KeyRing::read(&config.master.path)?;
+    keys.try_for_each(|key| ring.unwrap(key).map(|_| ()))
 }
 
 const fn place<'a>(purpose: &'a Purpose, row: &'a [u8; 16]) -> Place<'a> {

@@ -7,6 +7,7 @@ mod account;
 mod audit;
 mod audit_tampering;
 mod audit_vectors;
+mod backup;
 mod bodies;
 mod browser;
 mod callbacks;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::binary::binary;
@@ -50,6 +50,7 @@ impl Output {
 /// Commands on one store. Options come from the environment, beside those given as arguments.
 #[derive(Debug, Clone)]
 pub struct Cli {
+    wrapper: Vec<String>,
     environment: Vec<(OsString, OsString)>,
     directory: std::path::PathBuf,
 }
@@ -59,6 +60,7 @@ impl Cli {
     #[must_use]
     pub fn on(store: &TestStore) -> Self {
         let cli = Self {
+            wrapper: Vec::new(),
             environment: Vec::new(),
             directory: store.directory(),
         };
@@ -72,6 +74,13 @@ impl Cli {
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.retain(|(known, _)| known != name);
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same under another program, such as `/usr/bin/env`, which takes the command line as its last arguments.
+    #[must_use]
+    pub fn under(mut self, wrapper: &[&str]) -> Self {
+        self.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -89,17 +98,7 @@ impl Cli {
 
     /// Runs a command.
     pub async fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut child = Command::new(binary())
-            .args(arguments)
-            .env_clear()
-            .envs(self.environment.iter().cloned())
-            .current_dir(&self.directory)
-            .kill_on_drop(true)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.start(arguments);
         // A command that does not read its input may be gone before it is written.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes()).await;
         let ended = timeout(PATIENCE, child.wait_with_output()).await;
@@ -111,6 +110,25 @@ impl Cli {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Starts a command, which ends at the latest when it is dropped.
+    #[must_use]
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let program = binary().as_os_str().to_owned();
+        let mut words = self.wrapper.iter().map(OsString::from).chain([program]);
+        Command::new(words.next().unwrap())
+            .args(words)
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .current_dir(&self.directory)
+            .kill_on_drop(true)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     }
 
     /// Makes an organization; gives its id.

@@ -16,6 +16,7 @@ pub mod chromium;
 pub mod command;
 pub mod cookies;
 pub mod endpoint;
+pub mod filled;
 pub mod form;
 pub mod http;
 pub mod http2;

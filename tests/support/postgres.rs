@@ -1,10 +1,24 @@
 //! A private PostgreSQL: one for the whole run, or one that a test may stop.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::once::{once_per_run, run_path, runner_pid};
 use crate::sql::Sql;
+
+/// A program, run as the user to whom clusters belong: PostgreSQL refuses to run as root.
+#[must_use]
+pub fn as_postgres(program: &str) -> Command {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0);
+    let mut command = Command::new(if is_root { "runuser" } else { program });
+    if is_root {
+        command.args(["-u", "postgres", "--", program]);
+    }
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
 
 /// A cluster that ends with the run, or with the test that it was made for.
 #[derive(Debug)]
@@ -23,7 +37,7 @@ impl Cluster {
         };
         once_per_run("postgres", || {
             // Left behind by a run whose process id has come round again.
-            let _ = std::fs::remove_dir_all(&cluster.directory);
+            let _ = fs::remove_dir_all(&cluster.directory);
             cluster.start();
         });
         cluster
@@ -50,6 +64,37 @@ impl Cluster {
     /// Stops it at once, as a crash would.
     pub fn stop(&self) {
         self.control("stop");
+    }
+
+    /// Where it lies, with its socket.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Starts it anew with these settings more.
+    pub fn configure(&self, settings: &str) {
+        self.stop();
+        self.add_settings(settings);
+        self.start();
+    }
+
+    /// Puts a base backup in the place of its data, and starts it to recover by these settings.
+    pub fn go_back(&self, base: &Path, settings: &str) {
+        self.stop();
+        let data = self.directory.join("data");
+        fs::rename(&data, self.directory.join("lost")).unwrap();
+        fs::rename(base, &data).unwrap();
+        self.add_settings(settings);
+        let signal = data.join("recovery.signal");
+        assert!(as_postgres("touch").arg(signal).status().unwrap().success());
+        self.start();
+    }
+
+    fn add_settings(&self, settings: &str) {
+        let path = self.directory.join("data/postgresql.conf");
+        let before = fs::read_to_string(&path).unwrap();
+        fs::write(path, format!("{before}{settings}")).unwrap();
     }
 
     fn control(&self, verb: &str) {

@@ -91,6 +91,10 @@ words! {
         SnapshotRead = "snapshot.read",
         /// The payloads that a project had kept were deleted.
         SnapshotsDeleted = "snapshots.deleted",
+        /// A backup of the store was begun.
+        StoreBackedUp = "store.backed_up",
+        /// The store was restored.
+        StoreRestored = "store.restored",
         /// A user was created.
         UserCreated = "user.created",
         /// A user's account was deleted; the id is left as a pseudonym.

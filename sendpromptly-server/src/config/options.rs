@@ -66,6 +66,9 @@ options! {
     DATABASE_URL = "database-url" "URL" One, None,
         "the database; a SQLite file in the data directory where none is given",
         "sqlite://PATH (sqlite:///var/lib/app.db) or postgres://USER@HOST/DATABASE";
+    PG_BIN_DIR = "pg-bin-dir" "DIR" One, None,
+        "where pg_dump and pg_restore lie, by which a PostgreSQL database is backed up; looked for in PATH where none is given",
+        "a path";
     MASTER_KEY_FILE = "master-key-file" "FILE" One, None,
         "the master keys; made as master.key in the data directory where none is given",
         "the path of a file that is there";

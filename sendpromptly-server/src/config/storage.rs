@@ -17,11 +17,14 @@ pub struct StorageConfig {
     pub data_dir: PathBuf,
     /// The database.
     pub database: DatabaseUrl,
+    /// Where PostgreSQL's own programs lie, if not in `PATH`.
+    pub pg_bin_dir: Option<PathBuf>,
 }
 
 impl StorageConfig {
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let data_dir = reader.one(&options::DATA_DIR, value::path);
+        let pg_bin_dir = reader.optional(&options::PG_BIN_DIR, value::path);
         let database = reader.optional(&options::DATABASE_URL, str::parse::<DatabaseUrl>);
         let database = database?;
         if database.as_ref().is_some_and(DatabaseUrl::holds_password)
@@ -33,6 +36,10 @@ impl StorageConfig {
         }
         let data_dir = data_dir?;
         let database = database.unwrap_or_else(|| DatabaseUrl::Sqlite(data_dir.join(SQLITE_FILE)));
-        Some(Self { data_dir, database })
+        Some(Self {
+            data_dir,
+            database,
+            pg_bin_dir: pg_bin_dir?,
+        })
     }
 }

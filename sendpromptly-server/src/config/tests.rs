@@ -81,6 +81,7 @@ fn options_go_over_variables_and_variables_over_the_file() {
 const WRONG: &[(&str, &[&str])] = &[
     ("data-dir", &[""]),
     ("database-url", &["", "a.db", "mysql://h/d", "sqlite://:memory:"]),
+    ("pg-bin-dir", &[""]),
     ("master-key-file", &[""]),
     ("audit-key-file", &[""]),
     ("checkpoint-file", &[""]),

@@ -177,7 +177,7 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
     })
 }
 
-async fn connect_sqlite(
+pub(super) async fn connect_sqlite(
     path: &Path,
     connections: u32,
     setup: impl Fn(sqlx::sqlite::SqliteConnectOptions) -> sqlx::sqlite::SqliteConnectOptions
@@ -221,7 +221,7 @@ fn is_outside_transactions(
     })
 }
 
-async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError> {
+pub(super) async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError> {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -255,7 +255,7 @@ async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError>
 }
 
 /// A command that runs as another user would leave files behind that the server cannot write.
-fn must_own(directory: &Path) -> Result<(), StoreError> {
+pub(super) fn must_own(directory: &Path) -> Result<(), StoreError> {
     directory::make_private(directory)
         .map_err(|error| StoreError::Unavailable(format!("cannot make {}: {error}", directory.display())))?;
     let owner = fs::metadata(directory).map(|meta| meta.uid());
@@ -285,7 +285,7 @@ fn make_for_owner_only(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-fn lock_for_serving(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock_for_serving(path: &Path) -> Result<File, StoreError> {
     let lock_path = path.with_extension("serve.lock");
     let refused = |why: String| StoreError::Unavailable(format!("{}: {why}", lock_path.display()));
     let file = File::create(&lock_path).map_err(|error| refused(error.to_string()))?;

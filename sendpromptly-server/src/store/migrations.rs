@@ -9,6 +9,7 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement}
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
 use super::connect::StoreRole;
+use super::whole::{UNFINISHED, applied_steps};
 use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
@@ -91,6 +92,7 @@ impl MigratorTrait for Migrator {
 
 /// What the tables are, compared with what this program knows.
 enum Schema {
+    Unfinished,
     Absent,
     Older,
     Current,
@@ -107,6 +109,7 @@ pub(super) async fn prepare(store: &Store, role: StoreRole) -> Result<(), StoreE
         Schema::Current => {}
         Schema::Older if !role.may_migrate() => return Err(too_old()),
         Schema::Newer => return Err(too_new()),
+        Schema::Unfinished => return Err(unfinished()),
         Schema::Absent | Schema::Older => Migrator::up(&store.writer, None).await?,
     }
     turn.end().await
@@ -121,7 +124,28 @@ pub async fn check(store: &Store) -> Result<(), StoreError> {
         Schema::Current => Ok(()),
         Schema::Absent | Schema::Older => Err(too_old()),
         Schema::Newer => Err(too_new()),
+        Schema::Unfinished => Err(unfinished()),
     }
+}
+
+/// Takes the steps that are missing, whoever's turn it is.
+///
+/// # Errors
+/// [`StoreError`] by its cause.
+pub(super) async fn complete(store: &Store) -> Result<(), StoreError> {
+    Ok(Migrator::up(&store.writer, None).await?)
+}
+
+/// Whether this program knows all of these steps.
+#[must_use]
+pub fn are_known(steps: &[String]) -> bool {
+    let known = known_steps();
+    steps.iter().all(|step| known.contains(step))
+}
+
+fn known_steps() -> Vec<String> {
+    let steps = Migrator::migrations();
+    steps.iter().map(|step| step.name().to_owned()).collect()
 }
 
 fn too_old() -> StoreError {
@@ -132,34 +156,33 @@ fn too_new() -> StoreError {
     StoreError::Schema("the store was made by a later version; run that version of sendpromptly".to_owned())
 }
 
+fn unfinished() -> StoreError {
+    StoreError::Schema(
+        "a restore into this database was not finished; run `sendpromptly restore` with the same file again"
+            .to_owned(),
+    )
+}
+
 async fn schema(store: &Store) -> Result<Schema, StoreError> {
-    let exists = match store.dialect {
-        Dialect::Sqlite => "SELECT 1 FROM sqlite_master WHERE name = 'seaql_migrations'",
-        Dialect::Postgres => "SELECT 1 FROM pg_class WHERE oid = to_regclass('seaql_migrations')",
+    let query = match store.dialect {
+        Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE name = 'seaql_migrations'".to_owned(),
+        Dialect::Postgres => format!(
+            "SELECT relname::text AS name FROM pg_class
+             WHERE oid IN (to_regclass('seaql_migrations'), to_regclass('{UNFINISHED}'))"
+        ),
     };
-    let backend = store.dialect.backend();
-    if store
-        .reader
-        .query_one_raw(Statement::from_string(backend, exists))
-        .await?
-        .is_none()
-    {
+    let query = Statement::from_string(store.dialect.backend(), query);
+    let found = store.reader.query_all_raw(query).await?;
+    let names = found.iter().map(|row| row.try_get::<String>("", "name"));
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    if names.iter().any(|name| name == UNFINISHED) {
+        return Ok(Schema::Unfinished);
+    }
+    if names.is_empty() {
         return Ok(Schema::Absent);
     }
-    let applied = store
-        .reader
-        .query_all_raw(Statement::from_string(
-            backend,
-            "SELECT version FROM seaql_migrations",
-        ))
-        .await?
-        .iter()
-        .map(|row| row.try_get::<String>("", "version"))
-        .collect::<Result<Vec<_>, _>>()?;
-    let known: Vec<_> = Migrator::migrations()
-        .iter()
-        .map(|step| step.name().to_owned())
-        .collect();
+    let applied = applied_steps(&store.reader).await?;
+    let known = known_steps();
     Ok(if applied.iter().any(|step| !known.contains(step)) {
         Schema::Newer
     } else if known.iter().any(|step| !applied.contains(step)) {
@@ -169,21 +192,26 @@ async fn schema(store: &Store) -> Result<Schema, StoreError> {
     })
 }
 
-/// The right to migrate, which one process has at a time.
-enum Turn {
+/// The right to change the tables, which one process has at a time.
+#[derive(Debug)]
+pub enum Turn {
+    /// A lock on a file.
     File(File),
+    /// A lock of the database.
     Transaction(Box<DatabaseTransaction>),
 }
 
 impl Turn {
-    async fn take(store: &Store) -> Result<Self, StoreError> {
+    pub(super) async fn take(store: &Store) -> Result<Self, StoreError> {
         match store.dialect {
             Dialect::Sqlite => lock_file(store).await.map(Self::File),
             Dialect::Postgres => {
                 let transaction = store.begin().await?;
                 let lock = format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})");
                 // Another node's migration may last longer than a lock may otherwise be waited for.
-                for statement in ["SET LOCAL lock_timeout = 0".to_owned(), lock] {
+                let patience = "SET LOCAL lock_timeout = 0".to_owned();
+                let idle = "SET LOCAL idle_in_transaction_session_timeout = 0".to_owned();
+                for statement in [patience, idle, lock] {
                     transaction
                         .execute_raw(Statement::from_string(store.dialect.backend(), statement))
                         .await?;
@@ -193,7 +221,11 @@ impl Turn {
         }
     }
 
-    async fn end(self) -> Result<(), StoreError> {
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn end(self) -> Result<(), StoreError> {
         match self {
             Self::File(file) => {
                 drop(file);

@@ -207,7 +207,7 @@ async fn answers_take_a_data_key_for_each_utc_day_and_secrets_keep_theirs() {
 async fn a_master_key_that_is_not_the_stores_is_refused_in_words() {
     let fixture = Fixture::set_up().await;
     fixture.vault().await;
-    key_ring::KeyRing::create(&fixture.path("other.key")).unwrap();
+    KeyRing::create(&fixture.path("other.key")).unwrap();
     let said = fixture.refusal("other.key", true).await;
     assert!(
         said.contains("does not open this store") && said.contains("other.key"),

@@ -48,6 +48,8 @@ const ACTIONS: &[(&str, &str)] = &[
     ("session.ended", "Ended a session"),
     ("snapshot.read", "Looked at a payload"),
     ("snapshots.deleted", "Deleted the payloads that were kept"),
+    ("store.backed_up", "Backed up the store"),
+    ("store.restored", "Restored the store"),
     ("user.created", "Created a user"),
     ("user.deleted", "Deleted the account"),
 ];

@@ -1,0 +1,248 @@
+//! A store as a whole: copied while it is used, found unused, and made from a copy.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
+
+use super::rows::{self, Sql};
+use super::{DatabaseUrl, Dialect, Store, StoreError, connect, migrations};
+use crate::platform::directory;
+
+pub use super::migrations::Turn;
+
+/// Stands in a PostgreSQL database while a restore into it is not finished: whatever else is in there then is
+/// the restore's own.
+pub(super) const UNFINISHED: &str = "unfinished_restore";
+
+/// Connections to PostgreSQL of a restore: one has the turn, the others work.
+const CONNECTIONS: u32 = 3;
+
+/// What a PostgreSQL database tells for its dump: all of one moment.
+#[derive(Debug)]
+pub struct DumpPoint {
+    /// What `pg_dump` takes the moment by. It holds for as long as [`Self::transaction`] lasts.
+    pub snapshot: String,
+    /// The schema in which the tables lie.
+    pub schema: String,
+    /// What is read here is of the same moment.
+    pub transaction: DatabaseTransaction,
+}
+
+impl Store {
+    /// Copies a SQLite store into an empty file, as it is at this moment. It waits for no writer, and none for
+    /// it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the disk is full, among others.
+    pub async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
+        let copy = Sql::new("VACUUM INTO {}").bind(file.to_string_lossy().as_ref());
+        copy.run(&self.writer).await?;
+        Ok(())
+    }
+
+    /// Connects to a PostgreSQL database, whatever its tables.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn connect_to_postgres(url: &str) -> Result<Self, StoreError> {
+        connect::open_postgres(url, CONNECTIONS).await
+    }
+
+    /// Keeps servers and other restores away from a SQLite file until this is dropped, and makes its directory.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where a server runs on it, or it belongs to another user.
+    pub fn reserve_sqlite(file: &Path) -> Result<File, StoreError> {
+        connect::must_own(directory::of_file(file))?;
+        connect::lock_for_serving(file)
+    }
+
+    /// What is wrong with a SQLite file, if anything is.
+    ///
+    /// # Errors
+    /// [`StoreError`] where it cannot even be looked at.
+    pub async fn damage(&self) -> Result<Option<String>, StoreError> {
+        let row = Sql::new("PRAGMA integrity_check(1)").one(&self.writer).await?;
+        let found: Option<String> = row.map(|row| rows::get(&row, "integrity_check")).transpose()?;
+        Ok(found.filter(|found| found != "ok"))
+    }
+
+    /// Begins what a dump of PostgreSQL is taken by.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn dump_point(&self) -> Result<DumpPoint, StoreError> {
+        let transaction = self.snapshot().await?;
+        Sql::new("SET LOCAL idle_in_transaction_session_timeout = 0")
+            .run(&transaction)
+            .await?;
+        let query = Sql::new("SELECT pg_export_snapshot() AS id, current_schema()::text AS schema");
+        let row = query.one(&transaction).await?.ok_or_else(nothing)?;
+        Ok(DumpPoint {
+            snapshot: rows::get(&row, "id")?,
+            schema: rows::get(&row, "schema")?,
+            transaction,
+        })
+    }
+
+    /// The major version of a PostgreSQL server.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn server_version(&self) -> Result<u32, StoreError> {
+        let query = Sql::new("SELECT current_setting('server_version_num')::bigint / 10000 AS version");
+        let row = query.one(&self.reader).await?.ok_or_else(nothing)?;
+        let version: i64 = rows::get(&row, "version")?;
+        u32::try_from(version).map_err(|_| StoreError::Corrupt(format!("{version} is no version")))
+    }
+
+    /// Whether nobody has put anything into it: it has no tables, or those of this program, and there is no
+    /// organization, no user, and no audit entry.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn is_unused(&self) -> Result<bool, StoreError> {
+        let tables = self.tables().await?;
+        if tables.is_empty() {
+            return Ok(true);
+        }
+        for table in ["organizations", "users", "audit_entries"] {
+            let any = Sql::new(format!("SELECT 1 AS found FROM {table} LIMIT 1"));
+            if !tables.iter().any(|known| known == table) || any.one(&self.writer).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn tables(&self) -> Result<Vec<String>, StoreError> {
+        let query = match self.dialect {
+            Dialect::Sqlite => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+            }
+            Dialect::Postgres => {
+                "SELECT c.relname::text AS name FROM pg_class c
+                 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                   AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
+            }
+        };
+        let found = Sql::new(query).all(&self.writer).await?;
+        found.iter().map(|row| rows::get(row, "name")).collect()
+    }
+
+    /// Takes the turn to change the tables of a PostgreSQL database; servers that start wait for its end.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn take_turn(&self) -> Result<Turn, StoreError> {
+        Turn::take(self).await
+    }
+
+    /// Empties a PostgreSQL database that [is unused](Self::is_unused), or in which a restore was not finished,
+    /// and marks it so until [`Self::finish_restore`].
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] where something is in it.
+    pub async fn begin_restore(&self) -> Result<(), StoreError> {
+        let tables = self.tables().await?;
+        let unfinished = tables.iter().any(|table| table == UNFINISHED);
+        if !unfinished && !self.is_unused().await? {
+            return Err(StoreError::Schema(
+                "the database is not empty, and a restore goes into an empty one only; make one with `createdb`"
+                    .to_owned(),
+            ));
+        }
+        let tx = self.begin().await?;
+        drop_everything(&tx).await?;
+        Sql::new(format!("CREATE TABLE {UNFINISHED} (since bigint)"))
+            .run(&tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes the mark away in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn finish_restore(&self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Postgres {
+            Sql::new(format!("DROP TABLE {UNFINISHED}")).run(tx).await?;
+        }
+        Ok(())
+    }
+
+    /// The schema in which a PostgreSQL database has its tables.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn current_schema(&self) -> Result<Option<String>, StoreError> {
+        let query = Sql::new("SELECT current_schema()::text AS schema");
+        let row = query.one(&self.reader).await?.ok_or_else(nothing)?;
+        rows::get(&row, "schema")
+    }
+
+    /// Brings the tables up to date, whoever's turn it is.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn complete_schema(&self) -> Result<(), StoreError> {
+        migrations::complete(self).await
+    }
+}
+
+/// The steps of the schema that were applied, in their order.
+///
+/// # Errors
+/// [`StoreError`] by its cause.
+pub async fn applied_steps(on: &impl ConnectionTrait) -> Result<Vec<String>, StoreError> {
+    let query = Statement::from_string(
+        on.get_database_backend(),
+        "SELECT version FROM seaql_migrations ORDER BY version",
+    );
+    let found = on.query_all_raw(query).await?;
+    found.iter().map(|row| rows::get(row, "version")).collect()
+}
+
+/// Drops the tables and functions of this schema, but for those of extensions.
+async fn drop_everything(tx: &DatabaseTransaction) -> Result<(), StoreError> {
+    let query = Sql::new(
+        "SELECT 'DROP TABLE IF EXISTS ' || c.oid::regclass || ' CASCADE' AS statement FROM pg_class c
+         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
+           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+         UNION ALL
+         SELECT 'DROP FUNCTION IF EXISTS ' || p.oid::regprocedure || ' CASCADE' FROM pg_proc p
+         WHERE p.pronamespace = current_schema()::regnamespace AND p.prokind = 'f'
+           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')",
+    );
+    for row in query.all(tx).await? {
+        let statement: String = rows::get(&row, "statement")?;
+        Sql::new(statement).run(tx).await?;
+    }
+    Ok(())
+}
+
+/// Puts a SQLite file that is finished into the place of one that is unused or absent.
+///
+/// # Errors
+/// [`std::io::Error`] where it cannot be moved there.
+pub fn put_in_place(made: &Path, place: &Path) -> std::io::Result<()> {
+    File::open(made)?.sync_all()?;
+    fs::rename(made, place)?;
+    File::open(directory::of_file(place))?.sync_all()
+}
+
+fn nothing() -> StoreError {
+    StoreError::Internal("the database answers nothing".to_owned())
+}
+
+impl DatabaseUrl {
+    /// Which kind of database it names.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+}

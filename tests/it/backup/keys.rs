@@ -1,0 +1,80 @@
+//! The keys of what is forgotten by the day lie apart from the backup.
+
+use std::fs;
+
+use sendpromptly_tests::filled::{ANSWER, Filled};
+use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::page::Page;
+use sendpromptly_tests::server::{Options, Server};
+use sendpromptly_tests::store::{StoreKind, TestStore};
+
+use super::{Target, back_up, backup_of, keys_of};
+
+on_both_stores!(
+    the_backup_alone_holds_no_key_that_goes_by_days,
+    an_answer_comes_back_with_the_key_file_and_is_lost_without_it
+);
+
+async fn the_backup_alone_holds_no_key_that_goes_by_days(kind: StoreKind) {
+    let filled = Filled::store(TestStore::new(kind).await).await;
+    let world = &filled.world;
+    let made = back_up(world).await;
+    let sql = world.sql().await;
+    let wrapped = format!(
+        "SELECT {} AS t FROM data_keys WHERE day > 0",
+        sql.hex_of_bytes("wrapped")
+    );
+    let by_days = sql.texts(&wrapped).await;
+    assert!(!by_days.is_empty());
+    assert_eq!(made["day_keys"], by_days.len());
+    let (file, keys) = (
+        fs::read(backup_of(world)).unwrap(),
+        fs::read(keys_of(world)).unwrap(),
+    );
+    let holds = |bytes: &[u8], part: &[u8]| bytes.windows(part.len()).any(|found| found == part);
+    for digits in &by_days {
+        assert!(holds(&keys, digits.as_bytes()));
+        assert!(!holds(&file, digits.as_bytes()) && !holds(&file, &bytes(digits)));
+    }
+    // A dump is packed, so it is searched by what comes out of it.
+    fs::remove_file(keys_of(world)).unwrap();
+    let target = Target::with_keys_of(world).await;
+    let output = target.restore(world).await;
+    assert!(output.stderr.contains("is not there"), "{output:?}");
+    assert_eq!(output.json()["day_keys_lost"], by_days.len());
+    assert!(target.store.sql().await.texts(&wrapped).await.is_empty());
+}
+
+async fn an_answer_comes_back_with_the_key_file_and_is_lost_without_it(kind: StoreKind) {
+    let filled = Filled::store(TestStore::new(kind).await).await;
+    back_up(&filled.world).await;
+    assert_eq!(answers_after_a_restore(&filled).await, [ANSWER]);
+    fs::remove_file(keys_of(&filled.world)).unwrap();
+    assert!(answers_after_a_restore(&filled).await.is_empty());
+}
+
+/// The endpoint's answers that the restored incident's page shows. All else of it is there either way.
+async fn answers_after_a_restore(filled: &Filled) -> Vec<String> {
+    let target = Target::with_keys_of(&filled.world).await;
+    target.restored(&filled.world).await;
+    let server = Server::start(&target.store, &Options::quick()).await;
+    let page = incident_page(filled, &server).await;
+    assert!(page.text().contains("Call 1: Answered 400"), "{}", page.text());
+    page.texts_of("[data-test=answer]")
+}
+
+async fn incident_page(filled: &Filled, server: &Server) -> Page {
+    let (mut browser, _) = filled.owner.sign_in_anew(server, &filled.owner.code()).await;
+    let path = format!(
+        "/orgs/{}/incidents/{}",
+        filled.world.organization, filled.incident
+    );
+    browser.visit(&path).await.ok()
+}
+
+fn bytes(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
