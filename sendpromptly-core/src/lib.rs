@@ -11,6 +11,7 @@ pub mod hex;
 pub mod id;
 pub mod incident;
 pub mod mail;
+pub mod master_keys;
 pub mod membership;
 pub mod project;
 pub mod replay;

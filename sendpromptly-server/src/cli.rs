@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    CommandError, audit, backup, demo, doctor, event, incident, key, openapi, org, project, restore,
-    retention, secret, user,
+    CommandError, audit, backup, demo, doctor, event, incident, key, master_key, openapi, org, project,
+    restore, retention, secret, user,
 };
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, ConfigError, Sources};
@@ -68,6 +68,9 @@ enum Command {
     Backup(backup::BackupCommand),
     /// Put a backup into an empty store, or declare that a store was restored by other means
     Restore(restore::RestoreCommand),
+    /// Rotate the master key, and list, prepare and remove master keys
+    #[command(subcommand)]
+    MasterKey(master_key::MasterKeyCommand),
     /// Bring the store's tables up to date
     Migrate,
     /// Print the OpenAPI document
@@ -121,6 +124,10 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         }
         Command::Backup(command) => in_context(config, async |context| backup::run(context, &command).await),
         Command::Restore(command) => beside(config, async |config| restore::run(config, command).await),
+        Command::MasterKey(master_key::MasterKeyCommand::Generate) => master_key::generate(),
+        Command::MasterKey(command) => {
+            in_context(config, async |context| master_key::run(context, command).await)
+        }
         Command::Doctor => beside(config, async |config| doctor::run(&config).await),
         Command::Secret(command) => in_context(config, async |context| secret::run(context, command).await),
     }

@@ -24,6 +24,7 @@ pub mod doctor;
 pub mod event;
 pub mod incident;
 pub mod key;
+pub mod master_key;
 pub mod migrate;
 pub mod openapi;
 pub mod org;

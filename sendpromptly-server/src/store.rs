@@ -41,6 +41,7 @@ pub mod key_rows;
 pub mod known_devices;
 pub mod links;
 pub mod mail_rates;
+pub mod master_keys;
 pub mod members;
 pub mod migrations;
 pub mod notes;

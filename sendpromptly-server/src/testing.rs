@@ -16,7 +16,7 @@ use sendpromptly_core::time::Timestamp;
 
 use crate::account::password::Password;
 use crate::config::KeyConfig;
-use crate::config::keys::KeyFile;
+use crate::config::keys::{KeyFile, MasterKeySource};
 use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::entropy;
 use crate::retention::{self, Keeper};
@@ -171,7 +171,7 @@ impl World {
             named: false,
         };
         KeyConfig {
-            master: file("master.key"),
+            master: MasterKeySource::File(file("master.key")),
             audit: file("audit.key"),
             checkpoints: file("audit.checkpoints"),
         }

@@ -1,8 +1,8 @@
 //! The vault: seals what the database must not show, and opens it again.
 //!
-//! A master key, in a file outside the database, wraps data keys; data keys seal rows (see `docs/data.md`).
-//! A store is bound to its master key at its first use, so another one is refused at the start and not
-//! found out row by row.
+//! A master key, which lies outside the database, wraps data keys; data keys seal rows (see `docs/data.md`).
+//! A store is bound to its master keys at its first use, so others are refused at the start and not found out
+//! row by row. Which of them is active changes by rotations (see `docs/master-keys.md`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,14 +24,18 @@ use crate::store::{Store, StoreError};
 
 pub mod audit_key;
 mod data_keys;
+pub mod key_command;
 pub mod key_file;
 pub mod key_ring;
+mod master_keys;
+pub mod provider;
+pub mod ring_file;
+pub mod rotation;
 #[cfg(test)]
 mod tests;
 
 use data_keys::DataKeys;
-use key_file::KeyFileError;
-use key_ring::KeyRing;
+use provider::ProviderError;
 
 /// How long a project's secrets are remembered. A rotated one signs everywhere within five seconds.
 const REMEMBERED: Duration = Duration::from_secs(4);
@@ -107,9 +111,9 @@ impl Purpose {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// A key file cannot be used.
+    /// The master keys are not to be had.
     #[error(transparent)]
-    File(#[from] KeyFileError),
+    Provider(#[from] ProviderError),
     /// The master keys at hand are not those of the store.
     #[error("{0}")]
     WrongMasterKey(String),
@@ -266,7 +270,7 @@ impl Vault {
 ///
 /// # Errors
 /// [`VaultError`] of the first one that they do not unwrap.
-pub fn must_open<'a>(
+pub async fn must_open<'a>(
     config: &KeyConfig,
     keys: impl IntoIterator<Item = &'a WrappedKey>,
 ) -> Result<(), VaultError> {
@@ -274,8 +278,13 @@ pub fn must_open<'a>(
     if keys.peek().is_none() {
         return Ok(()); // it was never bound to a master key
     }
-    let ring = KeyRing::read(&config.master.path)?;
-    keys.try_for_each(|key| ring.unwrap(key).map(|_| ()))
+    let provider = provider::provider(&config.master);
+    provider.load().await?;
+    for key in keys {
+        let unwrapped = provider.unwrap(key).await;
+        unwrapped.map_err(|error| VaultError::of_master_keys(&*provider, error))?;
+    }
+    Ok(())
 }
 
 const fn place<'a>(purpose: &'a Purpose, row: &'a [u8; 16]) -> Place<'a> {

@@ -26,6 +26,7 @@ mod clock;
 mod count;
 mod deliver;
 mod mail;
+mod master_keys;
 mod overdue;
 mod record;
 mod retain;
@@ -45,6 +46,7 @@ use count::Count;
 pub(crate) use deliver::SLOTS;
 use deliver::{Calls, Deliver};
 use mail::SendMail;
+use master_keys::MasterKeys;
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
@@ -151,7 +153,7 @@ impl Workers {
         };
         let calls = Arc::new(Calls {
             store: store.clone(),
-            vault: context.vault,
+            vault: context.vault.clone(),
             client: context.client,
             policy: context.policy,
             schedule,
@@ -176,6 +178,7 @@ impl Workers {
         });
         let keeper = Keeper { store: store.clone() };
         supervisor.start_rounds(Retain::new(keeper, context.metrics.retention.clone()));
+        supervisor.start_rounds(MasterKeys { vault: context.vault });
         supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(SendMail {

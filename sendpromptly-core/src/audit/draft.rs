@@ -37,6 +37,10 @@ words! {
         InvitationCreated = "invitation.created",
         /// An invitation was taken back.
         InvitationRevoked = "invitation.revoked",
+        /// A master key was removed.
+        MasterKeyRemoved = "master_key.removed",
+        /// Another master key became active.
+        MasterKeyRotated = "master_key.rotated",
         /// A member left an organization.
         MemberLeft = "member.left",
         /// A member was removed from an organization.

@@ -102,7 +102,7 @@ async fn verify(config: &Config, file: &Path) -> Result<Backup, BackupError> {
     }
     let keys = backup.main.keys.iter();
     let by_days = backup.by_days.iter().flat_map(|sound| &sound.keys);
-    vault::must_open(&config.keys, keys.chain(by_days).map(|row| &row.key))?;
+    vault::must_open(&config.keys, keys.chain(by_days).map(|row| &row.key)).await?;
     Ok(backup)
 }
 

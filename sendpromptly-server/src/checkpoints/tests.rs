@@ -3,7 +3,7 @@
 use sendpromptly_core::audit::{Action, Draft, INSTANCE, Origin};
 
 use super::*;
-use crate::config::keys::KeyFile;
+use crate::config::keys::{KeyFile, MasterKeySource};
 use crate::store::{DatabaseUrl, StoreRole, audit};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -22,7 +22,7 @@ impl Fixture {
             named: false,
         };
         let config = KeyConfig {
-            master: file("master.key"),
+            master: MasterKeySource::File(file("master.key")),
             audit: file("audit.key"),
             checkpoints: file("audit.checkpoints"),
         };

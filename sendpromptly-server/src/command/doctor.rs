@@ -11,11 +11,13 @@ use std::path::Path;
 
 use super::{CommandError, print_line};
 use crate::checkpoints::Checkpoints;
+use crate::config::keys::MasterKeySource;
 use crate::config::{Config, KeyConfig};
 use crate::mail::Transport;
 use crate::platform::clock;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::vault::Vault;
+use crate::vault::provider::provider;
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,21 +150,18 @@ async fn check_clock(store: &Store, findings: &mut Findings) {
 }
 
 async fn check_master_key(config: &Config, store: &Store, findings: &mut Findings) {
-    let path = &config.keys.master.path;
+    let source = provider(&config.keys.master).source();
     match Vault::open(store, &config.keys).await {
-        Ok(_) => findings.ok(format!(
-            "keys: the master key in {} opens the store",
-            path.display()
-        )),
+        Ok(_) => findings.ok(format!("keys: the master key in {source} opens the store")),
         Err(error) => return findings.wrong(format!("keys: {error}")),
     }
     let beside_database = matches!(config.storage.database, DatabaseUrl::Sqlite(_));
-    if beside_database && !config.keys.master.named {
-        findings.advise(format!(
-            "keys: {} lies beside the database, so one stolen copy of the directory has both; move it elsewhere and name \
-             it by --master-key-file. Keep a copy of it: without it no secret can be read",
-            path.display()
-        ));
+    match &config.keys.master {
+        MasterKeySource::File(file) if beside_database && !file.named => findings.advise(format!(
+            "keys: {source} lies beside the database, so one stolen copy of the directory has both; move it elsewhere and \
+             name it by --master-key-file. Keep a copy of it: without it no secret can be read"
+        )),
+        _ => {}
     }
 }
 

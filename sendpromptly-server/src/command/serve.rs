@@ -1,5 +1,6 @@
 //! `serve`: the API and its workers, from start to an orderly stop.
 
+mod hangup;
 mod heartbeat;
 mod https;
 mod metrics;
@@ -154,9 +155,7 @@ impl Server {
             sign_up: config.sign_up,
         });
         let (stop, mut stopped) = watch::channel(());
-        if let Some(tls) = &tls {
-            https::reload_on_hangup(tls.clone(), stopped.clone())?;
-        }
+        hangup::listen(tls.clone(), context.vault().await?.clone(), stopped.clone())?;
         let store = &context.store;
         let redirect = https::redirect(&config.http, address, store, stopped.clone(), limits).await?;
         let live = console.live.clone();

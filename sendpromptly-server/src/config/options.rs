@@ -72,6 +72,12 @@ options! {
     MASTER_KEY_FILE = "master-key-file" "FILE" One, None,
         "the master keys; made as master.key in the data directory where none is given",
         "the path of a file that is there";
+    MASTER_KEYS = "master-keys" "KEYS" One, None,
+        "the master keys themselves, in place of a file",
+        "NAME:KEY with a KEY of 64 hex digits, one a line or joined by commas, and never on the command line";
+    MASTER_KEY_COMMAND = "master-key-command" "COMMAND" One, None,
+        "a command that prints the master keys as their file holds them, in place of a file",
+        "a command for /bin/sh, such as age --decrypt --identity /run/id.txt keys.age";
     AUDIT_KEY_FILE = "audit-key-file" "FILE" One, None,
         "the key that signs audit checkpoints; made as audit.key in the data directory where none is given",
         "the path of a file that is there";

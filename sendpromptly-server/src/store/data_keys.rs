@@ -3,6 +3,7 @@
 use sea_orm::QueryResult;
 use sendpromptly_core::time::Timestamp;
 
+use super::master_keys::BINDING;
 use super::old_rows::OldRows;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
@@ -63,23 +64,31 @@ impl Store {
         found.as_ref().map(key_of).transpose()
     }
 
-    /// Stores a data key, unless one with its id is there.
+    /// Stores a new data key where the master key that wraps it is the active one, which cannot change before it
+    /// is stored; gives whether it is.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn add_data_key(&self, key_use: &KeyUse, key: &WrappedKey) -> Result<(), StoreError> {
-        let insert = Sql::new(
+    pub async fn add_data_key(&self, key_use: &KeyUse, key: &WrappedKey) -> Result<bool, StoreError> {
+        let lock = self.dialect.for_share();
+        let insert = Sql::new(format!(
             "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
-             VALUES ({}, {}, {}, {}, {}, {}, {}) ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(key.id)
-        .bind(key_use.scope)
-        .bind(key_use.scope_id)
-        .bind(key_use.purpose)
-        .bind(key_use.day)
-        .bind(key.kid.as_str())
-        .bind(key.wrapped.clone());
-        self.commit_together(vec![insert]).await
+             SELECT {{}}, {{}}, {{}}, {{}}, {{}}, active.kid, {{}}
+             FROM (SELECT kid FROM data_keys WHERE id = {{}} AND kid = {{}}{lock}) active"
+        ));
+        let insert = insert
+            .bind(key.id)
+            .bind(key_use.scope)
+            .bind(key_use.scope_id)
+            .bind(key_use.purpose)
+            .bind(key_use.day)
+            .bind(key.wrapped.clone())
+            .bind(BINDING)
+            .bind(key.kid.as_str());
+        let tx = self.begin().await?;
+        let added = insert.run(&tx).await?;
+        tx.commit().await?;
+        Ok(added > 0)
     }
 }
 
@@ -105,7 +114,7 @@ pub(super) fn destroy(scope: &'static str, owner: &[u8; 16]) -> Sql {
         .bind(scope)
 }
 
-fn key_of(row: &QueryResult) -> Result<WrappedKey, StoreError> {
+pub(super) fn key_of(row: &QueryResult) -> Result<WrappedKey, StoreError> {
     Ok(WrappedKey {
         id: rows::id(row, "id")?,
         kid: rows::get(row, "kid")?,

@@ -70,6 +70,16 @@ impl Dialect {
         }
     }
 
+    /// Keeps the rows that a query reads from being changed until the transaction ends; others may read them so at
+    /// the same time.
+    #[must_use]
+    pub const fn for_share(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR SHARE",
+        }
+    }
+
     /// Locks the rows that a query reads until the transaction ends. SQLite's write transactions run one at
     /// a time and need none.
     #[must_use]

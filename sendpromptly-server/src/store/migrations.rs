@@ -21,6 +21,7 @@ mod m0007_overview;
 mod m0008_audit_filters;
 mod m0009_guesses;
 mod m0010_snapshots;
+mod m0011_master_keys;
 mod m0013_forgetting;
 mod m0015_watching;
 
@@ -84,6 +85,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_audit_filters::Migration),
             Box::new(m0009_guesses::Migration),
             Box::new(m0010_snapshots::Migration),
+            Box::new(m0011_master_keys::Migration),
             Box::new(m0013_forgetting::Migration),
             Box::new(m0015_watching::Migration),
         ]

@@ -8,25 +8,13 @@ use moka::future::Cache;
 use sendpromptly_core::envelope::{DataKey, OpenError, data_key_id};
 use sendpromptly_core::time::Timestamp;
 
-use super::key_file::KeyFileError;
-use super::key_ring::KeyRing;
+use super::master_keys::MasterKeyring;
 use super::{Purpose, VaultError};
-use crate::config::keys::KeyFile;
+use crate::config::keys::MasterKeySource;
 use crate::platform::entropy;
 use crate::store::Store;
-use crate::store::data_keys::{KeyUse, WrappedKey, day_of};
+use crate::store::data_keys::{KeyUse, day_of};
 use crate::store::snapshots::Era;
-
-/// The data key that binds a store to its master key. It seals nothing. Its id is fixed, so of two processes
-/// that start on an empty store with different master keys, one is refused.
-const BINDING: [u8; 16] = [0; 16];
-
-const BINDING_USE: KeyUse = KeyUse {
-    scope: "instance",
-    scope_id: [0; 16],
-    purpose: "binding",
-    day: 0,
-};
 
 /// How long a data key that was destroyed may still seal and open, on a node that has used it.
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
@@ -41,8 +29,9 @@ const COUNTED_KEYS: u64 = 100_000;
 
 pub(super) struct DataKeys {
     store: Store,
-    ring: KeyRing,
+    ring: MasterKeyring,
     binding: DataKey,
+    max_seals: u64,
     opening: Cache<[u8; 16], Arc<DataKey>>,
     sealing: Cache<(KeyUse, Era), Arc<Sealer>>,
     /// How often each data key has sealed. The counts outlast the keys, which leave memory sooner.
@@ -56,26 +45,13 @@ struct Sealer {
 }
 
 impl DataKeys {
-    pub(super) async fn open(store: &Store, file: &KeyFile) -> Result<Self, VaultError> {
-        let bound = store.data_key(&BINDING).await?;
-        let ring = match KeyRing::read(&file.path) {
-            Err(KeyFileError::Absent { .. }) if bound.is_none() && !file.named => {
-                KeyRing::create(&file.path)?
-            }
-            Err(KeyFileError::Absent { .. }) if bound.is_some() => {
-                return Err(VaultError::WrongMasterKey(format!(
-                    "the store was made with a master key, and {} is not there: copy the file from where the store \
-                     was first used, or from your backup of it",
-                    file.path.display()
-                )));
-            }
-            ring => ring?,
-        };
-        let binding = bind(store, &ring, bound).await?;
+    pub(super) async fn open(store: &Store, source: &MasterKeySource) -> Result<Self, VaultError> {
+        let (ring, binding) = MasterKeyring::open(store, source).await?;
         Ok(Self {
             binding,
             store: store.clone(),
             ring,
+            max_seals: DataKey::MAX_SEALS,
             opening: remembering(),
             sealing: remembering(),
             seals: Cache::builder()
@@ -83,6 +59,18 @@ impl DataKeys {
                 .time_to_idle(COUNTED)
                 .build(),
         })
+    }
+
+    /// The same where a data key is done after so many seals.
+    #[cfg(test)]
+    pub(super) const fn sealing_at_most(mut self, max_seals: u64) -> Self {
+        self.max_seals = max_seals;
+        self
+    }
+
+    /// The master keys that wrap them.
+    pub(super) const fn ring(&self) -> &MasterKeyring {
+        &self.ring
     }
 
     /// The key that binds the store to its master key: the same on every node, for as long as the store lasts.
@@ -99,7 +87,7 @@ impl DataKeys {
             .try_get_with(sealed_by, self.newest(key_use, now))
             .await;
         let sealer = sealer.map_err(VaultError::Shared)?;
-        if sealer.seals.fetch_add(1, Ordering::Relaxed) < DataKey::MAX_SEALS {
+        if sealer.seals.fetch_add(1, Ordering::Relaxed) < self.max_seals {
             return Ok(sealer.key.clone());
         }
         let fresh = self.make(key_use, now).await?;
@@ -113,7 +101,7 @@ impl DataKeys {
         let id = data_key_id(sealed)?;
         let key = self.opening.try_get_with(id, async {
             let stored = self.store.data_key(&id).await?.ok_or(OpenError)?;
-            Ok(Arc::new(self.ring.unwrap(&stored)?))
+            Ok(Arc::new(self.ring.unwrap(&stored).await?))
         });
         key.await.map_err(VaultError::Shared)
     }
@@ -121,14 +109,14 @@ impl DataKeys {
     /// Two nodes that both find none make one each: every ciphertext names its own.
     async fn newest(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
         match self.store.newest_data_key(&key_use).await? {
-            Some(stored) => Ok(self.sealer(self.ring.unwrap(&stored)?).await),
+            Some(stored) => Ok(self.sealer(self.ring.unwrap(&stored).await?).await),
             None => self.make(key_use, now).await,
         }
     }
 
     async fn make(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
         let key = DataKey::new(entropy::ordered_id(now), entropy::bytes());
-        self.store.add_data_key(&key_use, &wrap(&self.ring, &key)).await?;
+        self.ring.store_new(&key_use, &key).await?;
         Ok(self.sealer(key).await)
     }
 
@@ -152,27 +140,6 @@ where
         .max_capacity(REMEMBERED_KEYS)
         .time_to_live(REMEMBERED)
         .build()
-}
-
-/// Binds a new store to its master key, and checks that of one which is bound.
-async fn bind(store: &Store, ring: &KeyRing, bound: Option<WrappedKey>) -> Result<DataKey, VaultError> {
-    let bound = match bound {
-        Some(bound) => bound,
-        None => {
-            let key = DataKey::new(BINDING, entropy::bytes());
-            store.add_data_key(&BINDING_USE, &wrap(ring, &key)).await?;
-            store.data_key(&BINDING).await?.ok_or(OpenError)?
-        }
-    };
-    ring.unwrap(&bound)
-}
-
-fn wrap(ring: &KeyRing, key: &DataKey) -> WrappedKey {
-    WrappedKey {
-        id: *key.id(),
-        kid: ring.active().kid().to_owned(),
-        wrapped: ring.active().wrap(key, entropy::bytes()),
-    }
 }
 
 const fn key_use(purpose: Purpose, now: Timestamp) -> KeyUse {

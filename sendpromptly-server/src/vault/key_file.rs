@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use sendpromptly_core::hex;
@@ -94,7 +94,7 @@ pub fn create(path: &Path, text: &str) -> Result<(), KeyFileError> {
 fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
     let directory = directory::of_file(path);
     directory::make_private(directory)?;
-    let draft = path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())));
+    let draft = draft_of(path);
     let linked = write_synced(&draft, text).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {
@@ -103,6 +103,58 @@ fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
     }
     removed?;
     File::open(directory)?.sync_all()
+}
+
+/// The right to change key files of this directory, until it is dropped.
+///
+/// # Errors
+/// [`KeyFileError::Io`] where the directory cannot be locked.
+pub fn take_turn(path: &Path) -> Result<File, KeyFileError> {
+    let locked = File::open(directory::of_file(path)).and_then(|directory| {
+        directory.lock()?;
+        Ok(directory)
+    });
+    locked.map_err(|error| KeyFileError::Io {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+/// Puts a text in the place of that of a key file, whole or not at all. Its owner and its mode stay. Whoever does
+/// it has a [turn](take_turn).
+///
+/// # Errors
+/// [`KeyFileError::Io`] where it cannot be written.
+pub fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    let failed = |error| KeyFileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    // A link stays a link.
+    let path = &path.canonicalize().map_err(failed)?;
+    let draft = draft_of(path);
+    let replaced = write_like(path, &draft, text).and_then(|()| fs::rename(&draft, path));
+    if replaced.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
+    replaced
+        .and_then(|()| File::open(directory::of_file(path))?.sync_all())
+        .map_err(failed)
+}
+
+/// Writes a draft with the owner and the mode of this file: a server that runs as another user reads it, too.
+fn write_like(path: &Path, draft: &Path, text: &str) -> io::Result<()> {
+    let like = fs::metadata(path)?;
+    write_synced(draft, text)?;
+    let made = fs::metadata(draft)?;
+    if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
+        std::os::unix::fs::chown(draft, Some(like.uid()), Some(like.gid()))?;
+    }
+    fs::set_permissions(draft, like.permissions())
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())))
 }
 
 fn write_synced(path: &Path, text: &str) -> io::Result<()> {

@@ -9,7 +9,7 @@ use sendpromptly_core::id::{KeyId, OrganizationId};
 use sendpromptly_core::project::Overlap;
 
 use super::*;
-use crate::config::keys::KeyFile;
+use crate::config::keys::{KeyFile, MasterKeySource};
 use crate::store::api_keys::NewKey;
 use crate::store::data_keys::KeyUse;
 use crate::store::organizations::NewOrganization;
@@ -47,7 +47,7 @@ impl Fixture {
             named,
         };
         KeyConfig {
-            master: file(master, named),
+            master: MasterKeySource::File(file(master, named)),
             audit: file("audit.key", false),
             checkpoints: file("audit.checkpoints", false),
         }
@@ -207,7 +207,9 @@ async fn answers_take_a_data_key_for_each_utc_day_and_secrets_keep_theirs() {
 async fn a_master_key_that_is_not_the_stores_is_refused_in_words() {
     let fixture = Fixture::set_up().await;
     fixture.vault().await;
-    KeyRing::create(&fixture.path("other.key")).unwrap();
+    ring_file::RingFile::at(fixture.path("other.key"))
+        .create()
+        .unwrap();
     let said = fixture.refusal("other.key", true).await;
     assert!(
         said.contains("does not open this store") && said.contains("other.key"),
@@ -369,6 +371,38 @@ async fn data_keys_are_stored_under_the_kind_of_their_owner() {
         assert_eq!(
             stored.id,
             sendpromptly_core::envelope::data_key_id(&sealed).unwrap()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_data_key_is_done_before_it_has_sealed_too_often() {
+    let fixture = Fixture::set_up().await;
+    let master = fixture.config("master.key", false).master;
+    let keys = DataKeys::open(&fixture.store, &master).await.unwrap();
+    let vault = Vault {
+        keys: Arc::new(keys.sealing_at_most(3)),
+        ..fixture.vault().await
+    };
+    let mut sealed = Vec::new();
+    for _ in 0..7 {
+        sealed.push(vault.seal(Purpose::Mail, &ROW, b"x", NOW).await.unwrap());
+    }
+    let ids = |sealed: &[Vec<u8>]| {
+        let ids = sealed
+            .iter()
+            .map(|sealed| sendpromptly_core::envelope::data_key_id(sealed).unwrap());
+        ids.collect::<std::collections::BTreeSet<_>>().len()
+    };
+    assert_eq!((ids(&sealed[..3]), ids(&sealed[..4]), ids(&sealed)), (1, 2, 3));
+    for sealed in &sealed {
+        assert!(
+            fixture
+                .vault()
+                .await
+                .open_sealed(Purpose::Mail, &ROW, sealed)
+                .await
+                .is_ok()
         );
     }
 }

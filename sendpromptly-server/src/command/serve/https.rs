@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -38,21 +37,8 @@ pub(super) fn open(config: &HttpConfig) -> Result<Option<Tls>, CommandError> {
     Ok(files.map(Tls::open).transpose()?)
 }
 
-/// Reads certificate and key again at each SIGHUP, until the stop.
-pub(super) fn reload_on_hangup(tls: Tls, mut stop: watch::Receiver<()>) -> Result<(), CommandError> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Some(()) = hangup.recv() => reload(tls.clone()).await,
-                _ = stop.changed() => break,
-            }
-        }
-    });
-    Ok(())
-}
-
-async fn reload(tls: Tls) {
+/// Reads certificate and key again.
+pub(super) async fn reload(tls: Tls) {
     let certificate = tls.files().certificate.display().to_string();
     let reloaded = tokio::task::spawn_blocking(move || tls.reload()).await;
     match reloaded {

@@ -21,6 +21,8 @@ const ACTIONS: &[(&str, &str)] = &[
     ("login.failed", "Failed to sign in"),
     ("login.succeeded", "Signed in"),
     ("logout", "Signed out"),
+    ("master_key.removed", "Removed a master key"),
+    ("master_key.rotated", "Rotated the master key"),
     ("member.left", "Left the organization"),
     ("member.removed", "Removed a member"),
     ("member.role_changed", "Changed a member's role"),

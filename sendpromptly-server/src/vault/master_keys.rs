@@ -1,0 +1,160 @@
+//! The master keys at hand, held against those that the store names.
+
+use std::time::Duration;
+
+use sendpromptly_core::envelope::{DataKey, OpenError};
+use sendpromptly_core::master_keys::UnwrapError;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::VaultError;
+use super::provider::{KeyProvider, ProviderError, provider};
+use super::ring_file::RingFile;
+use crate::config::keys::MasterKeySource;
+use crate::platform::entropy;
+use crate::store::data_keys::{KeyUse, WrappedKey};
+use crate::store::master_keys::BINDING;
+use crate::store::{Store, StoreError};
+
+/// A key that is not known is asked for at most so often: the provider may be a command that takes its time.
+const BETWEEN_LOADS: Duration = Duration::from_secs(5);
+
+/// How often a data key is wrapped anew since another master key became active meanwhile.
+const TRIES: u32 = 5;
+
+/// The master keys of a store.
+pub(super) struct MasterKeyring {
+    store: Store,
+    provider: Box<dyn KeyProvider>,
+    asked: Mutex<Option<Instant>>,
+}
+
+impl MasterKeyring {
+    /// Opens a store with its master keys, and gives the key that binds it to them. Makes the first one where
+    /// the store has never had any.
+    pub(super) async fn open(store: &Store, source: &MasterKeySource) -> Result<(Self, DataKey), VaultError> {
+        let bound = store.data_key(&BINDING).await?;
+        let ring = Self {
+            store: store.clone(),
+            provider: provider(source),
+            asked: Mutex::default(),
+        };
+        ring.load_first(source, bound.is_some()).await?;
+        let binding = match bound {
+            Some(bound) => ring.unwrap(&bound).await?,
+            None => ring.bind().await?,
+        };
+        // What is missing is told now, and not by the first value that does not open.
+        for wrapped in store.one_data_key_of_each().await? {
+            ring.unwrap(&wrapped).await?;
+        }
+        Ok((ring, binding))
+    }
+
+    async fn load_first(&self, source: &MasterKeySource, bound: bool) -> Result<(), VaultError> {
+        let failed = match self.provider.load().await {
+            Ok(()) => return Ok(()),
+            Err(failed) => failed,
+        };
+        match (source, failed.absent_file()) {
+            (MasterKeySource::File(file), Some(_)) if !bound && !file.named => {
+                RingFile::at(file.path.clone())
+                    .create()
+                    .map_err(ProviderError::from)?;
+                Ok(self.provider.load().await?)
+            }
+            (_, Some(path)) if bound => Err(VaultError::WrongMasterKey(format!(
+                "the store was made with a master key, and {} is not there: copy the file from where the store was \
+                 first used, or from your backup of it",
+                path.display()
+            ))),
+            _ => Err(failed.into()),
+        }
+    }
+
+    /// Binds a new store to the first key. Where another process does so at the same time, one of them wins.
+    async fn bind(&self) -> Result<DataKey, VaultError> {
+        let key = DataKey::new(BINDING, entropy::bytes());
+        let kids = self.provider.kids();
+        let first = kids.first().ok_or(OpenError)?;
+        self.store.bind(&self.provider.wrap(first, &key).await?).await?;
+        self.unwrap(&self.binding().await?).await
+    }
+
+    /// The binding key as it is stored; its `kid` is the name of the active master key.
+    pub(super) async fn binding(&self) -> Result<WrappedKey, VaultError> {
+        Ok(self.store.data_key(&BINDING).await?.ok_or(OpenError)?)
+    }
+
+    /// The provider of the keys.
+    pub(super) fn provider(&self) -> &dyn KeyProvider {
+        &*self.provider
+    }
+
+    /// Unwraps a data key. A master key that is not known is asked for.
+    pub(super) async fn unwrap(&self, stored: &WrappedKey) -> Result<DataKey, VaultError> {
+        let mut unwrapped = self.provider.unwrap(stored).await;
+        if matches!(&unwrapped, Err(error) if error.is_unknown_key()) {
+            self.ask().await?;
+            unwrapped = self.provider.unwrap(stored).await;
+        }
+        unwrapped.map_err(|error| VaultError::of_master_keys(self.provider(), error))
+    }
+
+    /// Wraps a data key by the master key of this name. One that is not known is asked for.
+    pub(super) async fn wrap(&self, kid: &str, key: &DataKey) -> Result<WrappedKey, VaultError> {
+        let mut wrapped = self.provider.wrap(kid, key).await;
+        if matches!(&wrapped, Err(error) if error.is_unknown_key()) {
+            self.ask().await?;
+            wrapped = self.provider.wrap(kid, key).await;
+        }
+        wrapped.map_err(|error| VaultError::of_master_keys(self.provider(), error))
+    }
+
+    /// Stores a new data key, wrapped by the master key that is active when it is stored.
+    pub(super) async fn store_new(&self, key_use: &KeyUse, key: &DataKey) -> Result<(), VaultError> {
+        for _ in 0..TRIES {
+            let active = self.binding().await?.kid;
+            let wrapped = self.wrap(&active, key).await?;
+            if self.store.add_data_key(key_use, &wrapped).await? {
+                return Ok(());
+            }
+        }
+        let again = "the master key is rotated again and again".to_owned();
+        Err(StoreError::Again(again).into())
+    }
+
+    /// Asks for the keys anew, unless somebody has just done so.
+    async fn ask(&self) -> Result<(), VaultError> {
+        let mut asked = self.asked.lock().await;
+        if asked.is_none_or(|asked| asked.elapsed() >= BETWEEN_LOADS) {
+            let loaded = self.provider.load().await;
+            *asked = Some(Instant::now());
+            loaded?;
+        }
+        Ok(())
+    }
+}
+
+impl VaultError {
+    /// What is wrong with the master keys of a provider, and what to do about it.
+    pub(super) fn of_master_keys(provider: &dyn KeyProvider, error: ProviderError) -> Self {
+        let ProviderError::Use { kid, why } = error else {
+            return error.into();
+        };
+        let source = provider.source();
+        let (fault, remedy) = match why {
+            UnwrapError::NoKey => (
+                format!("there is no key named {kid} in it, by which keys of the store are wrapped"),
+                "put its line back from another node or from a copy of the keys",
+            ),
+            _ => (
+                format!("its key named {kid} is another one"),
+                "use the keys with which the store was made",
+            ),
+        };
+        Self::WrongMasterKey(format!(
+            "the master key in {source} does not open this store: {fault}; {remedy}"
+        ))
+    }
+}
