@@ -1,5 +1,6 @@
 //! The master keys at hand, held against those that the store names.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sendpromptly_core::envelope::{DataKey, OpenError};
@@ -16,7 +17,8 @@ use crate::store::data_keys::{KeyUse, WrappedKey};
 use crate::store::master_keys::BINDING;
 use crate::store::{Store, StoreError};
 
-/// A key that is not known is asked for at most so often: the provider may be a command that takes its time.
+/// A key that was asked for in vain is asked for again after this: the provider may be a command that takes its
+/// time.
 const BETWEEN_LOADS: Duration = Duration::from_secs(5);
 
 /// How often a data key is wrapped anew since another master key became active meanwhile.
@@ -26,7 +28,8 @@ const TRIES: u32 = 5;
 pub(super) struct MasterKeyring {
     store: Store,
     provider: Box<dyn KeyProvider>,
-    asked: Mutex<Option<Instant>>,
+    /// When keys were asked for in vain, by their names.
+    in_vain: Mutex<HashMap<String, Instant>>,
 }
 
 impl MasterKeyring {
@@ -37,7 +40,7 @@ impl MasterKeyring {
         let ring = Self {
             store: store.clone(),
             provider: provider(source),
-            asked: Mutex::default(),
+            in_vain: Mutex::default(),
         };
         ring.load_first(source, bound.is_some()).await?;
         let binding = match bound {
@@ -95,7 +98,7 @@ impl MasterKeyring {
     pub(super) async fn unwrap(&self, stored: &WrappedKey) -> Result<DataKey, VaultError> {
         let mut unwrapped = self.provider.unwrap(stored).await;
         if matches!(&unwrapped, Err(error) if error.is_unknown_key()) {
-            self.ask().await?;
+            self.ask_for(&stored.kid).await?;
             unwrapped = self.provider.unwrap(stored).await;
         }
         unwrapped.map_err(|error| VaultError::of_master_keys(self.provider(), error))
@@ -105,7 +108,7 @@ impl MasterKeyring {
     pub(super) async fn wrap(&self, kid: &str, key: &DataKey) -> Result<WrappedKey, VaultError> {
         let mut wrapped = self.provider.wrap(kid, key).await;
         if matches!(&wrapped, Err(error) if error.is_unknown_key()) {
-            self.ask().await?;
+            self.ask_for(kid).await?;
             wrapped = self.provider.wrap(kid, key).await;
         }
         wrapped.map_err(|error| VaultError::of_master_keys(self.provider(), error))
@@ -124,15 +127,23 @@ impl MasterKeyring {
         Err(StoreError::Again(again).into())
     }
 
-    /// Asks for the keys anew, unless somebody has just done so.
-    async fn ask(&self) -> Result<(), VaultError> {
-        let mut asked = self.asked.lock().await;
-        if asked.is_none_or(|asked| asked.elapsed() >= BETWEEN_LOADS) {
-            let loaded = self.provider.load().await;
-            *asked = Some(Instant::now());
-            loaded?;
+    /// Has the provider learn its keys anew for the sake of this one, unless somebody has just done so.
+    async fn ask_for(&self, kid: &str) -> Result<(), VaultError> {
+        let is_known = || self.provider.kids().iter().any(|known| known == kid);
+        let mut in_vain = self.in_vain.lock().await;
+        let is_hopeless = in_vain
+            .get(kid)
+            .is_some_and(|asked| asked.elapsed() < BETWEEN_LOADS);
+        if is_known() || is_hopeless {
+            return Ok(());
         }
-        Ok(())
+        let loaded = self.provider.load().await;
+        if is_known() {
+            in_vain.remove(kid);
+        } else {
+            in_vain.insert(kid.to_owned(), Instant::now());
+        }
+        Ok(loaded?)
     }
 }
 
