@@ -32,6 +32,7 @@ mod kill_and_stop;
 mod links;
 mod live;
 mod mail;
+mod master_keys;
 mod members;
 mod metrics;
 mod negotiation;

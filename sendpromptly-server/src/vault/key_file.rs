@@ -94,7 +94,7 @@ pub fn create(path: &Path, text: &str) -> Result<(), KeyFileError> {
 fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
     let directory = directory::of_file(path);
     directory::make_private(directory)?;
-    let draft = draft_of(path);
+    let draft = path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())));
     let linked = write_synced(&draft, text).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {
@@ -132,7 +132,9 @@ pub fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
     };
     // A link stays a link.
     let path = &path.canonicalize().map_err(failed)?;
-    let draft = draft_of(path);
+    let mut draft = path.clone().into_os_string();
+    draft.push(".new");
+    let draft = PathBuf::from(draft);
     let replaced = write_like(path, &draft, text).and_then(|()| fs::rename(&draft, path));
     if replaced.is_err() {
         let _ = fs::remove_file(&draft);
@@ -145,16 +147,16 @@ pub fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
 /// Writes a draft with the owner and the mode of this file: a server that runs as another user reads it, too.
 fn write_like(path: &Path, draft: &Path, text: &str) -> io::Result<()> {
     let like = fs::metadata(path)?;
-    write_synced(draft, text)?;
+    // One that a kill has left.
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => write_synced(draft, text)?,
+    }
     let made = fs::metadata(draft)?;
     if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
         std::os::unix::fs::chown(draft, Some(like.uid()), Some(like.gid()))?;
     }
     fs::set_permissions(draft, like.permissions())
-}
-
-fn draft_of(path: &Path) -> PathBuf {
-    path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())))
 }
 
 fn write_synced(path: &Path, text: &str) -> io::Result<()> {

@@ -12,8 +12,19 @@ async fn help_names_every_command_and_option() {
     let help = cli.run(&["--help"]).await;
     assert_eq!((help.code, help.stderr.as_str()), (0, ""));
     for command in [
-        "serve", "demo", "org", "project", "key", "secret", "incident", "event", "audit", "migrate",
-        "openapi", "doctor",
+        "serve",
+        "demo",
+        "org",
+        "project",
+        "key",
+        "secret",
+        "incident",
+        "event",
+        "audit",
+        "master-key",
+        "migrate",
+        "openapi",
+        "doctor",
     ] {
         assert!(
             help.stdout.contains(&format!("\n  {command}")),
