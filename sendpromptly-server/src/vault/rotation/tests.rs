@@ -103,7 +103,7 @@ async fn what_is_sealed_while_rotations_run_is_never_left_under_an_earlier_key()
     let last = active(&world).await;
     assert!(rotations.len() > 2, "{rotations:?}");
     // What was sealed after the last rotation is under its key, and so is by now what was sealed before.
-    assert_eq!(wrapping(&world.store).await, [last.clone()]);
+    assert_eq!(wrapping(&world.store).await, std::slice::from_ref(&last));
     for kid in ring(&world).into_iter().filter(|kid| *kid != last) {
         nodes[0].remove_master_key(&kid, &operator(), NOW).await.unwrap();
     }
@@ -141,7 +141,7 @@ async fn a_rotation_that_is_cut_off_anywhere_is_brought_to_its_end_with_one_new_
             panic!("one key was made: {:?}", ring(&world))
         };
         assert_eq!((&active(&world).await, earlier), (next, &before), "{done}");
-        assert_eq!(wrapping(&world.store).await, [next.clone()]);
+        assert_eq!(wrapping(&world.store).await, std::slice::from_ref(next));
         assert_opens(&start(&world).await, &sealed).await;
     }
 }
