@@ -38,6 +38,7 @@ mod metrics;
 mod negotiation;
 mod openapi;
 mod outages;
+mod packaging;
 mod protocol;
 mod rates;
 mod receipts;
