@@ -35,6 +35,7 @@ mod mail;
 mod master_keys;
 mod members;
 mod metrics;
+mod migrations;
 mod negotiation;
 mod openapi;
 mod outages;

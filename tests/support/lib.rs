@@ -17,6 +17,7 @@ pub mod command;
 pub mod cookies;
 pub mod endpoint;
 pub mod filled;
+pub mod fixture;
 pub mod form;
 pub mod http;
 pub mod http2;
