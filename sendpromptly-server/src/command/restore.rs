@@ -38,8 +38,8 @@ pub async fn run(config: Config, command: RestoreCommand) -> Result<(), CommandE
     let restored = backup::restore(&config, file, &command.checkpoints, &cli_origin(), clock::now()).await?;
     if restored.day_keys_lost > 0 {
         eprintln!(
-            "warning: {} is not there, so what was sealed by the day, kept answers of endpoints among it, can never be \
-             read again: {} keys are lost; nothing else is",
+            "warning: {} is not there, so what was sealed by the day, payloads and answers of endpoints, can never be read \
+             again: {} keys are lost; nothing else is",
             keys_file(file).display(),
             restored.day_keys_lost
         );

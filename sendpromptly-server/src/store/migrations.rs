@@ -270,6 +270,17 @@ mod tests {
     use super::*;
     use crate::testing::World;
 
+    #[test]
+    fn every_step_runs_in_a_transaction_and_the_steps_are_in_order() {
+        let steps = Migrator::migrations();
+        let names: Vec<_> = steps.iter().map(|step| step.name().to_owned()).collect();
+        assert!(names.is_sorted(), "{names:?}");
+        for step in &steps {
+            // Outside PostgreSQL the library's default is none.
+            assert_eq!(step.use_transaction(), Some(true), "{}", step.name());
+        }
+    }
+
     #[tokio::test]
     async fn a_turn_is_waited_for_however_long_another_node_migrates() {
         let world = World::set_up().await;

@@ -83,7 +83,7 @@ fn assert_cut_short(verified: &Output) {
 }
 
 #[tokio::test]
-async fn a_restore_by_other_means_fails_until_it_is_declared() {
+async fn a_declared_loss_passes_and_an_undeclared_one_does_not() {
     let mut world = World::start(StoreKind::Sqlite).await;
     world.server.stop().await;
     let file = world.store.data_dir().join("test.db");

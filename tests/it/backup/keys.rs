@@ -2,17 +2,23 @@
 
 use std::fs;
 
+use sendpromptly_tests::bodies::{receipt, with};
+use sendpromptly_tests::endpoint::Endpoint;
 use sendpromptly_tests::filled::{ANSWER, Filled};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::page::Page;
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::{StoreKind, TestStore};
+use sendpromptly_tests::wait::eventually;
+use sendpromptly_tests::world::World;
+use serde_json::{Value, json};
 
 use super::{Target, back_up, backup_of, keys_of};
 
 on_both_stores!(
     the_backup_alone_holds_no_key_that_goes_by_days,
-    an_answer_comes_back_with_the_key_file_and_is_lost_without_it
+    an_answer_comes_back_with_the_key_file_and_is_lost_without_it,
+    a_snapshot_comes_back_with_the_key_file_and_is_lost_without_it
 );
 
 async fn the_backup_alone_holds_no_key_that_goes_by_days(kind: StoreKind) {
@@ -70,6 +76,61 @@ async fn incident_page(filled: &Filled, server: &Server) -> Page {
         filled.world.organization, filled.incident
     );
     browser.visit(&path).await.ok()
+}
+
+const MARKER: &str = "kept-payload-Lm4wQx7T";
+
+async fn a_snapshot_comes_back_with_the_key_file_and_is_lost_without_it(kind: StoreKind) {
+    let endpoint = Endpoint::always(204).await;
+    let mut world = World::start_calling(kind, &endpoint).await;
+    let project = world.project.id.as_str();
+    let keep = [
+        "project",
+        "set",
+        project,
+        "--snapshots",
+        "true",
+        "--send-payload",
+        "true",
+    ];
+    assert_eq!(world.cli.run(&keep).await.code, 0);
+    let body = with(receipt("evt_kept"), "payload", json!({"card": MARKER}));
+    let answer = world.api().receipt("key-kept", &body).await;
+    let event = answer.json()["event_id"].as_str().unwrap().to_owned();
+    let failed = world.api().report(&event, "failed").await;
+    let incident = failed["incident_id"].as_str().unwrap().to_owned();
+    back_up(&world).await;
+    world.server.stop().await;
+
+    let (state, call) = replay_after_a_restore(&world, &endpoint, &incident).await;
+    assert_eq!(
+        (state.as_str(), &call.unwrap()["payload"]["card"]),
+        ("delivered", &json!(MARKER))
+    );
+    fs::remove_file(keys_of(&world)).unwrap();
+    let (state, call) = replay_after_a_restore(&world, &endpoint, &incident).await;
+    assert_eq!((state.as_str(), call), ("halted", None));
+}
+
+/// How the incident's replay ends in a store that was restored, and the call that was made for it.
+async fn replay_after_a_restore(
+    world: &World,
+    endpoint: &Endpoint,
+    incident: &str,
+) -> (String, Option<Value>) {
+    let target = Target::with_keys_of(world).await;
+    target.restored(world).await;
+    let calls = endpoint.calls().len();
+    let _server = Server::start(&target.store, &Options::quick()).await;
+    target.cli.reprocess(incident).await;
+    let state = eventually("the call is over", async || {
+        let incidents = target.cli.incidents(&world.project.id).await;
+        let state = incidents[0]["replays"][0]["state"].as_str().unwrap().to_owned();
+        (state != "queued").then_some(state)
+    })
+    .await;
+    let call = endpoint.calls().get(calls).map(|call| call.json());
+    (state, call)
 }
 
 fn bytes(digits: &str) -> Vec<u8> {

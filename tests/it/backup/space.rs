@@ -11,7 +11,8 @@ use super::{Target, assert_refused, back_up, backup_of, keys_of};
 on_both_stores!(
     no_backup_is_written_over,
     a_full_disk_leaves_nothing_of_a_backup,
-    a_restore_that_fills_the_disk_leaves_an_empty_store
+    a_restore_that_fills_the_disk_leaves_an_empty_store,
+    what_a_kill_has_left_behind_is_taken_up
 );
 
 async fn no_backup_is_written_over(kind: StoreKind) {
@@ -88,6 +89,28 @@ async fn a_restore_that_fills_the_disk_leaves_an_empty_store(kind: StoreKind) {
     if kind == StoreKind::Sqlite {
         target.assert_untouched().await;
     }
+    target.restored(&world).await;
+    assert_eq!(target.store.sql().await.rows("events").await, 1);
+}
+
+async fn what_a_kill_has_left_behind_is_taken_up(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.api().new_event().await;
+    let half = "half of something, ".repeat(100_000);
+    for ending in ["part", "keys.part", "copy"] {
+        fs::write(world.store.directory().join(format!("a.backup.{ending}")), &half).unwrap();
+    }
+    back_up(&world).await;
+    let left = fs::read_dir(world.store.directory()).unwrap();
+    let names = left.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut left: Vec<_> = names.filter(|name| name.starts_with("a.backup")).collect();
+    left.sort();
+    // A dump makes no copy, and leaves alone what is none of its own.
+    left.retain(|name| kind == StoreKind::Sqlite || name != "a.backup.copy");
+    assert_eq!(left, ["a.backup", "a.backup.keys"]);
+
+    let target = Target::with_keys_of(&world).await;
+    fs::write(target.store.data_dir().join("test.db.restoring"), &half).unwrap();
     target.restored(&world).await;
     assert_eq!(target.store.sql().await.rows("events").await, 1);
 }
