@@ -22,6 +22,7 @@ pub mod redirect;
 pub mod retention;
 pub mod site;
 pub mod store;
+pub mod stripe;
 #[cfg(test)]
 mod testing;
 pub mod trail;

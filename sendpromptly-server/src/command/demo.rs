@@ -16,7 +16,6 @@ mod shop;
 mod stage;
 mod story;
 pub mod stripe_event;
-pub mod stripe_signature;
 mod telling;
 #[cfg(test)]
 mod tests;

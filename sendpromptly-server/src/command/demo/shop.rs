@@ -23,11 +23,11 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::stripe_event::{Effect, Payment};
-use super::stripe_signature::StripeSecret;
 use super::wire::{self, Reply};
 use crate::command::CommandError;
 use crate::http::listener::{self, Limits};
 use crate::http::{body, response};
+use crate::stripe::signature::{self, StripeSecret};
 
 /// Where the shop's webhook and its repair endpoint are.
 pub(super) const WEBHOOK: &str = "/webhooks/stripe";
@@ -174,11 +174,12 @@ impl Business {
 
     /// Stripe's event is verified, SendPromptly told of it, its work queued, and only then Stripe answered.
     async fn take_payment(&self, headers: &HeaderMap, body: &[u8]) -> response::Response {
-        let signature = headers
+        let header = headers
             .get("stripe-signature")
             .and_then(|value| value.to_str().ok());
         let now = u64::try_from(unix_now()).unwrap_or(0);
-        let genuine = self.stripe.verify(signature.unwrap_or_default(), body, now);
+        let secret = std::slice::from_ref(&self.stripe);
+        let genuine = signature::verify(secret, header.unwrap_or_default(), body, now);
         let Ok(Some(payment)) = genuine.map_err(drop).and(Payment::read(body).map_err(drop)) else {
             return response::text(StatusCode::BAD_REQUEST, "");
         };

@@ -15,7 +15,6 @@ use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 use super::shop::{Books, Business, REPAIR, Shop};
-use super::stripe_signature::StripeSecret;
 use crate::account::email::Email;
 use crate::account::password::Password;
 use crate::command::serve::Server;
@@ -24,6 +23,7 @@ use crate::config::Config;
 use crate::platform::entropy;
 use crate::projects::{CheckedUrl, Created, NewProject};
 use crate::store::projects::Project;
+use crate::stripe::signature::StripeSecret;
 
 /// The e-mail address of the shop's owner.
 pub(super) const OWNER: &str = "owner@shop.example";

@@ -1,1 +1,0 @@
-../../../../examples/stripe-webhook-app/src/stripe_signature.rs

@@ -1,0 +1,3 @@
+//! Stripe, as this server speaks with it.
+
+pub mod signature;
