@@ -117,6 +117,9 @@ pub enum VaultError {
     /// The master keys at hand are not those of the store.
     #[error("{0}")]
     WrongMasterKey(String),
+    /// A data key does not unwrap: it is damaged, or its master key is another one of the same name.
+    #[error("{0}")]
+    Damaged(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -178,7 +178,7 @@ impl Workers {
         });
         let keeper = Keeper { store: store.clone() };
         supervisor.start_rounds(Retain::new(keeper, context.metrics.retention.clone()));
-        supervisor.start_rounds(MasterKeys { vault: context.vault });
+        supervisor.start_rounds(MasterKeys::new(context.vault));
         supervisor.start_rounds(SignIns { store: store.clone() });
         supervisor.start_rounds(Count { store: store.clone() });
         supervisor.start_rounds(SendMail {

@@ -41,6 +41,7 @@ struct Rotated<'a> {
     kid: &'a str,
     previous: Option<&'a str>,
     rewrapped: u64,
+    damaged: u64,
 }
 
 #[derive(Serialize)]
@@ -114,9 +115,16 @@ async fn rotate(context: &Context) -> Result<(), CommandError> {
     if rotated.previous.is_none() {
         eprintln!("an earlier rotation was brought to its end; no new key was made");
     }
+    if rotated.damaged > 0 {
+        eprintln!(
+            "{} data keys are damaged and stay as they are; what they sealed is lost, unless a backup has them",
+            rotated.damaged
+        );
+    }
     print_json(&Rotated {
         kid: &rotated.kid,
         previous: rotated.previous.as_deref(),
         rewrapped: rotated.rewrapped,
+        damaged: rotated.damaged,
     })
 }

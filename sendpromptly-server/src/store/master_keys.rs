@@ -32,6 +32,22 @@ pub enum UnderActive<T> {
     Moved,
 }
 
+/// A place in the order of data keys by their master key's name and their id. The first is before all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DataKeyPlace {
+    kid: String,
+    id: [u8; 16],
+}
+
+impl From<&WrappedKey> for DataKeyPlace {
+    fn from(key: &WrappedKey) -> Self {
+        Self {
+            kid: key.kid.clone(),
+            id: key.id,
+        }
+    }
+}
+
 /// Whether a master key may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
@@ -72,20 +88,24 @@ impl Store {
         Ok(self.data_key(&BINDING).await?.map(|key| key.kid))
     }
 
-    /// One data key under each master key that wraps any. It costs as many look-ups as there are master keys.
+    /// Up to two data keys under each master key that wraps any. It costs as many look-ups as there are master
+    /// keys.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn one_data_key_of_each(&self) -> Result<Vec<WrappedKey>, StoreError> {
-        let mut found: Vec<WrappedKey> = Vec::new();
+    pub async fn some_data_keys_of_each(&self) -> Result<Vec<Vec<WrappedKey>>, StoreError> {
+        let mut found: Vec<Vec<WrappedKey>> = Vec::new();
         loop {
-            let last = found.last().map_or("", |key| key.kid.as_str());
+            let last = found.last().map_or("", |keys| keys[0].kid.as_str());
             let query =
-                Sql::new("SELECT id, kid, wrapped FROM data_keys WHERE kid > {} ORDER BY kid, id LIMIT 1");
-            match query.bind(last).one(&self.reader).await? {
-                Some(row) => found.push(key_of(&row)?),
-                None => return Ok(found),
-            }
+                Sql::new("SELECT id, kid, wrapped FROM data_keys WHERE kid > {} ORDER BY kid, id LIMIT 2");
+            let rows = query.bind(last).all(&self.reader).await?;
+            let mut keys: Vec<_> = rows.iter().map(key_of).collect::<Result<_, _>>()?;
+            let Some(first) = keys.first().cloned() else {
+                return Ok(found);
+            };
+            keys.retain(|key| key.kid == first.kid);
+            found.push(keys);
         }
     }
 
@@ -100,18 +120,26 @@ impl Store {
         found.iter().map(of).collect()
     }
 
-    /// Data keys under other master keys than this one, at most so many.
+    /// Data keys under other master keys than this one, from behind this place on, at most so many.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn data_keys_beside(&self, kid: &str, limit: usize) -> Result<Vec<WrappedKey>, StoreError> {
+    pub async fn data_keys_beside(
+        &self,
+        kid: &str,
+        behind: &DataKeyPlace,
+        limit: usize,
+    ) -> Result<Vec<WrappedKey>, StoreError> {
         let mut found = Vec::new();
+        // Those of the key itself, which are most, are not even passed over.
         for side in ["<", ">"] {
             let left = limit - found.len();
             let query = Sql::new(format!(
-                "SELECT id, kid, wrapped FROM data_keys WHERE kid {side} {{}} ORDER BY kid, id LIMIT {left}"
+                "SELECT id, kid, wrapped FROM data_keys WHERE (kid, id) > ({{}}, {{}}) AND kid {side} {{}}
+                 ORDER BY kid, id LIMIT {left}"
             ));
-            for row in query.bind(kid).all(&self.reader).await? {
+            let query = query.bind(behind.kid.as_str()).bind(behind.id).bind(kid);
+            for row in query.all(&self.reader).await? {
                 found.push(key_of(&row)?);
             }
         }

@@ -48,10 +48,31 @@ impl MasterKeyring {
             None => ring.bind().await?,
         };
         // What is missing is told now, and not by the first value that does not open.
-        for wrapped in store.one_data_key_of_each().await? {
-            ring.unwrap(&wrapped).await?;
+        for some in store.some_data_keys_of_each().await? {
+            ring.must_unwrap_any(&some).await?;
         }
         Ok((ring, binding))
+    }
+
+    /// Refuses a master key that is missing, or that unwraps none of these data keys that bear its name. A single
+    /// one may be damaged, for which nobody is locked out of all others.
+    async fn must_unwrap_any(&self, some: &[WrappedKey]) -> Result<(), VaultError> {
+        let mut refused = None;
+        for wrapped in some {
+            match self.unwrap(wrapped).await {
+                Ok(_) => return Ok(()),
+                Err(VaultError::Damaged(why)) => refused = Some(VaultError::WrongMasterKey(why)),
+                Err(error) => return Err(error),
+            }
+        }
+        match refused {
+            Some(error) if some.len() > 1 => Err(error),
+            Some(error) => {
+                tracing::error!(%error, "a data key is damaged, and what it sealed is lost");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     async fn load_first(&self, source: &MasterKeySource, bound: bool) -> Result<(), VaultError> {
@@ -154,18 +175,16 @@ impl VaultError {
             return error.into();
         };
         let source = provider.source();
-        let (fault, remedy) = match why {
-            UnwrapError::NoKey => (
-                format!("there is no key named {kid} in it, by which keys of the store are wrapped"),
-                "put its line back from another node or from a copy of the keys",
-            ),
-            _ => (
-                format!("its key named {kid} is another one"),
-                "use the keys with which the store was made",
-            ),
-        };
-        Self::WrongMasterKey(format!(
-            "the master key in {source} does not open this store: {fault}; {remedy}"
-        ))
+        let refusal = format!("the master key in {source} does not open this store");
+        match why {
+            UnwrapError::NoKey => Self::WrongMasterKey(format!(
+                "{refusal}: there is no key named {kid} in it, by which keys of the store are wrapped; put its line back \
+                 from another node or from a copy of the keys"
+            )),
+            _ => Self::Damaged(format!(
+                "{refusal}: its key named {kid} is another one, or the data key is damaged; use the keys with which the \
+                 store was made"
+            )),
+        }
     }
 }

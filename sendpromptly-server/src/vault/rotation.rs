@@ -10,7 +10,7 @@ use sendpromptly_core::time::Timestamp;
 use super::provider::ProviderError;
 use super::{Vault, VaultError};
 use crate::store::audit::drafts_of;
-use crate::store::master_keys::{Removal, UnderActive};
+use crate::store::master_keys::{DataKeyPlace, Removal, UnderActive};
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +27,22 @@ pub struct Rotated {
     pub previous: Option<String>,
     /// How many data keys were wrapped anew.
     pub rewrapped: u64,
+    /// How many are damaged, and stay as they are.
+    pub damaged: u64,
+}
+
+/// What wrapping data keys anew came to.
+#[derive(Debug, Default)]
+struct Rewrapped {
+    changed: u64,
+    damaged: u64,
+}
+
+/// A batch of data keys that was looked at, and the place of its last one; none where there was no key more.
+#[derive(Debug)]
+struct Batch {
+    rewrapped: Rewrapped,
+    last: Option<DataKeyPlace>,
 }
 
 /// Why a master key is not rotated or removed.
@@ -59,7 +75,9 @@ pub enum RotationError {
     #[error("{0} is the active master key; `sendpromptly master-key rotate` puts another one in its place")]
     Active(String),
     /// A key that wraps data keys is not removed.
-    #[error("{kid} still wraps {wraps} data keys; `sendpromptly master-key rotate` wraps them anew")]
+    #[error(
+        "{kid} still wraps {wraps} data keys; `sendpromptly master-key rotate` wraps anew those that are not damaged"
+    )]
     Wraps {
         /// The key.
         kid: String,
@@ -92,25 +110,24 @@ impl Vault {
     /// [`RotationError`]; what was done until then stays.
     pub async fn rotate(&self, origin: &Origin, now: Timestamp) -> Result<Rotated, RotationError> {
         let before = self.active_master_key().await?;
-        let is_unfinished = !self
-            .store
-            .data_keys_beside(&before, 1)
-            .await
-            .map_err(VaultError::from)?
-            .is_empty();
-        let rotated = |kid: String, previous, rewrapped| Rotated {
-            kid,
-            previous,
-            rewrapped,
-        };
-        if is_unfinished {
-            let rewrapped = self.rewrap_all(&before).await?;
-            return Ok(rotated(before, None, rewrapped));
+        let earlier = self.rewrap_all(&before).await?;
+        if earlier.changed > 0 {
+            return Ok(Rotated {
+                kid: before,
+                previous: None,
+                rewrapped: earlier.changed,
+                damaged: earlier.damaged,
+            });
         }
         let kid = self.prepare_rotation().await?;
         self.activate(&before, &kid, origin, now).await?;
         let rewrapped = self.rewrap_all(&kid).await?;
-        Ok(rotated(kid, Some(before), rewrapped))
+        Ok(Rotated {
+            kid,
+            previous: Some(before),
+            rewrapped: rewrapped.changed,
+            damaged: rewrapped.damaged,
+        })
     }
 
     /// Makes a key active, which must be known to every node by then.
@@ -136,12 +153,18 @@ impl Vault {
         }
     }
 
-    async fn rewrap_all(&self, active: &str) -> Result<u64, RotationError> {
-        let mut all = 0;
+    async fn rewrap_all(&self, active: &str) -> Result<Rewrapped, RotationError> {
+        let (mut all, mut place) = (Rewrapped::default(), DataKeyPlace::default());
         loop {
-            match self.rewrap_some(active, BATCH).await? {
-                UnderActive::Done((0, false)) => return Ok(all),
-                UnderActive::Done((rewrapped, _)) => all += rewrapped,
+            match self.rewrap_some(active, &place, BATCH).await? {
+                UnderActive::Done(batch) => {
+                    all.changed += batch.rewrapped.changed;
+                    all.damaged += batch.rewrapped.damaged;
+                    match batch.last {
+                        Some(last) => place = last,
+                        None => return Ok(all),
+                    }
+                }
                 UnderActive::Moved => {
                     return Err(RotationError::Meanwhile(self.active_master_key().await?));
                 }
@@ -149,34 +172,50 @@ impl Vault {
         }
     }
 
-    /// Wraps data keys anew by the active key, at most so many; gives how many, and whether there were any.
-    async fn rewrap_some(&self, active: &str, limit: usize) -> Result<UnderActive<(u64, bool)>, VaultError> {
+    /// Wraps data keys behind this place anew by the active key, at most so many. Those that are damaged stay.
+    async fn rewrap_some(
+        &self,
+        active: &str,
+        behind: &DataKeyPlace,
+        limit: usize,
+    ) -> Result<UnderActive<Batch>, VaultError> {
         let ring = self.keys.ring();
-        let mut rewrapped = Vec::new();
-        for stored in self.store.data_keys_beside(active, limit).await? {
-            let key = ring.unwrap(&stored).await?;
-            rewrapped.push((stored.kid, ring.wrap(active, &key).await?));
+        let found = self.store.data_keys_beside(active, behind, limit).await?;
+        let last = found.last().map(DataKeyPlace::from);
+        let (mut rewrapped, mut damaged) = (Vec::new(), 0);
+        for stored in found {
+            match ring.unwrap(&stored).await {
+                Ok(key) => rewrapped.push((stored.kid, ring.wrap(active, &key).await?)),
+                Err(VaultError::Damaged(_)) => damaged += 1,
+                Err(error) => return Err(error),
+            }
         }
-        if rewrapped.is_empty() {
-            return Ok(UnderActive::Done((0, false)));
-        }
-        Ok(match self.store.put_rewrapped(active, &rewrapped).await? {
-            UnderActive::Done(changed) => UnderActive::Done((changed, true)),
-            UnderActive::Moved => UnderActive::Moved,
-        })
+        let changed = if rewrapped.is_empty() {
+            0
+        } else {
+            match self.store.put_rewrapped(active, &rewrapped).await? {
+                UnderActive::Done(changed) => changed,
+                UnderActive::Moved => return Ok(UnderActive::Moved),
+            }
+        };
+        let rewrapped = Rewrapped { changed, damaged };
+        Ok(UnderActive::Done(Batch { rewrapped, last }))
     }
 
     /// Sees to it that this node knows the active key, and goes on with a rotation that somebody began: one batch
-    /// of data keys. Gives whether there may be more.
+    /// of data keys behind this place. Gives the place to go on from, where there may be more.
     ///
     /// # Errors
     /// [`VaultError`] where this node lacks a key.
-    pub async fn keep_up_with_rotations(&self) -> Result<bool, VaultError> {
+    pub async fn keep_up_with_rotations(
+        &self,
+        behind: &DataKeyPlace,
+    ) -> Result<Option<DataKeyPlace>, VaultError> {
         let binding = self.keys.ring().binding().await?;
         self.keys.ring().unwrap(&binding).await?;
-        Ok(match self.rewrap_some(&binding.kid, BATCH).await? {
-            UnderActive::Done((_, more)) => more,
-            UnderActive::Moved => true,
+        Ok(match self.rewrap_some(&binding.kid, behind, BATCH).await? {
+            UnderActive::Done(batch) => batch.last,
+            UnderActive::Moved => Some(DataKeyPlace::default()),
         })
     }
 

@@ -7,6 +7,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::rounds::{Left, Rounds};
 use crate::store::StoreError;
+use crate::store::master_keys::DataKeyPlace;
 use crate::vault::{Vault, VaultError};
 
 const EVERY: Duration = Duration::from_secs(10);
@@ -14,7 +15,16 @@ const EVERY: Duration = Duration::from_secs(10);
 /// The worker.
 #[derive(Debug, Clone)]
 pub(super) struct MasterKeys {
-    pub(super) vault: Vault,
+    vault: Vault,
+    /// Up to where the data keys were looked at.
+    behind: DataKeyPlace,
+}
+
+impl MasterKeys {
+    pub(super) fn new(vault: Vault) -> Self {
+        let behind = DataKeyPlace::default();
+        Self { vault, behind }
+    }
 }
 
 impl Rounds for MasterKeys {
@@ -25,9 +35,15 @@ impl Rounds for MasterKeys {
     }
 
     async fn round(&mut self, _now: Timestamp) -> Result<Left, StoreError> {
-        match self.vault.keep_up_with_rotations().await {
-            Ok(true) => Ok(Left::More),
-            Ok(false) => Ok(Left::Nothing),
+        match self.vault.keep_up_with_rotations(&self.behind).await {
+            Ok(Some(place)) => {
+                self.behind = place;
+                Ok(Left::More)
+            }
+            Ok(None) => {
+                self.behind = DataKeyPlace::default();
+                Ok(Left::Nothing)
+            }
             Err(VaultError::Store(error)) => Err(error),
             // A key that is not here yet is waited for as the store is.
             Err(error) => Err(StoreError::Unavailable(error.to_string())),

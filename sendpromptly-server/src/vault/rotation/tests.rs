@@ -14,6 +14,7 @@ use crate::config::KeyConfig;
 use crate::config::keys::{KeyFile, MasterKeySource};
 use crate::platform::entropy;
 use crate::store::Store;
+use crate::store::rows::Sql;
 use crate::testing::{NOW, World, operator};
 use crate::vault::Purpose;
 
@@ -76,6 +77,11 @@ async fn active(world: &World) -> String {
     world.store.active_kid().await.unwrap().unwrap()
 }
 
+/// A round of a server's worker.
+async fn keep_up(vault: &Vault) -> Result<Option<DataKeyPlace>, VaultError> {
+    vault.keep_up_with_rotations(&DataKeyPlace::default()).await
+}
+
 /// The master keys that wrap anything.
 async fn wrapping(store: &Store) -> Vec<String> {
     let counted = store.data_keys_of_each().await.unwrap();
@@ -128,7 +134,10 @@ async fn a_rotation_that_is_cut_off_anywhere_is_brought_to_its_end_with_one_new_
             let next = ring(&world).remove(0);
             vault.activate(&before, &next, &operator(), NOW).await.unwrap();
             for _ in 2..done {
-                vault.rewrap_some(&next, 1).await.unwrap();
+                vault
+                    .rewrap_some(&next, &DataKeyPlace::default(), 1)
+                    .await
+                    .unwrap();
             }
         }
         drop(vault);
@@ -154,9 +163,9 @@ async fn a_server_goes_on_with_a_rotation_that_was_cut_off() {
     let before = active(&world).await;
     let next = vault.prepare_rotation().await.unwrap();
     vault.activate(&before, &next, &operator(), NOW).await.unwrap();
-    let mut rounds = 0;
-    while vault.keep_up_with_rotations().await.unwrap() {
-        rounds += 1;
+    let (mut rounds, mut behind) = (0, DataKeyPlace::default());
+    while let Some(place) = vault.keep_up_with_rotations(&behind).await.unwrap() {
+        (rounds, behind) = (rounds + 1, place);
     }
     assert_eq!(rounds, 3, "in bounded batches");
     assert_eq!(wrapping(&world.store).await, [next]);
@@ -176,7 +185,7 @@ async fn a_node_that_lacks_the_active_key_says_which_and_goes_on_once_it_has_it(
     let kid = vault.rotate(&operator(), NOW).await.unwrap().kid;
     for said in [
         lagging
-            .keep_up_with_rotations()
+            .keep_up_with_rotations(&DataKeyPlace::default())
             .await
             .err()
             .map(|error| error.to_string()),
@@ -195,7 +204,7 @@ async fn a_node_that_lacks_the_active_key_says_which_and_goes_on_once_it_has_it(
     }
     std::fs::write(&copy, ring_text(&world)).unwrap();
     lagging.reload_master_keys().await.unwrap();
-    assert!(!lagging.keep_up_with_rotations().await.unwrap());
+    assert_eq!(keep_up(&lagging).await.unwrap(), None);
     assert_opens(&lagging, &sealed).await;
     let sealed = seal(&lagging).await.unwrap();
     assert_opens(&start(&world).await, &[sealed]).await;
@@ -228,7 +237,8 @@ async fn a_prepared_key_is_the_one_that_becomes_active() {
         Rotated {
             kid: prepared,
             previous: Some(before),
-            rewrapped: 0
+            rewrapped: 0,
+            damaged: 0,
         }
     );
     assert_eq!(ring(&world).len(), 2);
@@ -316,7 +326,7 @@ async fn keys_that_others_keep_are_changed_by_them_and_made_active_here() {
 async fn a_store_is_refused_where_one_of_its_master_keys_is_missing_or_another() {
     let world = World::set_up().await;
     let vault = start(&world).await;
-    seal_many(&vault, 1).await;
+    seal_many(&vault, 2).await;
     let before = active(&world).await;
     let next = vault.prepare_rotation().await.unwrap();
     vault.activate(&before, &next, &operator(), NOW).await.unwrap();
@@ -343,6 +353,38 @@ async fn a_store_is_refused_where_one_of_its_master_keys_is_missing_or_another()
             "{said}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_damaged_data_key_keeps_nobody_from_rotating_or_starting() {
+    let world = World::set_up().await;
+    let vault = start(&world).await;
+    let sealed = seal_many(&vault, 3).await;
+    let before = active(&world).await;
+    let id = sendpromptly_core::envelope::data_key_id(&sealed[0].1).unwrap();
+    let mut damaged = world.store.data_key(&id).await.unwrap().unwrap();
+    damaged.wrapped[20] ^= 1;
+    let flip = Sql::new("UPDATE data_keys SET wrapped = {} WHERE id = {}");
+    world.write(flip.bind(damaged.wrapped).bind(id)).await;
+
+    let rotated = start(&world).await.rotate(&operator(), NOW).await.unwrap();
+    assert_eq!((rotated.rewrapped, rotated.damaged), (2, 1));
+    assert_eq!(rotated.previous, Some(before.clone()));
+    let vault = start(&world).await;
+    assert_opens(&vault, &sealed[1..]).await;
+    let refused = vault.open_sealed(sealed[0].0, &ROW, &sealed[0].1).await;
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("the data key is damaged")
+    );
+    // It is not held for a rotation that was cut off, and the key that it needs stays.
+    let again = vault.rotate(&operator(), NOW).await.unwrap();
+    assert_eq!(again.previous, Some(rotated.kid));
+    assert!(keep_up(&vault).await.is_ok());
+    let removed = vault.remove_master_key(&before, &operator(), NOW).await;
+    assert!(matches!(removed, Err(RotationError::Wraps { wraps: 1, .. })));
 }
 
 /// A step of somebody who handles master keys, or of a server.
@@ -379,7 +421,10 @@ async fn take(step: &Step, world: &World, vault: &Vault, sealed: &mut Vec<Sealed
         }
         Step::Activate => vault.activate(&is_active, &first, &origin, now).await.unwrap(),
         Step::RewrapOne => {
-            vault.rewrap_some(&is_active, 1).await.unwrap();
+            vault
+                .rewrap_some(&is_active, &DataKeyPlace::default(), 1)
+                .await
+                .unwrap();
         }
         Step::Rotate => {
             vault.rotate(&origin, now).await.unwrap();
