@@ -45,6 +45,14 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
 }
 
+impl IncidentState {
+    /// Whether nobody has to look, and nothing is under way.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        matches!(self, Self::Resolved | Self::Dismissed)
+    }
+}
+
 impl Incident {
     /// A new, open incident.
     #[must_use]

@@ -92,6 +92,55 @@ impl fmt::Display for Timeout {
     }
 }
 
+/// A text that is no number of days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be a whole number of days from {} to {}",
+    EventsKept::MIN,
+    EventsKept::MAX
+)]
+pub struct EventsKeptError;
+
+/// For how many days a project keeps its events, with their results and incidents: 30 to 3,660.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventsKept(u32);
+
+impl EventsKept {
+    /// The fewest days: the longest timeout, so that every time-out is found.
+    pub const MIN: u32 = 30;
+    /// The most days, ten years.
+    pub const MAX: u32 = 3_660;
+
+    /// The days.
+    #[must_use]
+    pub const fn days(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for EventsKept {
+    /// 13 months.
+    fn default() -> Self {
+        Self(396)
+    }
+}
+
+impl FromStr for EventsKept {
+    type Err = EventsKeptError;
+
+    fn from_str(text: &str) -> Result<Self, EventsKeptError> {
+        let days = text.trim().parse().ok();
+        let days = days.filter(|days| (Self::MIN..=Self::MAX).contains(days));
+        days.map(Self).ok_or(EventsKeptError)
+    }
+}
+
+impl fmt::Display for EventsKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A longer overlap than any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a duration from 0s to 30d, such as 24h")]
@@ -162,6 +211,18 @@ mod tests {
         for wrong in ["", "0", "-1", "43201", "1.5", "1e3", "soon", "99999999999"] {
             assert_eq!(wrong.parse::<Timeout>(), Err(TimeoutError), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn events_are_kept_for_30_to_3660_days() {
+        for (text, days) in [("30", 30), (" 396 ", 396), ("3660", 3_660)] {
+            assert_eq!(text.parse::<EventsKept>().map(EventsKept::days), Ok(days));
+        }
+        for wrong in ["", "29", "-30", "3661", "30.5", "for ever"] {
+            assert_eq!(wrong.parse::<EventsKept>(), Err(EventsKeptError), "{wrong:?}");
+        }
+        let longest_timeout = MAX_TIMEOUT_MINUTES / (24 * 60);
+        assert!(EventsKept::MIN >= longest_timeout);
     }
 
     #[test]

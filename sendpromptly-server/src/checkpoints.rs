@@ -80,11 +80,40 @@ impl Checkpoints {
         file::read(&self.path, &self.public_key()).map_err(|error| unusable(&self.path, error))
     }
 
+    /// Reads the checkpoints that are wanted, and checks no other's signature; lines that prove nothing are passed
+    /// over. It blocks.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`] where the file cannot be read.
+    pub fn read_some(
+        &self,
+        wanted: impl Fn(&SignedCheckpoint) -> bool,
+    ) -> Result<Vec<SignedCheckpoint>, CheckpointError> {
+        file::read_some(&self.path, &self.public_key(), wanted).map_err(|error| unusable(&self.path, error))
+    }
+
     /// Signs a checkpoint of a chain that ends here.
     #[must_use]
     pub fn sign(&self, organization: OrganizationId, head: Head, now: Timestamp) -> SignedCheckpoint {
         let kind = CheckpointKind::Periodic;
         self.key.sign(Checkpoint::new(organization, kind, head, now))
+    }
+
+    /// Signs that a chain's entries up to this one are dropped, and appends that; it is on disk then.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`] where it cannot be written.
+    pub async fn append_prune(
+        &self,
+        organization: OrganizationId,
+        end: Head,
+        now: Timestamp,
+    ) -> Result<SignedCheckpoint, CheckpointError> {
+        let kind = CheckpointKind::Prune;
+        let signed = self.key.sign(Checkpoint::new(organization, kind, end, now));
+        self.append(ExportLine::Checkpoint(signed).to_json() + "\n")
+            .await?;
+        Ok(signed)
     }
 
     /// Appends a checkpoint of every chain that has grown since its last one; gives how many. They are on
@@ -113,6 +142,13 @@ impl Checkpoints {
             lines += &ExportLine::Checkpoint(*signed).to_json();
             lines.push('\n');
         }
+        self.append(lines).await?;
+        store.note_checkpoints(&due).await?;
+        Ok(due.len())
+    }
+
+    /// Appends lines; they are on disk then.
+    async fn append(&self, lines: String) -> Result<(), CheckpointError> {
         let path = self.path.clone();
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
         appended

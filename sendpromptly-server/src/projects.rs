@@ -6,7 +6,7 @@ use sendpromptly_core::audit::Origin;
 use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{KeyId, ProjectId};
-use sendpromptly_core::project::{Name, Overlap, Timeout};
+use sendpromptly_core::project::{EventsKept, Name, Overlap, Timeout};
 use sendpromptly_core::time::Timestamp;
 
 use crate::callback::{AddressPolicy, RepairUrl, SystemResolver, TargetError};
@@ -144,6 +144,7 @@ impl Office<'_> {
             keep_snapshots: false,
             send_payload: false,
             snapshot_era: Era::default(),
+            events_kept_days: EventsKept::default().days(),
             created_at: self.now,
         };
         let (api_key, stored) = self.new_key(project.id);

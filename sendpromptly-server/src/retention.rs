@@ -4,10 +4,13 @@
 //! is over; a pass that takes more is a [`Work`] of its own. `docs/data.md` says for how long each thing is kept.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use sendpromptly_core::time::Timestamp;
 
+use crate::checkpoints::Checkpoints;
 use crate::store::erasures::Erased;
+use crate::store::old_events::Forgotten;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
@@ -15,14 +18,22 @@ use crate::store::{
     sessions, sign_ups, signing_secrets, snapshots,
 };
 
+mod audit;
+pub mod pace;
 #[cfg(test)]
 mod tests;
 
 /// Rows in one transaction: few enough that no receipt waits long for it.
 pub const BATCH: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 
+/// Pages of a SQLite file that are given back at once.
+pub const PAGES: u32 = 256;
+
 /// An hour in milliseconds. That long after its deletion no request and no call of a project is under way.
 const AN_HOUR_MS: i64 = 60 * 60 * 1_000;
+
+/// Rows that go with an event, about: itself, its result, and now and then an incident.
+const OF_AN_EVENT: u32 = 4;
 
 /// Every pass, in the order in which they are run. What deleted projects held comes last: it may take many batches.
 pub const PASSES: &[Pass] = &[
@@ -42,6 +53,8 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
     Pass::of("erasures", Work::Erasures),
+    Pass::of("events", Work::Events),
+    Pass::of("audit_entries", Work::AuditEntries),
     Pass::of("deleted_projects", Work::DeletedProjects),
 ];
 
@@ -50,6 +63,8 @@ pub const PASSES: &[Pass] = &[
 pub struct Keeper {
     /// The store.
     pub store: Store,
+    /// Signs where the audit log was pruned.
+    pub checkpoints: Arc<Checkpoints>,
 }
 
 /// A pass over one kind of thing.
@@ -70,6 +85,10 @@ pub enum Work {
     DeletedSnapshots,
     /// Erases from the audit logs what names users who were deleted; its rows are these users.
     Erasures,
+    /// Forgets events, each with all that belongs to it, which counts as one row.
+    Events,
+    /// Drops the old end of the audit log, chain by chain.
+    AuditEntries,
     /// Removes what projects held that were deleted, and then the projects.
     DeletedProjects,
 }
@@ -126,6 +145,12 @@ impl Pass {
                     more: erased != Erased::Nothing,
                 })
             }
+            Work::Events => {
+                let most = limit.get().div_ceil(OF_AN_EVENT);
+                let Forgotten { events, more } = store.forget_events(now, most).await?;
+                Ok(Batch { rows: events, more })
+            }
+            Work::AuditEntries => audit::prune(keeper, now, limit.get()).await,
             Work::DeletedProjects => {
                 let purged = store.purge(deleted_by(now), limit.get()).await?;
                 let rows = match purged {
@@ -150,6 +175,8 @@ impl Pass {
             Work::Snapshots => store.count_old_snapshots(now).await,
             Work::DeletedSnapshots => store.count_deleted_snapshots(now).await,
             Work::Erasures => store.erasures_waiting(now).await,
+            Work::Events => store.count_old_events(now).await,
+            Work::AuditEntries => audit::count(store, now).await,
             Work::DeletedProjects => store.count_to_purge(deleted_by(now)).await,
         }
     }

@@ -2,6 +2,7 @@
 //! where `SENDPROMPTLY_TEST_POSTGRES` names a PostgreSQL server's database, a new database beside that one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
@@ -15,6 +16,7 @@ use sendpromptly_core::replay::{Effect, RetrySchedule};
 use sendpromptly_core::time::Timestamp;
 
 use crate::account::password::Password;
+use crate::checkpoints::Checkpoints;
 use crate::config::KeyConfig;
 use crate::config::keys::{KeyFile, MasterKeySource};
 use crate::operate::{Desk, OperateError, Reprocess};
@@ -201,15 +203,16 @@ impl World {
     pub(crate) fn keeper(&self) -> Keeper {
         Keeper {
             store: self.store.clone(),
+            checkpoints: Arc::new(Checkpoints::open(&self.keys()).unwrap()),
         }
     }
 
     /// Runs every pass of retention until nothing is left to do; gives how many rows each has dropped.
     pub(crate) async fn retain(&self, now: Timestamp) -> BTreeMap<&'static str, u64> {
-        let mut dropped = BTreeMap::new();
+        let (keeper, mut dropped) = (self.keeper(), BTreeMap::new());
         for pass in retention::PASSES {
             loop {
-                let batch = pass.run(&self.keeper(), now, retention::BATCH).await.unwrap();
+                let batch = pass.run(&keeper, now, retention::BATCH).await.unwrap();
                 *dropped.entry(pass.name()).or_default() += batch.rows;
                 if !batch.more {
                     break;

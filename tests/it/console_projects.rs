@@ -180,7 +180,8 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     let form = page
         .form("/settings")
         .set("name", "the shop")
-        .set("timeout_minutes", "7");
+        .set("timeout_minutes", "7")
+        .set("events_kept_days", "90");
     let done = browser
         .submit_and_follow(form.untick("keep_answers", "true"))
         .await
@@ -189,8 +190,12 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     let set = ["project", "set", &world.project.id, "--name", "the shop"];
     let stored = world.cli.run(&set).await.json();
     assert_eq!(
-        (&stored["timeout_minutes"], &stored["keep_answers"]),
-        (&7.into(), &false.into())
+        (
+            &stored["timeout_minutes"],
+            &stored["keep_answers"],
+            &stored["events_kept_days"]
+        ),
+        (&7.into(), &false.into(), &90.into())
     );
 
     let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();

@@ -152,6 +152,29 @@ impl Sql {
             .await;
     }
 
+    /// Makes an event so many days old, with all that names it; gives the id that it then has, for an id begins with
+    /// its time.
+    pub async fn make_old(&self, event_id: &str, days: u64) -> String {
+        const DAY_MS: u128 = 24 * 60 * 60 * 1_000;
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let then = now.unwrap().as_millis() - u128::from(days) * DAY_MS;
+        let (prefix, hex) = event_id.split_once('_').unwrap();
+        let old = format!("{prefix}_{then:012x}{}", &hex[12..]);
+        for (table, column) in [
+            ("events", "id"),
+            ("results", "event_id"),
+            ("incidents", "event_id"),
+            ("replays", "event_id"),
+        ] {
+            let (before, after) = (self.id(event_id), self.id(&old));
+            self.run(&format!(
+                "UPDATE {table} SET {column} = {after} WHERE {column} = {before}"
+            ))
+            .await;
+        }
+        old
+    }
+
     /// Ends the connection.
     pub async fn close(self) {
         self.0.close().await.unwrap();

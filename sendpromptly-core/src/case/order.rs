@@ -46,8 +46,8 @@ impl FromStr for OrderKey {
     }
 }
 
-/// An order that was carried out, as it is remembered under its [`OrderKey`]. It is never forgotten; a refused
-/// order is not remembered, and leaves its key free.
+/// An order that was carried out, as it is remembered under its [`OrderKey`] for as long as its event is kept; a
+/// refused order is not remembered, and leaves its key free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlacedOrder {
     /// The incident that it was about.

@@ -1,7 +1,7 @@
 //! Reading checkpoint files, and holding what they hold against a public key.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use sendpromptly_core::audit::{AuditPublicKey, ExportLine, SignedCheckpoint};
@@ -33,6 +33,24 @@ pub struct CheckpointFile {
 /// [`io::Error`] where the file cannot be read.
 pub fn read(path: &Path, key: &AuditPublicKey) -> io::Result<CheckpointFile> {
     Ok(parse(&fs::read_to_string(path)?, key))
+}
+
+/// Reads the checkpoints that are wanted and whose signatures hold, line by line.
+pub(super) fn read_some(
+    path: &Path,
+    key: &AuditPublicKey,
+    wanted: impl Fn(&SignedCheckpoint) -> bool,
+) -> io::Result<Vec<SignedCheckpoint>> {
+    let mut found = Vec::new();
+    for line in BufReader::new(File::open(path)?).lines() {
+        if let Ok(ExportLine::Checkpoint(signed)) = ExportLine::parse(&line?)
+            && wanted(&signed)
+            && key.has_signed(&signed)
+        {
+            found.push(signed);
+        }
+    }
+    Ok(found)
 }
 
 fn parse(text: &str, key: &AuditPublicKey) -> CheckpointFile {

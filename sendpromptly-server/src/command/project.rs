@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{OrganizationId, ProjectId};
-use sendpromptly_core::project::{Name, Timeout};
+use sendpromptly_core::project::{EventsKept, Name, Timeout};
 use serde::Serialize;
 
 use super::{CommandError, Context, print_json};
@@ -59,6 +59,9 @@ pub enum ProjectCommand {
         /// Whether a callback bears the payload that is kept of its event: true or false
         #[arg(long, value_name = "BOOLEAN", action = clap::ArgAction::Set)]
         send_payload: Option<bool>,
+        /// For how many days its events are kept, with their results and incidents, 30 to 3660
+        #[arg(long, value_name = "N")]
+        events_kept_days: Option<EventsKept>,
     },
 }
 
@@ -80,6 +83,7 @@ struct Shown<'a> {
     keep_answers: bool,
     snapshots: bool,
     send_payload: bool,
+    events_kept_days: u32,
     created_at: String,
 }
 
@@ -118,6 +122,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             snapshots,
             delete_snapshots,
             send_payload,
+            events_kept_days,
         } => {
             let asks = [
                 name.is_some(),
@@ -126,11 +131,12 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 keep_answers.is_some(),
                 snapshots.is_some() || delete_snapshots,
                 send_payload.is_some(),
+                events_kept_days.is_some(),
             ];
             if !asks.contains(&true) {
                 return Err(CommandError::Usage(
-                    "nothing to change: give --name, --repair-url, --timeout-minutes, --keep-answers, --snapshots or \
-                     --send-payload"
+                    "nothing to change: give --name, --repair-url, --timeout-minutes, --events-kept-days, \
+                     --keep-answers, --snapshots or --send-payload"
                         .to_owned(),
                 ));
             }
@@ -146,6 +152,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 keep_answers,
                 snapshots: snapshot_change(snapshots, delete_snapshots)?,
                 send_payload,
+                events_kept_days: events_kept_days.map(EventsKept::days),
             };
             set(context, id, &change).await
         }
@@ -193,6 +200,7 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
         keep_answers: project.keep_answers,
         snapshots: project.keep_snapshots,
         send_payload: project.send_payload,
+        events_kept_days: project.events_kept_days,
         created_at: project.created_at.to_string(),
     })
 }

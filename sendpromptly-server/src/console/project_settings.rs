@@ -3,7 +3,7 @@
 use askama::Template;
 use hyper::StatusCode;
 use sendpromptly_core::id::ProjectId;
-use sendpromptly_core::project::{Name, Timeout};
+use sendpromptly_core::project::{EventsKept, Name, Timeout};
 use sendpromptly_core::request::MAX_TIMEOUT_MINUTES;
 
 use super::access::Seat;
@@ -21,6 +21,7 @@ struct SettingsPage {
     project: String,
     fields: Fields,
     max_timeout: u32,
+    days: (u32, u32),
 }
 
 /// What the forms hold, and what is wrong with it.
@@ -28,11 +29,13 @@ struct Fields {
     name: String,
     timeout_minutes: String,
     keep_answers: bool,
+    events_kept_days: String,
     repair_url: String,
     keep_snapshots: bool,
     send_payload: bool,
     wrong_name: Option<String>,
     wrong_timeout: Option<String>,
+    wrong_days: Option<String>,
     wrong_url: Option<String>,
     wrong_deletion: bool,
 }
@@ -43,11 +46,13 @@ impl From<&Project> for Fields {
             name: project.name.clone(),
             timeout_minutes: project.timeout_minutes.to_string(),
             keep_answers: project.keep_answers,
+            events_kept_days: project.events_kept_days.to_string(),
             repair_url: project.repair_url.clone().unwrap_or_default(),
             keep_snapshots: project.keep_snapshots,
             send_payload: project.send_payload,
             wrong_name: None,
             wrong_timeout: None,
+            wrong_days: None,
             wrong_url: None,
             wrong_deletion: false,
         }
@@ -73,13 +78,16 @@ pub async fn save(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let name = form.text("name").parse::<Name>();
     let timeout = form.text("timeout_minutes").parse::<Timeout>();
     let keep_answers = form.has("keep_answers");
-    let (Ok(name), Ok(timeout)) = (&name, &timeout) else {
+    let days = form.text("events_kept_days").parse::<EventsKept>();
+    let (Ok(name), Ok(timeout), Ok(days)) = (&name, &timeout, &days) else {
         let fields = Fields {
             name: form.text("name").to_owned(),
             timeout_minutes: form.text("timeout_minutes").to_owned(),
             keep_answers,
+            events_kept_days: form.text("events_kept_days").to_owned(),
             wrong_name: name.err().map(|error| format!("The name {error}.")),
             wrong_timeout: timeout.err().map(|error| format!("The timeout {error}.")),
+            wrong_days: days.err().map(|error| format!("It {error}.")),
             ..Fields::from(&project)
         };
         let page = settings_page(&visit, &seat, &project, fields);
@@ -89,6 +97,7 @@ pub async fn save(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         name: Some(name.as_str().to_owned()),
         timeout_minutes: Some(timeout.minutes()),
         keep_answers: Some(keep_answers),
+        events_kept_days: Some(days.days()),
         ..ProjectChange::default()
     };
     change_it(&visit, &seat, project.id, &change).await?;
@@ -218,6 +227,7 @@ fn settings_page(visit: &Visit, seat: &Seat, project: &Project, fields: Fields) 
         project: project.name.clone(),
         fields,
         max_timeout: MAX_TIMEOUT_MINUTES,
+        days: (EventsKept::MIN, EventsKept::MAX),
     }
 }
 

@@ -5,6 +5,7 @@
 //! where that was not enough, the page says how far it has looked.
 
 use sendpromptly_core::audit::{Entry, Head};
+use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
 use super::audit::{entry_of, head_of, seq_cell, seq_of};
@@ -60,6 +61,16 @@ pub struct AuditStanding {
     pub head: Head,
     /// The last entry that a signed checkpoint outside the database vouches for; 0 before the first.
     pub signed: u64,
+    /// The last entry that was dropped when its time was over; 0 before the first.
+    pub pruned: u64,
+}
+
+impl AuditStanding {
+    /// How many entries are stored.
+    #[must_use]
+    pub const fn stored(&self) -> u64 {
+        self.head.seq.saturating_sub(self.pruned)
+    }
 }
 
 /// A column that an index leads to, and the value that it must have.
@@ -86,18 +97,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn audit_standing(&self, scope: OrganizationScope) -> Result<AuditStanding, StoreError> {
-        let query =
-            Sql::new("SELECT seq, hash, at, checkpoint_seq FROM audit_heads WHERE organization_id = {}");
+        let query = Sql::new(
+            "SELECT seq, hash, at, checkpoint_seq, pruned_seq FROM audit_heads WHERE organization_id = {}",
+        );
         let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
         let Some(row) = row else {
             return Ok(AuditStanding {
                 head: Head::EMPTY,
                 signed: 0,
+                pruned: 0,
             });
         };
         Ok(AuditStanding {
             head: head_of(&row)?,
             signed: seq_of(&row, "checkpoint_seq")?,
+            pruned: seq_of(&row, "pruned_seq")?,
         })
     }
 
@@ -112,8 +126,8 @@ impl Store {
         page: PageQuery,
     ) -> Result<AuditPage, StoreError> {
         let (first, end) = tokio::try_join!(
-            self.place_in_time(scope, filter.from),
-            self.place_in_time(scope, filter.to)
+            self.place_of_bound(scope, filter.from),
+            self.place_of_bound(scope, filter.to)
         )?;
         let wanted = filter.wanted();
         let places = (
@@ -138,13 +152,24 @@ impl Store {
         })
     }
 
-    /// The place of the first entry of this time or later. One query halves the chain until it is found.
-    async fn place_in_time(
+    async fn place_of_bound(
         &self,
         scope: OrganizationScope,
         at: Option<Timestamp>,
     ) -> Result<Option<u64>, StoreError> {
-        let Some(at) = at else { return Ok(None) };
+        match at {
+            Some(at) => self.place_in_time(scope.id(), at).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The place of the first entry of this time or later, or after the last one. `None` for a chain that has no
+    /// head, or where entries are missing. One query halves the chain until it is found.
+    pub(super) async fn place_in_time(
+        &self,
+        organization: OrganizationId,
+        at: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
         let query = Sql::new(
             "WITH RECURSIVE part(low, high) AS (
                 SELECT coalesce((SELECT min(e.seq) FROM audit_entries e WHERE e.organization_id = h.organization_id),
@@ -158,10 +183,10 @@ impl Store {
              SELECT low AS seq FROM part WHERE low >= high",
         );
         let query = query
-            .bind(scope.as_bytes())
+            .bind(organization.as_bytes())
             .bind(at)
             .bind(at)
-            .bind(scope.as_bytes());
+            .bind(organization.as_bytes());
         let row = query.one(&self.reader).await?;
         row.map(|row| seq_of(&row, "seq")).transpose()
     }

@@ -80,6 +80,16 @@ impl Dialect {
         }
     }
 
+    /// That a column is one of what this query gives. PostgreSQL then goes by the column's index, however many
+    /// they are.
+    #[must_use]
+    pub fn is_one_of(self, column: &str, query: &str) -> String {
+        match self {
+            Self::Sqlite => format!("{column} IN ({query})"),
+            Self::Postgres => format!("{column} = ANY (ARRAY({query}))"),
+        }
+    }
+
     /// Locks the rows that a query reads until the transaction ends. SQLite's write transactions run one at
     /// a time and need none.
     #[must_use]

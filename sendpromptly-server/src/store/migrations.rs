@@ -22,6 +22,7 @@ mod m0008_audit_filters;
 mod m0009_guesses;
 mod m0010_snapshots;
 mod m0011_master_keys;
+mod m0012_retention;
 mod m0013_forgetting;
 mod m0015_watching;
 
@@ -86,6 +87,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_guesses::Migration),
             Box::new(m0010_snapshots::Migration),
             Box::new(m0011_master_keys::Migration),
+            Box::new(m0012_retention::Migration),
             Box::new(m0013_forgetting::Migration),
             Box::new(m0015_watching::Migration),
         ]
@@ -240,17 +242,7 @@ impl Turn {
 
 /// Locks a file beside the SQLite file, whose own lock the steps themselves need.
 async fn lock_file(store: &Store) -> Result<File, StoreError> {
-    let row = store
-        .reader
-        .query_one_raw(Statement::from_string(
-            store.dialect.backend(),
-            "SELECT file FROM pragma_database_list WHERE name = 'main'",
-        ))
-        .await?;
-    let path: String = row
-        .ok_or_else(|| StoreError::Internal("SQLite names no file".to_owned()))?
-        .try_get("", "file")?;
-    let path = std::path::PathBuf::from(path).with_extension("migrate.lock");
+    let path = store.path().await?.with_extension("migrate.lock");
     let locked = tokio::task::spawn_blocking(move || {
         let file = File::create(path)?;
         file.lock()?;

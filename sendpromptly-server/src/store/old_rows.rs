@@ -72,10 +72,6 @@ impl OldRows {
 
     fn drop(self, dialect: Dialect, limit: u32) -> Sql {
         let Self { table, due, .. } = self;
-        let name = match dialect {
-            Dialect::Postgres => "ctid",
-            Dialect::Sqlite => self.key.unwrap_or("rowid"),
-        };
         let drop = match self.emptied {
             Some(column) => format!("UPDATE {table} SET {column} = NULL"),
             None => format!("DELETE FROM {table}"),
@@ -84,9 +80,15 @@ impl OldRows {
             Some((condition, values)) => (format!(" AND {condition}"), values),
             None => (String::new(), Vec::new()),
         };
-        let write = Sql::new(format!(
-            "{drop} WHERE ({name}) IN (SELECT {name} FROM {table} WHERE ({due}){once} LIMIT {limit})"
-        ));
+        let these = format!("FROM {table} WHERE ({due}){once} LIMIT {limit}");
+        let write = Sql::new(match dialect {
+            // An array is made once; a subquery might be run again for each row, and its limit be none.
+            Dialect::Postgres => format!("{drop} WHERE ctid = ANY (ARRAY(SELECT ctid {these}))"),
+            Dialect::Sqlite => {
+                let name = self.key.unwrap_or("rowid");
+                format!("{drop} WHERE ({name}) IN (SELECT {name} {these})")
+            }
+        });
         self.values.into_iter().chain(more).fold(write, Sql::bind)
     }
 }

@@ -212,7 +212,7 @@ impl Store {
         let query = Sql::new(
             "SELECT p.id FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NULL AND NOT EXISTS (
                 SELECT 1 FROM projects q WHERE q.organization_id = {} AND q.deleted_at IS NULL
-                AND EXISTS (SELECT 1 FROM events e WHERE e.project_id = q.id))
+                AND (q.events_forgotten_to IS NOT NULL OR EXISTS (SELECT 1 FROM events e WHERE e.project_id = q.id)))
              ORDER BY p.id LIMIT 1",
         );
         let query = query.bind(scope.as_bytes()).bind(scope.as_bytes());

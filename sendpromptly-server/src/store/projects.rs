@@ -37,6 +37,8 @@ pub struct Project {
     pub send_payload: bool,
     /// How often what was kept has been deleted.
     pub snapshot_era: Era,
+    /// For how many days its events are kept.
+    pub events_kept_days: u32,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -56,6 +58,8 @@ pub struct ProjectChange {
     pub snapshots: SnapshotChange,
     /// Whether callbacks of replays that are ordered from now on bear the payload.
     pub send_payload: Option<bool>,
+    /// For how many days events are kept from now on.
+    pub events_kept_days: Option<u32>,
 }
 
 /// What becomes of the payloads of a project's receipts. They are deleted only where no more are kept: what comes
@@ -92,7 +96,7 @@ pub enum UrlChange {
 
 pub(super) const COLUMNS: &str =
     "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.keep_snapshots,
-    p.send_payload, p.snapshot_era, p.created_at";
+    p.send_payload, p.snapshot_era, p.events_kept_days, p.created_at";
 
 /// The ids of deleted projects that are not removed yet: few, and found by an index of their own.
 pub(super) const DELETED: &str = "SELECT d.id FROM projects d WHERE d.deleted_at IS NOT NULL";
@@ -270,6 +274,9 @@ impl Project {
         if let Some(send) = change.send_payload {
             after.send_payload = send;
         }
+        if let Some(days) = change.events_kept_days {
+            after.events_kept_days = days;
+        }
         after
     }
 
@@ -293,6 +300,9 @@ impl Project {
         }
         if self.send_payload != after.send_payload {
             told.push(("send_payload", after.send_payload.to_string()));
+        }
+        if self.events_kept_days != after.events_kept_days {
+            told.push(("events_kept_days", after.events_kept_days.to_string()));
         }
         told
     }
@@ -319,8 +329,9 @@ fn select(scope: OrganizationScope, id: ProjectId, lock: &str) -> Sql {
 
 fn insert(project: &Project) -> Sql {
     Sql::new(
-        "INSERT INTO projects (id, organization_id, name, mode, repair_url, timeout_minutes, keep_answers, created_at)
-         VALUES ({}, {}, {}, {}, NULLIF({}, ''), {}, {}, {})",
+        "INSERT INTO projects (id, organization_id, name, mode, repair_url, timeout_minutes, keep_answers,
+            events_kept_days, created_at)
+         VALUES ({}, {}, {}, {}, NULLIF({}, ''), {}, {}, {}, {})",
     )
     .bind(project.id.as_bytes())
     .bind(project.organization.as_bytes())
@@ -329,6 +340,7 @@ fn insert(project: &Project) -> Sql {
     .bind(project.repair_url.as_deref().unwrap_or_default())
     .bind(project.timeout_minutes)
     .bind(project.keep_answers)
+    .bind(project.events_kept_days)
     .bind(project.created_at)
 }
 
@@ -337,7 +349,8 @@ fn update(project: &Project, deleted_at: Option<Timestamp>) -> Sql {
     Sql::new(
         "UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {}, keep_answers = {},
             keep_snapshots = {}, send_payload = {}, snapshot_era = {},
-            snapshots_deleted_at = COALESCE({}, snapshots_deleted_at)
+            snapshots_deleted_at = COALESCE({}, snapshots_deleted_at),
+            events_kept_days = {}
          WHERE id = {}",
     )
     .bind(project.name.as_str())
@@ -348,6 +361,7 @@ fn update(project: &Project, deleted_at: Option<Timestamp>) -> Sql {
     .bind(project.send_payload)
     .bind(project.snapshot_era.number())
     .bind(deleted_at)
+    .bind(project.events_kept_days)
     .bind(project.id.as_bytes())
 }
 
@@ -364,6 +378,7 @@ pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
         keep_snapshots: flag("keep_snapshots")?,
         send_payload: flag("send_payload")?,
         snapshot_era: Era::read(row)?,
+        events_kept_days: rows::count(row, "events_kept_days")?,
         created_at: rows::time(row, "created_at")?,
     })
 }

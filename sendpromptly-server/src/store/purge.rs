@@ -11,7 +11,7 @@ use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit, data_keys};
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 /// What is removed with a project, and the rest of each table's key; last what the rows before refer to.
 const HELD: &[(&str, &str)] = &[

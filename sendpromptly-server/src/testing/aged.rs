@@ -1,6 +1,9 @@
 //! One row at least of everything that is kept for a time only, for the tests of retention.
 
-use super::{NOW, World};
+use sendpromptly_core::audit::{Action, Draft};
+
+use super::{NOW, World, operator};
+use crate::store::audit::drafts_of;
 use crate::store::rows::Sql;
 
 /// What becomes old, as statements over a project, a user and an id; `{younger}` is one of 398 days later. Each pass of retention has something here.
@@ -31,6 +34,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
     "INSERT INTO erasures (user_id, addresses, organization_id, seq, created_at)
      VALUES ({id}, '[]', {id}, 0, {now} + 1)",
+    "INSERT INTO events (project_id, id, provider, provider_event_digest, provider_event_id, event_type, occurred_at,
+        timeout_at, state) VALUES ({project}, {id}, 'stripe', {id}, 'evt', 'paid', {now}, {now}, 'succeeded')",
     "INSERT INTO projects (id, organization_id, name, mode, timeout_minutes, created_at, deleted_at)
      VALUES ({id}, {organization}, 'gone', 'test', 30, {now}, {now})",
 ];
@@ -59,6 +64,9 @@ impl World {
                 .fold(statement, |sql, (word, value)| sql.replace(word, value));
             self.write(Sql::new(statement)).await;
         }
+        let draft = Draft::new(&operator(), Action::ProjectChanged, self.project, &[]);
+        let drafts = drafts_of(self.organization, NOW, vec![draft]);
+        self.store.commit_audited(&[], &drafts).await.unwrap();
     }
 
     fn id_in_sql(&self, id: [u8; 16]) -> String {

@@ -1,6 +1,6 @@
 //! An export: every entry of a chain as a line of JSON, and a signed checkpoint of its end.
 
-use sendpromptly_core::audit::{Action, Draft, ExportLine, Head, Origin, SignedCheckpoint};
+use sendpromptly_core::audit::{Action, Draft, Entry, ExportLine, Head, Origin, SignedCheckpoint};
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
@@ -17,8 +17,8 @@ pub struct Export {
     organization: OrganizationId,
     /// The chain may grow meanwhile: what is exported ends here.
     head: Head,
-    /// The last line; gone when it was given.
-    checkpoint: Option<SignedCheckpoint>,
+    /// The last lines: where the log was pruned, and where the export ends. Gone when they were given.
+    checkpoints: Vec<SignedCheckpoint>,
     after: u64,
 }
 
@@ -38,12 +38,15 @@ impl Export {
         let drafts = audit::drafts_of(organization, now, vec![draft]);
         store.commit_audited(&[], &drafts).await?;
         let head = store.audit_head(organization).await?;
+        let pruned = store.prune_checkpoint(organization).await?;
+        let after = pruned.map_or(0, |signed| signed.checkpoint.seq);
+        let end = checkpoints.sign(organization, head, now);
         Ok(Self {
             store: store.clone(),
             organization,
             head,
-            checkpoint: Some(checkpoints.sign(organization, head, now)),
-            after: 0,
+            checkpoints: pruned.into_iter().chain([end]).collect(),
+            after,
         })
     }
 
@@ -58,14 +61,32 @@ impl Export {
                 .store
                 .audit_entries(self.organization, self.after, BATCH)
                 .await?;
+            self.must_not_be_pruned(entries.first()).await?;
             self.after = entries.last().map_or(self.head.seq, |last| last.seq);
             let wanted = entries.into_iter().filter(|entry| entry.seq <= self.head.seq);
             return Ok(Some(
                 wanted.map(|entry| line(&ExportLine::Entry(entry))).collect(),
             ));
         }
-        let last = self.checkpoint.take();
-        Ok(last.map(|checkpoint| line(&ExportLine::Checkpoint(checkpoint))))
+        let last = std::mem::take(&mut self.checkpoints);
+        let lines = last
+            .into_iter()
+            .map(|signed| line(&ExportLine::Checkpoint(signed)));
+        Ok(Some(lines.collect()).filter(|lines: &String| !lines.is_empty()))
+    }
+
+    /// A pruning while an export is under way may take what comes next.
+    async fn must_not_be_pruned(&self, next: Option<&Entry>) -> Result<(), StoreError> {
+        if next.is_some_and(|entry| entry.seq == self.after + 1) {
+            return Ok(());
+        }
+        let pruned = self.store.prune_checkpoint(self.organization).await?;
+        if pruned.is_some_and(|signed| signed.checkpoint.seq > self.after) {
+            return Err(StoreError::Again(
+                "the log's old end was dropped while it was exported; export it again".to_owned(),
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Walking a stored chain from its first entry to its head, and holding it against signed checkpoints.
 
-use sendpromptly_core::audit::{Fault, Head, Restore, SignedCheckpoint, Walk};
+use sendpromptly_core::audit::{AuditPublicKey, Fault, Head, Restore, SignedCheckpoint, Walk};
 use sendpromptly_core::id::OrganizationId;
 
 use crate::store::{Store, StoreError};
@@ -17,13 +17,34 @@ pub struct Sound {
     pub redacted: u64,
     /// Restores that were declared.
     pub restores: Vec<Restore>,
+    /// The last entry that was dropped when its time was over; 0 before the first.
+    pub pruned: u64,
 }
 
-/// Walks an organization's chain; gives the first thing that is wrong with it, if any is.
+/// Walks an organization's chain; gives the first thing that is wrong with it, if any is. Where the chain begins
+/// after a pruning, the store's own word for that counts only if it was signed by this key.
 ///
 /// # Errors
 /// [`StoreError`] by its cause.
 pub async fn walk(
+    store: &Store,
+    organization: OrganizationId,
+    checkpoints: &[SignedCheckpoint],
+    key: Option<&AuditPublicKey>,
+) -> Result<Result<Sound, Fault>, StoreError> {
+    loop {
+        let pruned = store.prune_checkpoint(organization).await?;
+        let mut seen = checkpoints.to_vec();
+        seen.extend(pruned.filter(|signed| key.is_some_and(|key| key.has_signed(signed))));
+        let walked = walk_against(store, organization, &seen).await?;
+        // What was pruned while it was walked is no fault.
+        if walked.is_ok() || store.prune_checkpoint(organization).await? == pruned {
+            return Ok(walked);
+        }
+    }
+}
+
+async fn walk_against(
     store: &Store,
     organization: OrganizationId,
     checkpoints: &[SignedCheckpoint],
@@ -32,35 +53,39 @@ pub async fn walk(
     let walked = go_over(store, organization, &mut walk).await?;
     let redacted = walk.redacted();
     let restores = walk.restores().to_vec();
-    let finished = walked.and_then(|stored_head| walk.finish(Some(stored_head)));
+    let begin = walked.map(|(begin, _)| begin).unwrap_or_default();
+    let finished = walked.and_then(|(_, stored_head)| walk.finish(Some(stored_head)));
     Ok(finished.map(|head| Sound {
         head,
         redacted,
         restores,
+        pruned: begin.unwrap_or(head.seq),
     }))
 }
 
-/// Steps over the entries until the stored head does not lie ahead; gives that head. A server may append
+/// Steps over the entries until the stored head does not lie ahead; gives the place before the first of them, and
+/// that head. A server may append
 /// meanwhile: entry and head come together, so a head read after the entries is never behind them.
 async fn go_over(
     store: &Store,
     organization: OrganizationId,
     walk: &mut Walk,
-) -> Result<Result<Head, Fault>, StoreError> {
-    let mut walked = 0;
+) -> Result<Result<(Option<u64>, Head), Fault>, StoreError> {
+    let (mut walked, mut begin) = (0, None);
     loop {
         let before = walked;
         loop {
             let entries = store.audit_entries(organization, walked, BATCH).await?;
             let Some(last) = entries.last() else { break };
             walked = last.seq;
+            begin = begin.or(entries.first().map(|entry| entry.seq.saturating_sub(1)));
             if let Some(fault) = entries.iter().find_map(|entry| walk.step(entry).err()) {
                 return Ok(Err(fault));
             }
         }
         let head = store.audit_head(organization).await?;
         if head.seq <= walked || walked == before {
-            return Ok(Ok(head));
+            return Ok(Ok((begin, head)));
         }
     }
 }

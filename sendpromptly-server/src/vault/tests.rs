@@ -6,7 +6,7 @@ use sendpromptly_core::audit::{Action, Origin};
 use sendpromptly_core::credential::ApiKey;
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{KeyId, OrganizationId};
-use sendpromptly_core::project::Overlap;
+use sendpromptly_core::project::{EventsKept, Overlap};
 
 use super::*;
 use crate::config::keys::{KeyFile, MasterKeySource};
@@ -93,6 +93,7 @@ impl Fixture {
             keep_snapshots: false,
             send_payload: false,
             snapshot_era: Era::default(),
+            events_kept_days: EventsKept::default().days(),
             created_at: NOW,
         };
         let key = ApiKey::generate([5; ENTROPY]);

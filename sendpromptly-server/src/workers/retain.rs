@@ -4,9 +4,11 @@ use std::mem;
 use std::time::Duration;
 
 use sendpromptly_core::time::Timestamp;
+use tokio::time::Instant;
 
 use super::rounds::{Left, Rounds};
 use crate::metrics::RetentionMetrics;
+use crate::retention::pace::Pace;
 use crate::retention::{self, Keeper, Pass};
 use crate::store::StoreError;
 
@@ -18,7 +20,9 @@ pub(super) struct Retain {
     keeper: Keeper,
     metrics: RetentionMetrics,
     /// The passes that have more to do.
-    left: Vec<Pass>,
+    left: Vec<(Pass, Pace)>,
+    /// Whether all of them are through, and the space is to be given back.
+    is_through: bool,
 }
 
 impl Retain {
@@ -27,6 +31,7 @@ impl Retain {
             keeper,
             metrics,
             left: Vec::new(),
+            is_through: false,
         }
     }
 }
@@ -41,31 +46,46 @@ impl Rounds for Retain {
     /// Runs one batch of each pass that has more to do, so that a long one holds up none of the others. Nor does
     /// one that fails.
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
+        if self.is_through {
+            return self.give_space_back().await;
+        }
         if self.left.is_empty() {
-            self.left.extend_from_slice(retention::PASSES);
+            let passes = retention::PASSES.iter();
+            self.left.extend(passes.map(|pass| (*pass, Pace::default())));
         }
         let mut failure = None;
-        for pass in mem::take(&mut self.left) {
-            match pass.run(&self.keeper, now, retention::BATCH).await {
+        for (pass, mut pace) in mem::take(&mut self.left) {
+            let begin = Instant::now();
+            match pass.run(&self.keeper, now, pace.limit()).await {
                 Ok(batch) => {
                     self.metrics.dropped(pass.name(), batch.rows);
                     if batch.more {
-                        self.left.push(pass);
+                        tokio::time::sleep(pace.rest_after(begin.elapsed())).await;
+                        self.left.push((pass, pace));
                     }
                 }
                 Err(error) => {
-                    self.left.push(pass);
+                    self.left.push((pass, pace));
                     failure = failure.or(Some(error));
                 }
             }
         }
-        match failure {
-            Some(error) => Err(error),
-            None if self.left.is_empty() => {
-                self.metrics.is_up_to_date(now);
-                Ok(Left::Nothing)
-            }
-            None => Ok(Left::More),
+        if self.left.is_empty() {
+            self.is_through = true;
+            self.metrics.is_up_to_date(now);
         }
+        failure.map_or(Ok(Left::More), Err)
+    }
+}
+
+impl Retain {
+    async fn give_space_back(&mut self) -> Result<Left, StoreError> {
+        let begin = Instant::now();
+        self.is_through = self.keeper.store.give_space_back(retention::PAGES).await?;
+        if !self.is_through {
+            return Ok(Left::Nothing);
+        }
+        tokio::time::sleep(Pace::default().rest_after(begin.elapsed())).await;
+        Ok(Left::More)
     }
 }

@@ -93,6 +93,18 @@ async fn a_projects_settings_are_changed_one_by_one() {
         &set(&["--keep-answers", "no"]).await,
         &["keep-answers", "true", "false"],
     );
+    let kept = set(&["--events-kept-days", "30"]).await.json();
+    assert_eq!(
+        (&slow["events_kept_days"], &kept["events_kept_days"]),
+        (&json!(396), &json!(30))
+    );
+    assert_eq!(set(&["--events-kept-days", "396"]).await.json(), slow);
+    for wrong in ["29", "3661", "a year"] {
+        assert_usage(
+            &set(&["--events-kept-days", wrong]).await,
+            &["events-kept-days", "30 to 3660"],
+        );
+    }
     for wrong in ["0", "43201", "-1", "1.5", "soon", ""] {
         let minutes = format!("--timeout-minutes={wrong}");
         assert_usage(&set(&[&minutes]).await, &["timeout-minutes"]);

@@ -28,6 +28,7 @@ enum Report {
         entries: u64,
         head: String,
         redacted: u64,
+        pruned: u64,
         checkpoints: usize,
         restores: Vec<Restored>,
     },
@@ -64,12 +65,16 @@ pub(super) async fn run(
 ) -> Result<(), CommandError> {
     let store = &context.store;
     // Read before the chains, which may grow meanwhile: no checkpoint is then newer than what is walked.
-    let (checkpoints, bad_lines) = read_checkpoints(store, &context.config.keys, files, public_key).await?;
+    let Evidence {
+        checkpoints,
+        bad_lines,
+        key,
+    } = read_checkpoints(store, &context.config.keys, files, public_key).await?;
     let chains = chains(store, only, &checkpoints).await?;
     let mut broken = 0;
     for organization in &chains {
         let seen = checkpoints.get(organization).map_or(&[][..], Vec::as_slice);
-        let report = walk(store, *organization, seen).await?;
+        let report = walk(store, *organization, seen, key.as_ref()).await?;
         if let Report::Broken {
             organization_id,
             fault,
@@ -99,9 +104,13 @@ pub(in crate::command) async fn prove(
     organization: OrganizationId,
 ) -> Result<u64, CommandError> {
     let store = &context.store;
-    let (checkpoints, bad_lines) = read_checkpoints(store, &context.config.keys, &[], None).await?;
+    let Evidence {
+        checkpoints,
+        bad_lines,
+        key,
+    } = read_checkpoints(store, &context.config.keys, &[], None).await?;
     let seen = checkpoints.get(&organization).map_or(&[][..], Vec::as_slice);
-    match walk(store, organization, seen).await? {
+    match walk(store, organization, seen, key.as_ref()).await? {
         Report::Broken { fault, .. } => Err(CommandError::Refused(fault)),
         Report::Sound { .. } if bad_lines > 0 || seen.is_empty() => Err(CommandError::refused(
             "no signed checkpoint vouches for the audit chain",
@@ -110,13 +119,23 @@ pub(in crate::command) async fn prove(
     }
 }
 
-/// The checkpoints whose signatures hold, and how many lines are none.
+/// What a chain is held against.
+#[derive(Default)]
+struct Evidence {
+    /// The checkpoints whose signatures hold.
+    checkpoints: Checkpoints,
+    /// How many lines are none.
+    bad_lines: usize,
+    /// The key by which they hold; not there where there are no checkpoints yet.
+    key: Option<AuditPublicKey>,
+}
+
 async fn read_checkpoints(
     store: &Store,
     config: &KeyConfig,
     files: &[PathBuf],
     public_key: Option<&Path>,
-) -> Result<(Checkpoints, usize), CommandError> {
+) -> Result<Evidence, CommandError> {
     let default = [config.checkpoints.path.clone()];
     let files = if files.is_empty() && default[0].exists() {
         &default
@@ -128,7 +147,7 @@ async fn read_checkpoints(
         eprintln!(
             "warning: there are no checkpoints yet, so a chain that was rewritten whole would not be found"
         );
-        return Ok((Checkpoints::new(), 0));
+        return Ok(Evidence::default());
     }
     let key = find_public_key(config, public_key)?;
     let mut checkpoints = Checkpoints::new();
@@ -157,7 +176,11 @@ async fn read_checkpoints(
                 .push(signed);
         }
     }
-    Ok((checkpoints, bad_lines))
+    Ok(Evidence {
+        checkpoints,
+        bad_lines,
+        key: Some(key),
+    })
 }
 
 /// A checkpoint file that is gone is as bad as a chain that is cut.
@@ -208,9 +231,10 @@ async fn walk(
     store: &Store,
     organization: OrganizationId,
     checkpoints: &[SignedCheckpoint],
+    key: Option<&AuditPublicKey>,
 ) -> Result<Report, StoreError> {
     let organization_id = organization.to_string();
-    let walked = trail::walk::walk(store, organization, checkpoints).await?;
+    let walked = trail::walk::walk(store, organization, checkpoints, key).await?;
     Ok(match walked {
         Ok(sound) => Report::Sound {
             organization_id,
@@ -218,6 +242,7 @@ async fn walk(
             entries: sound.head.seq,
             head: hex::encode(&sound.head.hash),
             redacted: sound.redacted,
+            pruned: sound.pruned,
             checkpoints: checkpoints.len(),
             restores: sound.restores.iter().map(restored).collect(),
         },

@@ -65,8 +65,8 @@ async fn find(visit: &Visit, seat: &Seat) -> Result<Found, PageError> {
         .map_err(|_| PageError::TooMany(Duration::from_secs(5)))?;
     let store = visit.store();
     let standing = store.audit_standing(seat.scope).await?;
-    if standing.head.seq > MOST {
-        return Ok(Found::TooLong(standing.head.seq));
+    if standing.stored() > MOST {
+        return Ok(Found::TooLong(standing.stored()));
     }
     // Read before the chain, which may grow meanwhile: no checkpoint is then newer than what is walked.
     let (checkpoints, bad) = checkpoints(visit, seat.scope.id()).await?;
@@ -75,7 +75,8 @@ async fn find(visit: &Visit, seat: &Seat) -> Result<Found, PageError> {
             "The store notes checkpoints of this log, but the checkpoint file holds none.".to_owned(),
         ));
     }
-    let walked = walk::walk(store, seat.scope.id(), &checkpoints).await?;
+    let key = visit.console.setting.checkpoints.public_key();
+    let walked = walk::walk(store, seat.scope.id(), &checkpoints, Some(&key)).await?;
     Ok(match walked {
         Ok(sound) => Found::Sound {
             sound,

@@ -177,7 +177,11 @@ const SAMPLES: &[Sample] = &[
     },
     sample(
         "/orgs/{org}/projects/{project}/settings",
-        &[("name", "Another name"), ("timeout_minutes", "45")],
+        &[
+            ("name", "Another name"),
+            ("timeout_minutes", "45"),
+            ("events_kept_days", "400"),
+        ],
         Action("project.changed"),
     ),
     sample(

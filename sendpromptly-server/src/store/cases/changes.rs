@@ -140,6 +140,7 @@ const INCIDENT_COLUMNS: &[Column] = &[
     Column::optional("resolved_at", Kind::Int),
     Column::new("organization_id", Kind::Id),
     Column::new("state_facet", Kind::Int),
+    Column::optional("settled_at", Kind::Int),
 ];
 
 fn incident_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Incident)>) -> Rows {
@@ -155,6 +156,7 @@ fn incident_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Incident
             incident.resolved_at.into(),
             change.organization.as_bytes().into(),
             incident_facets::of_state(incident.state).into(),
+            incident.state.is_settled().then_some(change.at).into(),
         ]);
     }
     rows
@@ -182,7 +184,7 @@ fn incident_updates(changes: &[CaseChange]) -> Sql {
         .filter(|change| change.before.incident.is_some() && change.before.incident != change.after.incident);
     Sql::over(
         format!(
-            "UPDATE incidents SET state = r.state, resolved_at = r.resolved_at, facet = {} FROM {{rows}}
+            "UPDATE incidents SET state = r.state, resolved_at = r.resolved_at, settled_at = r.settled_at, facet = {} FROM {{rows}}
              WHERE incidents.project_id = r.project_id AND incidents.id = r.id",
             incident_facets::with_state("incidents.facet", "r.state_facet")
         ),

@@ -23,7 +23,7 @@ async fn delete(world: &World) {
 }
 
 /// Fills a project with a row of every kind.
-async fn fill(world: &World, project: ProjectId) -> ApiKey {
+pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey {
     let key = world.add_key(project).await;
     let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
     let (_, secret) = vault.new_secret(project, NOW).await.unwrap();

@@ -1,0 +1,281 @@
+//! What goes of the audit log after 12 months, what stays, and what is never touched.
+
+use std::fs;
+use std::process::Command;
+
+use sendpromptly_core::audit::{Action, Draft, INSTANCE};
+
+use super::*;
+use crate::retention::PASSES;
+use crate::store::audit::drafts_of;
+use crate::store::rows::Sql;
+use crate::testing::{NOW, World, operator};
+use crate::trail::export::Export;
+use crate::trail::walk::{self, Sound};
+
+/// The start of NOW's UTC day.
+const TODAY: Timestamp = Timestamp::from_millis(NOW.as_millis() - NOW.as_millis() % DAY_MS);
+
+const fn day(number: i64) -> Timestamp {
+    TODAY.plus_millis(number * DAY_MS)
+}
+
+/// The first day on which entries of day 0 are over.
+const OVER: i64 = KEPT_DAYS + 1;
+
+async fn write(world: &World, organization: OrganizationId, at: Timestamp) {
+    let draft = Draft::new(
+        &operator(),
+        Action::ProjectChanged,
+        organization,
+        &[("name", "x")],
+    );
+    let drafts = drafts_of(organization, at, vec![draft]);
+    world.store.commit_audited(&[], &drafts).await.unwrap();
+}
+
+/// An organization's chain with three entries on each of four days, signed each day, and one of the instance.
+async fn fill(world: &World, keeper: &Keeper) {
+    for number in 0..4 {
+        for hour in 0..3 {
+            write(
+                world,
+                world.organization,
+                day(number).plus_millis(hour * 3_600_000),
+            )
+            .await;
+        }
+        write(world, INSTANCE, day(number)).await;
+        let end = day(number + 1).plus_millis(-1);
+        keeper.checkpoints.append_due(&world.store, end).await.unwrap();
+    }
+}
+
+async fn stored(world: &World, organization: OrganizationId) -> Vec<u64> {
+    let entries = world.store.audit_entries(organization, 0, 1_000).await.unwrap();
+    entries.iter().map(|entry| entry.seq).collect()
+}
+
+async fn prove_all(world: &World, keeper: &Keeper) -> Result<Sound, String> {
+    let (checkpoints, organization) = (keeper.checkpoints.read().unwrap().checkpoints, world.organization);
+    let key = keeper.checkpoints.public_key();
+    let walked = walk::walk(&world.store, organization, &checkpoints, Some(&key)).await;
+    walked.unwrap().map_err(|fault| fault.to_string())
+}
+
+/// As one who owns the database.
+async fn tamper(world: &World, statement: &str) {
+    let guards: &[&str] = match world.store.dialect() {
+        crate::store::Dialect::Sqlite => &[
+            "DROP TRIGGER audit_entries_no_update",
+            "DROP TRIGGER audit_entries_no_delete",
+        ],
+        crate::store::Dialect::Postgres => &["DROP TRIGGER audit_entries_guard ON audit_entries"],
+    };
+    for sql in guards.iter().chain([&statement]) {
+        world.write(Sql::new(*sql)).await;
+    }
+}
+
+#[tokio::test]
+async fn entries_go_after_12_months_from_the_old_end_and_the_rest_is_proven() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    let run = async |now| world.retain(now).await["audit_entries"];
+    assert_eq!(run(day(OVER).plus_millis(-1)).await, 0);
+    assert_eq!(stored(&world, world.organization).await.len(), 12);
+    assert_eq!(run(day(OVER)).await, 4, "a whole day of both chains");
+    assert_eq!(
+        stored(&world, world.organization).await,
+        (4..=12).collect::<Vec<_>>()
+    );
+    assert_eq!(stored(&world, INSTANCE).await, [2, 3, 4]);
+    let details = Sql::new("SELECT count(*) AS n FROM audit_details WHERE seq < 4 AND organization_id = {}");
+    assert_eq!(world.number(details.bind(world.organization.as_bytes())).await, 0);
+    let sound = prove_all(&world, &keeper).await.unwrap();
+    assert_eq!((sound.pruned, sound.head.seq), (3, 12));
+
+    // It goes on where it was, and new entries follow the old ones.
+    assert_eq!(run(day(OVER + 2)).await, 8);
+    write(&world, world.organization, day(OVER + 2)).await;
+    let sound = prove_all(&world, &keeper).await.unwrap();
+    assert_eq!((sound.pruned, sound.head.seq), (9, 13));
+    let standing = world.store.audit_standing(world.scope()).await.unwrap();
+    assert_eq!((standing.pruned, standing.stored()), (9, 4));
+
+    // A chain that is over whole keeps its head, and grows from there.
+    let all = world.retain(day(2 * OVER + 10)).await["audit_entries"];
+    assert_eq!(all, 5);
+    assert_eq!(stored(&world, world.organization).await, [0; 0]);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 13);
+    write(&world, world.organization, day(2 * OVER + 10)).await;
+    assert_eq!(stored(&world, world.organization).await, [14]);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().head.seq, 14);
+}
+
+#[tokio::test]
+async fn a_part_goes_in_bounded_batches_and_the_rest_is_proven_after_each() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    let mut left = Vec::new();
+    loop {
+        let batch = prune(&keeper, day(OVER + 9), 2).await.unwrap();
+        left.push(stored(&world, world.organization).await.len());
+        prove_all(&world, &keeper).await.unwrap();
+        if !batch.more {
+            break;
+        }
+        assert_eq!(batch.rows, 2);
+    }
+    assert_eq!(left.last(), Some(&0));
+    assert!(left.contains(&10) && left.contains(&8), "{left:?}");
+}
+
+#[tokio::test]
+async fn an_export_after_a_pruning_verifies_by_itself() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    world.retain(day(OVER)).await;
+    let (checkpoints, organization) = (&keeper.checkpoints, world.organization);
+    let origin = operator();
+    let begun = Export::begin(&world.store, checkpoints, organization, &origin, day(OVER)).await;
+    let mut export = begun.unwrap();
+    let mut lines = String::new();
+    while let Some(more) = export.next().await.unwrap() {
+        lines += &more;
+    }
+    assert_eq!(lines.lines().count(), 10 + 2);
+    let file = world.directory.path().join("export.jsonl");
+    fs::write(&file, lines).unwrap();
+    let verifier = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/verify_audit.py");
+    let key = world.directory.path().join("audit.pub");
+    let mut python = Command::new("python3");
+    let verified = python
+        .arg(verifier)
+        .arg("--public-key")
+        .arg(key)
+        .arg(file)
+        .output();
+    let verified = verified.unwrap();
+    let said = String::from_utf8_lossy(&verified.stdout);
+    assert!(
+        verified.status.success() && said.contains("up to entry 13"),
+        "{verified:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_goes_before_its_checkpoint_is_on_disk() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    let file = world.keys().checkpoints.path;
+    let away = file.with_extension("away");
+    fs::rename(&file, &away).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert!(prune(&keeper, day(OVER), 100).await.is_err());
+    assert_eq!(stored(&world, world.organization).await.len(), 12);
+    fs::remove_dir(&file).unwrap();
+    fs::rename(&away, &file).unwrap();
+    assert_eq!(prune(&keeper, day(OVER), 100).await.unwrap().rows, 4);
+    let kept = keeper.checkpoints.read().unwrap().checkpoints;
+    let prunes = kept
+        .iter()
+        .filter(|signed| signed.checkpoint.kind == CheckpointKind::Prune);
+    assert_eq!(prunes.count(), 2, "one for each chain");
+}
+
+#[tokio::test]
+async fn a_kill_between_checkpoint_and_deletion_is_harmless() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    let third = world.store.audit_entries(world.organization, 2, 1).await.unwrap();
+    let (organization, end) = (world.organization, third[0].as_head());
+    // What a killed server leaves: the word that entries go, and the entries.
+    keeper
+        .checkpoints
+        .append_prune(organization, end, day(OVER))
+        .await
+        .unwrap();
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 0);
+    assert_eq!(world.retain(day(OVER)).await["audit_entries"], 4);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 3);
+}
+
+#[tokio::test]
+async fn a_log_that_was_tampered_with_keeps_its_evidence() {
+    for (tampering, evidence) in [
+        ("UPDATE audit_entries SET actor = 'cli:nobody' WHERE seq = 2", 12),
+        ("UPDATE audit_details SET details = '{}' WHERE seq = 3", 12),
+        ("DELETE FROM audit_entries WHERE seq = 2", 11),
+        ("DELETE FROM audit_entries WHERE seq = 1", 11),
+    ] {
+        let world = World::set_up().await;
+        let keeper = world.keeper();
+        fill(&world, &keeper).await;
+        let own = format!("{tampering} AND organization_id = (SELECT id FROM organizations)");
+        tamper(&world, &own).await;
+        let dropped = world.retain(day(OVER)).await["audit_entries"];
+        assert_eq!(dropped, 1, "{tampering}: the other chain is pruned all the same");
+        assert_eq!(
+            stored(&world, world.organization).await.len(),
+            evidence,
+            "{tampering}"
+        );
+        prove_all(&world, &keeper).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_chain_that_was_rewritten_whole_is_not_pruned() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    // Another chain of the same length in its place, sound in itself: only the checkpoints tell.
+    tamper(&world, "DELETE FROM audit_entries WHERE actor <> ''").await;
+    for table in ["audit_details", "audit_heads"] {
+        world.write(Sql::new(format!("DELETE FROM {table}"))).await;
+    }
+    for number in 0..4 {
+        for hour in 0..3 {
+            write(
+                &world,
+                world.organization,
+                day(number).plus_millis(hour * 3_600_000),
+            )
+            .await;
+        }
+    }
+    assert_eq!(world.retain(day(OVER)).await["audit_entries"], 0);
+    assert_eq!(stored(&world, world.organization).await.len(), 12);
+}
+
+#[tokio::test]
+async fn two_nodes_at_once_prune_a_chain_once_and_it_stays_whole() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    let other = Keeper {
+        store: world.second_node().await,
+        ..keeper.clone()
+    };
+    let pass = PASSES.iter().find(|pass| pass.name() == "audit_entries").unwrap();
+    let nodes = [keeper.clone(), other].map(|node| {
+        tokio::spawn(async move {
+            pass.run(&node, day(OVER), crate::retention::BATCH)
+                .await
+                .unwrap()
+                .rows
+        })
+    });
+    let mut dropped = 0;
+    for node in nodes {
+        dropped += node.await.unwrap();
+    }
+    assert_eq!(dropped, 4);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 3);
+}

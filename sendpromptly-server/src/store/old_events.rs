@@ -1,0 +1,393 @@
+//! Events that are older than their project keeps them: each goes whole, with all that belongs to it.
+//!
+//! An event's id begins with the time of its receipt, so the oldest events of a project are the first of its
+//! primary key, and no index is kept for their age. Each project remembers up to where it has forgotten. What has
+//! to stay longer, since its incident waits for somebody, is left behind with a mark on the incident, by which it
+//! is found again once that is settled. So a batch costs what it drops.
+
+use std::collections::BTreeSet;
+
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::time::Timestamp;
+
+use super::hours::first_id_at;
+use super::retry::retried;
+use super::rows::{self, Column, Kind, Rows, Sql};
+use super::{Dialect, Store, StoreError};
+
+/// A day in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// How long an event stays, however old it is, after its incident was resolved or dismissed.
+const SETTLED_KEPT_MS: i64 = 30 * DAY_MS;
+
+/// What belongs to an event beside its own row and its incident's, and by which column. What others are found by
+/// comes after them.
+pub(super) const BELONGING: &[(&str, Owner)] = &[
+    ("results", Owner::Event),
+    ("snapshots", Owner::Event),
+    ("attempts", Owner::Replay),
+    ("orders", Owner::Incident),
+    ("notes", Owner::Incident),
+    ("replays", Owner::Event),
+    ("incidents", Owner::Event),
+];
+
+/// Whether an incident is over for so long that its event may go, which is bound: nobody waits for it, and no
+/// call or answer of its replays is awaited.
+const IS_LONG_SETTLED: &str = "i.state IN ('resolved', 'dismissed')
+    AND coalesce(i.settled_at, i.resolved_at, i.opened_at) <= {}
+    AND NOT EXISTS (SELECT 1 FROM replays q WHERE q.project_id = i.project_id AND q.event_id = i.event_id
+        AND (q.next_attempt_at IS NOT NULL OR q.answer_due_at IS NOT NULL OR q.lease_token IS NOT NULL))";
+
+const IDS: &[Column] = &[Column::new("id", Kind::Id)];
+
+/// By which column a row belongs to an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    Event,
+    Incident,
+    Replay,
+}
+
+impl Owner {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Event => "event_id",
+            Self::Incident => "incident_id",
+            Self::Replay => "replay_id",
+        }
+    }
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many events are gone.
+    pub events: u64,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+impl Store {
+    /// Forgets old events, with all that belongs to them, at most `limit` of one project.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause; nothing is forgotten then.
+    pub async fn forget_events(&self, now: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
+        if let Some(project) = self.project_with_old_events(now).await? {
+            return retried(|| self.walk_on(project, now, limit)).await;
+        }
+        let Some((project, events)) = self.left_behind(now, limit).await? else {
+            return Ok(Forgotten {
+                events: 0,
+                more: false,
+            });
+        };
+        retried(|| self.forget_left_behind(project, &events, now)).await
+    }
+
+    /// How many events [`forget_events`](Self::forget_events) would forget by and by.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn count_old_events(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT count(*) AS n FROM projects p
+             CROSS JOIN events e LEFT JOIN incidents i ON i.project_id = e.project_id AND i.event_id = e.id
+             WHERE e.project_id = p.id AND p.deleted_at IS NULL AND e.id < {} AND e.sweep_at IS NULL
+                AND (i.id IS NULL OR ({IS_LONG_SETTLED}))",
+            self.dialect.kept_from()
+        ));
+        let query = query.bind(now).bind(settled_by(now));
+        let row = query.one(&self.reader).await?;
+        let count: i64 = row.map_or(Ok(0), |row| rows::get(&row, "n"))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    /// A project with an event that is too old and was not looked at. One that still waits for the sweep holds
+    /// its project up for as long, which is seconds.
+    async fn project_with_old_events(&self, now: Timestamp) -> Result<Option<ProjectId>, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT p.id FROM projects p WHERE p.deleted_at IS NULL AND
+                (SELECT e.sweep_at IS NULL FROM events e
+                 WHERE e.project_id = p.id AND e.id > coalesce(p.events_forgotten_to, {{}}) AND e.id < {}
+                 ORDER BY e.id LIMIT 1)
+             ORDER BY p.id LIMIT 1",
+            self.dialect.kept_from()
+        ));
+        let row = query.bind([0; 16]).bind(now).one(&self.reader).await?;
+        row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "id")?)))
+            .transpose()
+    }
+
+    /// Goes on over a project's events from where it was left, and remembers where it came to.
+    async fn walk_on(&self, project: ProjectId, now: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
+        let nothing = Forgotten {
+            events: 0,
+            more: false,
+        };
+        let tx = self.begin().await?;
+        let Some((from, kept_days)) = self.lock_place(&tx, project).await? else {
+            tx.rollback().await?;
+            return Ok(nothing);
+        };
+        let kept_from = first_id_at(now.plus_millis(-kept_days * DAY_MS));
+        let walked = self.lock_walked(&tx, project, from, kept_from, limit).await?;
+        let Some(last) = walked.last().copied() else {
+            tx.rollback().await?;
+            return Ok(nothing);
+        };
+        let staying = staying(&tx, project, &walked, now).await?;
+        leave_behind(&tx, project, &staying).await?;
+        let going = walked.into_iter().filter(|event| !staying.contains(event));
+        let going: Vec<_> = going.collect();
+        self.drop_events(&tx, project, &going).await?;
+        let place = Sql::new("UPDATE projects SET events_forgotten_to = {} WHERE id = {}");
+        place
+            .bind(last.as_bytes())
+            .bind(project.as_bytes())
+            .run(&tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Forgotten {
+            events: going.len() as u64,
+            more: true,
+        })
+    }
+
+    /// Up to where a project has forgotten, and for how many days it keeps events; `None` where it is gone or
+    /// another node is at it.
+    async fn lock_place(
+        &self,
+        tx: &DatabaseTransaction,
+        project: ProjectId,
+    ) -> Result<Option<([u8; 16], i64)>, StoreError> {
+        let lock = self.dialect.for_update_skip_locked("p");
+        let query = Sql::new(format!(
+            "SELECT p.events_forgotten_to, p.events_kept_days FROM projects p
+             WHERE p.id = {{}} AND p.deleted_at IS NULL{lock}"
+        ));
+        let row = query.bind(project.as_bytes()).one(tx).await?;
+        row.map(|row| {
+            let place = rows::optional_id(&row, "events_forgotten_to")?;
+            Ok((place.unwrap_or_default(), rows::get(&row, "events_kept_days")?))
+        })
+        .transpose()
+    }
+
+    /// The next events of a project, locked, up to the first that waits for the sweep: what comes of it is not
+    /// known yet.
+    async fn lock_walked(
+        &self,
+        tx: &DatabaseTransaction,
+        project: ProjectId,
+        from: [u8; 16],
+        kept_from: [u8; 16],
+        limit: u32,
+    ) -> Result<Vec<EventId>, StoreError> {
+        let lock = self.dialect.for_update_of("e");
+        let query = Sql::new(format!(
+            "SELECT e.id, e.sweep_at FROM events e
+             WHERE e.project_id = {{}} AND e.id > {{}} AND e.id < {{}} ORDER BY e.id LIMIT {limit}{lock}"
+        ));
+        let query = query.bind(project.as_bytes()).bind(from).bind(kept_from);
+        let mut walked = Vec::new();
+        for row in query.all(tx).await? {
+            if rows::optional_time(&row, "sweep_at")?.is_some() {
+                break;
+            }
+            walked.push(EventId::from_bytes(rows::id(&row, "id")?));
+        }
+        Ok(walked)
+    }
+
+    /// Events of one project that were left behind and whose incidents are long settled by now.
+    async fn left_behind(
+        &self,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Option<(ProjectId, Vec<EventId>)>, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT i.project_id, i.event_id FROM incidents i{} JOIN projects p ON p.id = i.project_id
+             WHERE i.stays = 1 AND i.settled_at <= {{}} AND i.event_id < {} AND p.deleted_at IS NULL
+                AND {IS_LONG_SETTLED} ORDER BY i.settled_at LIMIT {limit}",
+            self.dialect.by_index("incidents_to_forget"),
+            self.dialect.kept_from()
+        ));
+        let settled_by = settled_by(now);
+        let query = query.bind(settled_by).bind(now).bind(settled_by);
+        let mut first = None;
+        let mut events = Vec::new();
+        for row in query.all(&self.reader).await? {
+            let project = ProjectId::from_bytes(rows::id(&row, "project_id")?);
+            if *first.get_or_insert(project) == project {
+                events.push(EventId::from_bytes(rows::id(&row, "event_id")?));
+            }
+        }
+        Ok(first.map(|project| (project, events)))
+    }
+
+    async fn forget_left_behind(
+        &self,
+        project: ProjectId,
+        events: &[EventId],
+        now: Timestamp,
+    ) -> Result<Forgotten, StoreError> {
+        let tx = self.begin().await?;
+        let lock = self.dialect.for_update_of("e");
+        let locked = Sql::over(
+            format!(
+                "SELECT e.id FROM {{rows}} JOIN events e ON e.project_id = {{}} AND e.id = r.id ORDER BY e.id{lock}"
+            ),
+            id_rows(events.iter().map(EventId::as_bytes)),
+        );
+        locked.bind(project.as_bytes()).all(&tx).await?;
+        let staying = staying(&tx, project, events, now).await?;
+        let going = events.iter().filter(|event| !staying.contains(*event));
+        let going: Vec<_> = going.copied().collect();
+        self.drop_events(&tx, project, &going).await?;
+        tx.commit().await?;
+        Ok(Forgotten {
+            events: going.len() as u64,
+            more: !going.is_empty(),
+        })
+    }
+
+    /// Drops these events, which are locked, and what belongs to them.
+    async fn drop_events(
+        &self,
+        tx: &DatabaseTransaction,
+        project: ProjectId,
+        events: &[EventId],
+    ) -> Result<(), StoreError> {
+        let events = id_rows(events.iter().map(EventId::as_bytes));
+        let incidents = owned(tx, "incidents", project, &events).await?;
+        // Without an incident there is no replay.
+        let replays = if incidents.is_empty() {
+            id_rows([])
+        } else {
+            owned(tx, "replays", project, &events).await?
+        };
+        for (table, owner) in BELONGING {
+            let ids = match owner {
+                Owner::Event => &events,
+                Owner::Incident => &incidents,
+                Owner::Replay => &replays,
+            };
+            self.drop_of(tx, table, owner.column(), project, ids).await?;
+        }
+        self.drop_of(tx, "events", "id", project, &events).await
+    }
+
+    async fn drop_of(
+        &self,
+        tx: &DatabaseTransaction,
+        table: &str,
+        column: &str,
+        project: ProjectId,
+        ids: &Rows,
+    ) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let one_of = self.dialect.is_one_of(column, "SELECT r.id FROM {rows}");
+        let delete = Sql::over(
+            format!("DELETE FROM {table} WHERE project_id = {{}} AND {one_of}"),
+            ids.clone(),
+        );
+        delete.bind(project.as_bytes()).run(tx).await?;
+        Ok(())
+    }
+}
+
+impl Dialect {
+    /// The first id that a project `p` keeps, as SQL in which the time is bound.
+    fn kept_from(self) -> String {
+        let millis = format!("{{}} - p.events_kept_days * {DAY_MS}");
+        match self {
+            Self::Sqlite => format!("unhex(printf('%012x', {millis}) || '00000000000000000000')"),
+            Self::Postgres => {
+                format!("CAST(lpad(to_hex({millis}), 12, '0') || '00000000000000000000' AS uuid)")
+            }
+        }
+    }
+}
+
+const fn settled_by(now: Timestamp) -> Timestamp {
+    now.plus_millis(-SETTLED_KEPT_MS)
+}
+
+/// Which of these events must stay for their incidents.
+async fn staying(
+    tx: &DatabaseTransaction,
+    project: ProjectId,
+    events: &[EventId],
+    now: Timestamp,
+) -> Result<BTreeSet<EventId>, StoreError> {
+    let query = Sql::over(
+        format!(
+            "SELECT i.event_id FROM {{rows}} JOIN incidents i ON i.project_id = {{}} AND i.event_id = r.id
+             WHERE NOT ({IS_LONG_SETTLED})"
+        ),
+        id_rows(events.iter().map(EventId::as_bytes)),
+    );
+    let query = query.bind(project.as_bytes()).bind(settled_by(now));
+    let found = query.all(tx).await?;
+    found
+        .iter()
+        .map(|row| Ok(EventId::from_bytes(rows::id(row, "event_id")?)))
+        .collect()
+}
+
+/// Marks the incidents by which these events are found again.
+async fn leave_behind(
+    tx: &DatabaseTransaction,
+    project: ProjectId,
+    events: &BTreeSet<EventId>,
+) -> Result<(), StoreError> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mark = Sql::over(
+        "UPDATE incidents SET stays = 1 FROM {rows}
+         WHERE incidents.project_id = {} AND incidents.event_id = r.id",
+        id_rows(events.iter().map(EventId::as_bytes)),
+    );
+    mark.bind(project.as_bytes()).run(tx).await?;
+    Ok(())
+}
+
+/// The ids of the rows of a table that belong to these events.
+async fn owned(
+    tx: &DatabaseTransaction,
+    table: &str,
+    project: ProjectId,
+    events: &Rows,
+) -> Result<Rows, StoreError> {
+    if events.is_empty() {
+        return Ok(id_rows([]));
+    }
+    let query = Sql::over(
+        format!("SELECT o.id FROM {{rows}} JOIN {table} o ON o.project_id = {{}} AND o.event_id = r.id"),
+        events.clone(),
+    );
+    let found = query.bind(project.as_bytes()).all(tx).await?;
+    let ids: Vec<_> = found
+        .iter()
+        .map(|row| rows::id(row, "id"))
+        .collect::<Result<_, _>>()?;
+    Ok(id_rows(&ids))
+}
+
+fn id_rows<'a>(ids: impl IntoIterator<Item = &'a [u8; 16]>) -> Rows {
+    let mut rows = Rows::new(IDS);
+    for id in ids {
+        rows.push([id.into()]);
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests;
