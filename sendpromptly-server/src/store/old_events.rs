@@ -157,14 +157,14 @@ impl Store {
         })
     }
 
-    /// Up to where a project has forgotten, and for how many days it keeps events; `None` where it is gone or
-    /// another node is at it.
+    /// Up to where a project has forgotten, and for how many days it keeps events; `None` where it is gone.
     async fn lock_place(
         &self,
         tx: &DatabaseTransaction,
         project: ProjectId,
     ) -> Result<Option<([u8; 16], i64)>, StoreError> {
-        let lock = self.dialect.for_update_skip_locked("p");
+        // Waited for: what a node that was killed holds is soon free, and the next look is an hour away.
+        let lock = self.dialect.for_update_of("p");
         let query = Sql::new(format!(
             "SELECT p.events_forgotten_to, p.events_kept_days FROM projects p
              WHERE p.id = {{}} AND p.deleted_at IS NULL{lock}"
