@@ -111,8 +111,7 @@ impl Checkpoints {
     ) -> Result<SignedCheckpoint, CheckpointError> {
         let kind = CheckpointKind::Prune;
         let signed = self.key.sign(Checkpoint::new(organization, kind, end, now));
-        self.append(ExportLine::Checkpoint(signed).to_json() + "\n")
-            .await?;
+        self.append(&[signed]).await?;
         Ok(signed)
     }
 
@@ -142,13 +141,6 @@ impl Checkpoints {
             lines += &ExportLine::Checkpoint(*signed).to_json();
             lines.push('\n');
         }
-        self.append(lines).await?;
-        store.note_checkpoints(&due).await?;
-        Ok(due.len())
-    }
-
-    /// Appends lines; they are on disk then.
-    async fn append(&self, lines: String) -> Result<(), CheckpointError> {
         let path = self.path.clone();
         let appended = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
         appended

@@ -61,7 +61,10 @@ async fn details_that_name_a_deleted_user_are_erased_and_the_chains_verify_as_re
         let mut left = told(&world, organization).await;
         left.truncate(2);
         assert_eq!(left, [1, 3]);
-        let sound = walk(&world.store, organization, &[]).await.unwrap().unwrap();
+        let sound = walk(&world.store, organization, &[], None)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(sound.redacted, 1);
     }
 }
