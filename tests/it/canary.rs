@@ -15,6 +15,7 @@ use sendpromptly_tests::signature::hex;
 use sendpromptly_tests::store::{StoreKind, TestStore};
 use sendpromptly_tests::world::World;
 use serde_json::json;
+use tokio::process::Command;
 
 on_both_stores!(no_secret_leaks);
 
@@ -57,6 +58,7 @@ async fn no_secret_leaks(kind: StoreKind) {
         ("the process", process.concat()),
         ("the database while running", running),
         ("the database after a stop", database(&world).await),
+        ("the database's backup", backup(&world).await),
     ];
     for (place, text) in &places {
         for secret in secrets {
@@ -235,6 +237,30 @@ pub(crate) async fn database(world: &World) -> String {
         rows.extend(sql.texts(&whole).await);
     }
     rows.join("\n")
+}
+
+/// What a backup holds, in both of its files.
+async fn backup(world: &World) -> String {
+    let file = world.store.directory().join("a.backup");
+    let made = world.cli.run(&["backup", file.to_str().unwrap()]).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let whole = fs::read(&file).unwrap();
+    let mut found = vec![text_of(&file), text_of(&file.with_extension("backup.keys"))];
+    if world.store.kind() == StoreKind::Postgres {
+        // A dump is packed.
+        let start = whole.windows(5).position(|bytes| bytes == b"PGDMP").unwrap();
+        let dump = world.store.directory().join("a.dump");
+        fs::write(&dump, &whole[start..whole.len() - 32]).unwrap();
+        let unpacked = Command::new("pg_restore")
+            .arg("--file=-")
+            .arg(dump)
+            .output()
+            .await;
+        let unpacked = unpacked.unwrap();
+        assert!(unpacked.status.success(), "{unpacked:?}");
+        found.push(String::from_utf8(unpacked.stdout).unwrap());
+    }
+    found.join("\n")
 }
 
 fn files(directory: &Path) -> String {

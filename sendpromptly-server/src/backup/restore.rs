@@ -14,7 +14,7 @@ use super::format::{Header, Kind, Part, Sound};
 use super::take::pipe;
 use super::{BackupError, Programs, blocking, keys_file};
 use crate::checkpoints::Checkpoints;
-use crate::checkpoints::declare::{Declared, declare};
+use crate::checkpoints::declare::{Declared, Seen, declare};
 use crate::config::Config;
 use crate::store::whole::put_in_place;
 use crate::store::{DatabaseUrl, Store, StoreError, audit, migrations};
@@ -47,11 +47,12 @@ pub async fn restore(
 ) -> Result<Restored, BackupError> {
     let backup = verify(config, file).await?;
     let checkpoints = Checkpoints::open(&config.keys)?;
+    let seen = Seen::read(&checkpoints, checkpoint_files)?;
     let ready = Ready {
         config,
         backup,
         checkpoints,
-        checkpoint_files,
+        seen,
         origin,
         now,
     };
@@ -79,7 +80,7 @@ struct Ready<'a> {
     config: &'a Config,
     backup: Backup,
     checkpoints: Checkpoints,
-    checkpoint_files: &'a [PathBuf],
+    seen: Seen,
     origin: &'a Origin,
     now: Timestamp,
 }
@@ -197,7 +198,7 @@ impl Ready<'_> {
             store.put_key_rows(&by_days.keys).await?;
         }
         store.complete_schema().await?;
-        let chains = declare(store, &self.checkpoints, self.checkpoint_files, self.now).await?;
+        let chains = declare(store, &self.checkpoints, &self.seen, self.now).await?;
         let header = self.header();
         let details = [
             ("backup", header.backup.as_str()),

@@ -2,7 +2,7 @@
 //! checkpoints saw beyond it is then a declared loss, and no fault.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sendpromptly_core::audit::{Checkpoint, CheckpointKind, Head, SignedCheckpoint, Walk};
 use sendpromptly_core::id::OrganizationId;
@@ -23,18 +23,39 @@ pub struct Declared {
     pub lost_up_to: Option<u64>,
 }
 
+/// What was signed before, as far as the files at hand tell.
+#[derive(Debug)]
+pub struct Seen(Vec<SignedCheckpoint>);
+
+impl Seen {
+    /// Reads the own checkpoint file, and further ones.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] where one cannot be read.
+    pub fn read(checkpoints: &Checkpoints, more: &[PathBuf]) -> Result<Self, CheckpointError> {
+        let own = checkpoints.read()?;
+        warn_of(&checkpoints.path, &own);
+        let mut seen = own.checkpoints;
+        for path in more {
+            let read = file::read(path, &checkpoints.public_key()).map_err(|error| unusable(path, error))?;
+            warn_of(path, &read);
+            seen.extend(read.checkpoints);
+        }
+        Ok(Self(seen))
+    }
+}
+
 /// Appends a checkpoint of kind `restore` for each chain: of the store, and of those that only checkpoints have
-/// seen, which are gone whole. Beside the own checkpoint file these further ones tell what was there.
+/// seen, which are gone whole.
 ///
 /// # Errors
-/// [`CheckpointError`] where a file cannot be read or written.
+/// [`CheckpointError`] where the file cannot be written.
 pub async fn declare(
     store: &Store,
     checkpoints: &Checkpoints,
-    more: &[PathBuf],
+    Seen(seen): &Seen,
     now: Timestamp,
 ) -> Result<Vec<Declared>, CheckpointError> {
-    let seen = seen(checkpoints, more)?;
     let latest = seen.iter().map(|signed| signed.checkpoint.at).max();
     // It takes back only what was signed before.
     let at = latest.map_or(now, |latest| latest.max(now));
@@ -51,7 +72,7 @@ pub async fn declare(
         })
         .collect();
     checkpoints.append(&restores).await?;
-    Ok(restores.iter().map(|restore| declared(restore, &seen)).collect())
+    Ok(restores.iter().map(|restore| declared(restore, seen)).collect())
 }
 
 fn declared(restore: &SignedCheckpoint, seen: &[SignedCheckpoint]) -> Declared {
@@ -66,20 +87,7 @@ fn declared(restore: &SignedCheckpoint, seen: &[SignedCheckpoint]) -> Declared {
     }
 }
 
-/// What was signed so far, as far as the files at hand tell.
-fn seen(checkpoints: &Checkpoints, more: &[PathBuf]) -> Result<Vec<SignedCheckpoint>, CheckpointError> {
-    let own = checkpoints.read()?;
-    warn_of(&checkpoints.path, &own);
-    let mut seen = own.checkpoints;
-    for path in more {
-        let read = file::read(path, &checkpoints.public_key()).map_err(|error| unusable(path, error))?;
-        warn_of(path, &read);
-        seen.extend(read.checkpoints);
-    }
-    Ok(seen)
-}
-
-fn warn_of(path: &std::path::Path, read: &file::CheckpointFile) {
+fn warn_of(path: &Path, read: &file::CheckpointFile) {
     for bad in &read.bad {
         tracing::warn!("{}: {bad}; it is passed over", path.display());
     }

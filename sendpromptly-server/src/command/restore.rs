@@ -8,7 +8,7 @@ use sendpromptly_core::audit::{Action, Draft, INSTANCE};
 use super::{CommandError, Context, cli_origin, print_json};
 use crate::backup::{self, keys_file};
 use crate::checkpoints::Checkpoints;
-use crate::checkpoints::declare::declare;
+use crate::checkpoints::declare::{Seen, declare};
 use crate::config::Config;
 use crate::platform::clock;
 use crate::store::{StoreRole, audit};
@@ -51,7 +51,8 @@ async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), Co
     let context = Context::open(config, StoreRole::Command).await?;
     let checkpoints = Checkpoints::open(&context.config.keys)?;
     let now = clock::now();
-    let chains = declare(&context.store, &checkpoints, &command.checkpoints, now).await?;
+    let seen = Seen::read(&checkpoints, &command.checkpoints)?;
+    let chains = declare(&context.store, &checkpoints, &seen, now).await?;
     let entry = Draft::new(&cli_origin(), Action::StoreRestored, INSTANCE, &[]);
     let drafts = audit::drafts_of(INSTANCE, now, vec![entry]);
     context.store.commit_audited(&[], &drafts).await?;

@@ -246,3 +246,63 @@ impl DatabaseUrl {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreRole;
+
+    #[tokio::test]
+    async fn a_copy_waits_for_no_writer_and_holds_what_was_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
+        let server = Store::open(&url, StoreRole::Serve, 1).await.unwrap();
+        let insert = |name: &str| {
+            let id = if name == "committed" { [1; 16] } else { [2; 16] };
+            Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, {}, 1)")
+                .bind(id)
+                .bind(name)
+        };
+        server.commit_together(vec![insert("committed")]).await.unwrap();
+        // It holds the write lock all the while.
+        let writer = server.begin().await.unwrap();
+        insert("under way").run(&writer).await.unwrap();
+        let beside = Store::open(&url, StoreRole::Command, 1).await.unwrap();
+        let file = directory.path().join("copy.db");
+        beside.copy_into(&file).await.unwrap();
+        writer.commit().await.unwrap();
+
+        let copy = Store::open_to_look(&file).await.unwrap();
+        let names = Sql::new("SELECT name FROM organizations")
+            .all(copy.reader())
+            .await;
+        let names: Vec<String> = names
+            .unwrap()
+            .iter()
+            .map(|row| rows::get(row, "name").unwrap())
+            .collect();
+        assert_eq!(names, ["committed"]);
+        assert_eq!(copy.damage().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_store_is_unused_until_somebody_puts_something_into_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a.db");
+        let absent = Store::open_alone(&file).await.unwrap();
+        assert!(absent.is_unused().await.unwrap());
+        absent.close().await.unwrap();
+        let url = DatabaseUrl::Sqlite(file);
+        let store = Store::open(&url, StoreRole::Migrate, 1).await.unwrap();
+        assert!(store.is_unused().await.unwrap());
+        let insert = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, 'a', 1)");
+        store.commit_together(vec![insert.bind([1; 16])]).await.unwrap();
+        assert!(!store.is_unused().await.unwrap());
+        store.close().await.unwrap();
+
+        let foreign = directory.path().join("foreign.db");
+        let foreign = Store::open_alone(&foreign).await.unwrap();
+        Sql::new("CREATE TABLE t (a)").run(&foreign.writer).await.unwrap();
+        assert!(!foreign.is_unused().await.unwrap(), "another program's");
+    }
+}

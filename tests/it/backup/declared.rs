@@ -35,6 +35,10 @@ async fn what_came_after_a_backup_is_a_declared_loss(kind: StoreKind) {
     world.server.stop().await;
 
     let target = Target::with_keys_of(&world).await;
+    let file = backup_of(&world);
+    let restore = ["restore", file.to_str().unwrap(), "--checkpoints", "nowhere"];
+    assert_refused(&target.cli.run(&restore).await, &["nowhere"]);
+    target.assert_untouched().await;
     let restored = target.restored(&world).await;
     let chains = restored["chains"].as_array().unwrap();
     let own = chain(chains, &world.organization);
