@@ -37,7 +37,7 @@ enum Command {
     Serve,
     /// Show the main job: a paid event without its effect is found, repaired once, and proven
     Demo(demo::DemoCommand),
-    /// Make organizations
+    /// Make, export and delete organizations
     #[command(subcommand)]
     Org(org::OrgCommand),
     /// Delete users

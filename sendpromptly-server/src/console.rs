@@ -50,6 +50,7 @@ pub mod member;
 pub mod members;
 pub mod new_password;
 pub mod organization;
+pub mod organization_deletion;
 pub mod origin;
 pub mod overview;
 pub mod page;

@@ -23,6 +23,7 @@ pub mod retention;
 pub mod site;
 pub mod store;
 pub mod stripe;
+pub mod takeout;
 #[cfg(test)]
 mod testing;
 pub mod trail;

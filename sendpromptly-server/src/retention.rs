@@ -6,6 +6,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use sendpromptly_core::audit::Origin;
 use sendpromptly_core::time::Timestamp;
 
 use crate::checkpoints::Checkpoints;
@@ -19,6 +20,7 @@ use crate::store::{
 };
 
 mod audit;
+mod organizations;
 pub mod pace;
 #[cfg(test)]
 mod tests;
@@ -28,6 +30,9 @@ pub const BATCH: NonZeroU32 = NonZeroU32::new(1_000).unwrap();
 
 /// Pages of a SQLite file that are given back at once.
 pub const PAGES: u32 = 256;
+
+/// Who does what is told in the audit log.
+const WORKER: &str = "retain";
 
 /// An hour in milliseconds. That long after its deletion no request and no call of a project is under way.
 const AN_HOUR_MS: i64 = 60 * 60 * 1_000;
@@ -55,7 +60,9 @@ pub const PASSES: &[Pass] = &[
     Pass::of("erasures", Work::Erasures),
     Pass::of("events", Work::Events),
     Pass::of("audit_entries", Work::AuditEntries),
+    Pass::of("organizations", Work::Organizations),
     Pass::of("deleted_projects", Work::DeletedProjects),
+    Pass::of("deleted_organizations", Work::DeletedOrganizations),
 ];
 
 /// What the passes work on.
@@ -89,8 +96,12 @@ pub enum Work {
     Events,
     /// Drops the old end of the audit log, chain by chain.
     AuditEntries,
+    /// Ends organizations whose deletion was ordered long enough ago.
+    Organizations,
     /// Removes what projects held that were deleted, and then the projects.
     DeletedProjects,
+    /// Removes the audit logs of organizations that have ended, and then the organizations.
+    DeletedOrganizations,
 }
 
 /// What one batch of a pass came to.
@@ -151,6 +162,13 @@ impl Pass {
                 Ok(Batch { rows: events, more })
             }
             Work::AuditEntries => audit::prune(keeper, now, limit.get()).await,
+            Work::Organizations => {
+                let ended = store.end_due_organization(&Origin::system(WORKER), now).await?;
+                Ok(Batch {
+                    rows: u64::from(ended),
+                    more: ended,
+                })
+            }
             Work::DeletedProjects => {
                 let purged = store.purge(deleted_by(now), limit.get()).await?;
                 let rows = match purged {
@@ -161,6 +179,7 @@ impl Pass {
                 let more = purged != Purged::Nothing;
                 Ok(Batch { rows, more })
             }
+            Work::DeletedOrganizations => organizations::remove(keeper, now, limit.get()).await,
         }
     }
 
@@ -177,7 +196,9 @@ impl Pass {
             Work::Erasures => store.erasures_waiting(now).await,
             Work::Events => store.count_old_events(now).await,
             Work::AuditEntries => audit::count(store, now).await,
+            Work::Organizations => store.organizations_due(now).await,
             Work::DeletedProjects => store.count_to_purge(deleted_by(now)).await,
+            Work::DeletedOrganizations => store.count_of_remains(now).await,
         }
     }
 }

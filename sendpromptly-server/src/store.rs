@@ -49,6 +49,7 @@ pub mod notes;
 pub mod old_events;
 pub mod old_rows;
 pub mod orders;
+pub mod organization_deletion;
 pub mod organizations;
 pub mod outbox;
 pub mod overdue;
@@ -73,6 +74,7 @@ pub mod sign_ups;
 pub mod signing_secrets;
 pub mod snapshots;
 mod space;
+pub mod takeout;
 pub mod users;
 pub mod whole;
 

@@ -7,12 +7,14 @@ use sendpromptly_tests::page::Page;
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::sql::Sql;
 use sendpromptly_tests::store::{StoreKind, TestStore};
+use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
 on_both_stores!(
     a_user_deletes_the_own_account_and_the_log_keeps_an_id,
     an_account_takes_the_password_or_a_code_and_the_address_to_be_deleted,
     the_command_line_deletes_a_user_by_address_or_id,
+    an_order_holds_for_seven_days_and_can_be_taken_back_until_then,
 );
 
 const ADA: &str = "ada@example.com";
@@ -162,4 +164,103 @@ async fn the_command_line_deletes_a_user_by_address_or_id(kind: StoreKind) {
     );
     assert_eq!(sql.rows("users").await, 1);
     assert_eq!(sql.rows("erasures").await, 0);
+}
+
+/// Lets the order to delete an organization be due now.
+async fn let_order_be_due(sql: &Sql, organization: &str) {
+    let id = sql.id(organization);
+    let due = format!(
+        "UPDATE organizations SET deletion_due_at = 1000 WHERE id = {id} AND deletion_due_at IS NOT NULL"
+    );
+    assert_eq!(sql.run(&due).await, 1);
+}
+
+async fn an_order_holds_for_seven_days_and_can_be_taken_back_until_then(kind: StoreKind) {
+    let mut world = World::start(kind).await;
+    let sql = world.sql().await;
+    let mailbox = Mailbox::of(&world.store);
+    let (mut ada, organization) = Newcomer::sign_up(&world.server, &mailbox, ADA, "Ada's").await;
+    ada.set_up_second_factor().await;
+    let path = format!("/orgs/{organization}/delete");
+    let project = world.cli.create_project(&organization, &[]).await;
+
+    let page = ada.browser.visit(&path).await.ok();
+    let page = ada.browser.submit(page.form("/delete").set("name", "Adas")).await;
+    assert_eq!(page.status(), 422);
+    let page = ada.browser.visit(&path).await.ok();
+    let page = ada
+        .browser
+        .submit_and_follow(page.form("/delete").set("name", "Ada's"))
+        .await
+        .ok();
+    assert!(page.has("[data-test=due]"), "{}", page.text());
+    let page = ada.browser.visit(&format!("/orgs/{organization}")).await.ok();
+    let banner = page.text_of("[data-test=deletion]");
+    assert!(
+        banner.contains("will be deleted on") && banner.contains("Keep it"),
+        "{banner}"
+    );
+    let api = sendpromptly_tests::api::Api {
+        server: world.server.address,
+        key: project.api_key.clone(),
+    };
+    api.new_event().await;
+    let _ = world.cli.run(&["retention", "run"]).await.json_lines();
+    api.new_event().await;
+
+    let page = ada.browser.visit(&path).await.ok();
+    let page = ada.browser.submit_and_follow(page.form("/keep")).await.ok();
+    assert_eq!(page.text_of("[data-test=notice]"), "The organization stays.");
+    assert!(!page.has("[data-test=deletion]"), "{}", page.text());
+    let refused = world.cli.run(&["org", "keep", &organization]).await;
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+
+    let ordered = world.cli.run(&["org", "delete", &organization]).await.json();
+    let again = world.cli.run(&["org", "delete", &organization]).await.json();
+    assert_eq!(ordered, again, "the first order counts");
+    let kept = world.cli.run(&["org", "keep", &organization]).await.json();
+    assert_eq!(kept["organization_id"], organization.as_str());
+
+    let _ = world.cli.run(&["org", "delete", &organization]).await.json();
+    let_order_be_due(&sql, &organization).await;
+    world.server.stop().await;
+    world.restart(&Options::quick()).await; // whose workers begin with what is due
+    let id = sql.id(&organization);
+    eventually("the order is carried out", async || {
+        let ended =
+            format!("SELECT count(*) AS n FROM organizations WHERE id = {id} AND deleted_at IS NOT NULL");
+        (sql.count(&ended).await == 1).then_some(())
+    })
+    .await;
+    let mut ada = Newcomer {
+        browser: sendpromptly_tests::browser::Browser::new(&world.server),
+        ..ada
+    };
+    ada.sign_in(PASSWORD).await;
+    assert_eq!(
+        ada.browser.get(&format!("/orgs/{organization}")).await.status(),
+        303,
+        "the code is missing yet"
+    );
+    assert_eq!(
+        sql.count(&format!(
+            "SELECT count(*) AS n FROM members WHERE organization_id = {id}"
+        ))
+        .await,
+        0
+    );
+    let keys = format!(
+        "SELECT count(*) AS n FROM data_keys WHERE scope_id = {}",
+        sql.id(&project.id)
+    );
+    assert_eq!(sql.count(&keys).await, 0);
+    assert_eq!(world.cli.run(&["org", "delete", &organization]).await.code, 1);
+    assert_eq!(
+        world
+            .cli
+            .run(&["event", "show", "evt_00000000000000000000000000000000"])
+            .await
+            .code,
+        1
+    );
 }

@@ -55,6 +55,7 @@ mod sign_in;
 mod sign_up;
 mod snapshots;
 mod step_up;
+mod takeout;
 mod tidy;
 mod tls;
 mod tls_redirect;

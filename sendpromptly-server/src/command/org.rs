@@ -1,8 +1,10 @@
 //! `org`: organizations.
 
 use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use sendpromptly_core::hex;
 use sendpromptly_core::id::{OrganizationId, UserId};
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -10,10 +12,13 @@ use zeroize::Zeroizing;
 use super::{CommandError, Context, print_json};
 use crate::account::email::Email;
 use crate::account::password::Password;
+use crate::checkpoints::Checkpoints;
 use crate::platform::{clock, entropy};
 use crate::store::StoreError;
 use crate::store::organizations::NewOrganization;
+use crate::store::scope::OrganizationScope;
 use crate::store::users::NewUser;
+use crate::takeout::{TakeoutError, Taker};
 
 /// What can be done with organizations.
 #[derive(Debug, Subcommand)]
@@ -27,6 +32,47 @@ pub enum OrgCommand {
         #[arg(long, value_name = "EMAIL")]
         owner_email: String,
     },
+    /// Write all that an organization has into a directory, as JSON lines and a manifest with their hashes
+    Export {
+        /// Its id
+        #[arg(long, value_name = "ID")]
+        org: OrganizationId,
+        /// Open what is kept sealed, payloads and the first bytes of answers, and write it along
+        #[arg(long)]
+        with_snapshots: bool,
+        /// The directory, which must not be there yet
+        directory: PathBuf,
+    },
+    /// Order the deletion of an organization, which is carried out after 7 days
+    Delete {
+        /// Its id
+        id: OrganizationId,
+    },
+    /// Take the order to delete an organization back
+    Keep {
+        /// Its id
+        id: OrganizationId,
+    },
+}
+
+#[derive(Serialize)]
+struct Exported {
+    organization_id: String,
+    directory: String,
+    manifest_sha256: String,
+    lines: u64,
+}
+
+#[derive(Serialize)]
+struct Ordered {
+    organization_id: String,
+    deletion_due_at: String,
+}
+
+#[derive(Serialize)]
+struct Kept {
+    organization_id: String,
+    kept_at: String,
 }
 
 #[derive(Serialize)]
@@ -40,10 +86,22 @@ struct Created {
 /// # Errors
 /// [`CommandError`] by its cause.
 pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandError> {
-    let OrgCommand::Create { name, owner_email } = command;
-    let name = super::project::name(&name)?.into_string();
+    match command {
+        OrgCommand::Create { name, owner_email } => create_with_password(context, &name, &owner_email).await,
+        OrgCommand::Export {
+            org,
+            with_snapshots,
+            directory,
+        } => export(context, org, with_snapshots, &directory).await,
+        OrgCommand::Delete { id } => delete(context, id).await,
+        OrgCommand::Keep { id } => keep(context, id).await,
+    }
+}
+
+async fn create_with_password(context: &Context, name: &str, owner_email: &str) -> Result<(), CommandError> {
+    let name = super::project::name(name)?.into_string();
     let email =
-        Email::parse(&owner_email).map_err(|error| CommandError::Usage(format!("--owner-email {error}")))?;
+        Email::parse(owner_email).map_err(|error| CommandError::Usage(format!("--owner-email {error}")))?;
     let password =
         Password::new(read_password()?, &[&name, email.as_str()]).map_err(CommandError::refused)?;
     let (organization, owner) = create(context, &name, &email, password).await?;
@@ -83,6 +141,69 @@ pub(super) async fn create(
         )),
         outcome => Ok(outcome.map(|()| (new.id, new.owner.id))?),
     }
+}
+
+async fn export(
+    context: &Context,
+    id: OrganizationId,
+    with_snapshots: bool,
+    directory: &Path,
+) -> Result<(), CommandError> {
+    let vault = if with_snapshots {
+        Some(context.vault().await?)
+    } else {
+        None
+    };
+    let checkpoints = Checkpoints::open(&context.config.keys)?;
+    let taker = Taker {
+        store: &context.store,
+        scope: OrganizationScope::of_the_command_line(id),
+        checkpoints: &checkpoints,
+        vault,
+        origin: &context.origin(),
+        now: clock::now(),
+    };
+    let made = taker.export(directory).await.map_err(|error| match error {
+        TakeoutError::NoOrganization => CommandError::not_found("organization", id),
+        error => CommandError::refused(error),
+    })?;
+    print_json(&Exported {
+        organization_id: id.to_string(),
+        directory: directory.display().to_string(),
+        manifest_sha256: hex::encode(&made.manifest),
+        lines: made.lines,
+    })
+}
+
+async fn delete(context: &Context, id: OrganizationId) -> Result<(), CommandError> {
+    let scope = OrganizationScope::of_the_command_line(id);
+    let origin = context.origin();
+    let due = context.store.order_deletion(scope, &origin, clock::now()).await?;
+    let due = due.ok_or_else(|| CommandError::not_found("organization", id))?;
+    print_json(&Ordered {
+        organization_id: id.to_string(),
+        deletion_due_at: due.to_string(),
+    })
+}
+
+async fn keep(context: &Context, id: OrganizationId) -> Result<(), CommandError> {
+    let (scope, now) = (OrganizationScope::of_the_command_line(id), clock::now());
+    if !context.store.has_organization(id).await? {
+        return Err(CommandError::not_found("organization", id));
+    }
+    if !context
+        .store
+        .keep_organization(scope, &context.origin(), now)
+        .await?
+    {
+        return Err(CommandError::refused(format_args!(
+            "nobody has ordered the deletion of {id}, so it stays"
+        )));
+    }
+    print_json(&Kept {
+        organization_id: id.to_string(),
+        kept_at: now.to_string(),
+    })
 }
 
 /// The password: typed unseen at a terminal, else standard input without the line break at its end.

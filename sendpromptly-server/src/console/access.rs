@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Uri};
 use sendpromptly_core::access::{Role, Shown, StepUp};
 use sendpromptly_core::id::{OrganizationId, RequestId, UserId};
+use sendpromptly_core::time::Timestamp;
 
 use super::form::Form;
 use super::form_token::{self, FormToken};
@@ -51,6 +52,8 @@ pub struct Seat {
     pub role: Role,
     /// Whether the organization lets in only members with a second factor.
     pub requires_second_factor: bool,
+    /// When the organization will be deleted, where an owner has ordered that.
+    pub deletion_due_at: Option<Timestamp>,
 }
 
 impl Seat {
@@ -252,6 +255,7 @@ async fn seat(visit: &Visit, who: SignedIn) -> Result<Seat, PageError> {
         name: membership.name,
         role: membership.role,
         requires_second_factor: membership.requires_second_factor,
+        deletion_due_at: membership.deletion_due_at,
     })
 }
 

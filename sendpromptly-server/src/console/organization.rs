@@ -119,6 +119,7 @@ fn new_page(visit: &Visit, who: &SignedIn, field: NameField) -> NewPage {
 struct SettingsPage {
     frame: Frame,
     path: String,
+    is_owner: bool,
     field: NameField,
 }
 
@@ -159,6 +160,7 @@ fn settings_page(visit: &Visit, seat: &Seat, field: NameField) -> SettingsPage {
     SettingsPage {
         frame: visit.frame_of(seat, "Settings", Nav::Settings),
         path: seat.path(""),
+        is_owner: seat.role == Role::Owner,
         field,
     }
 }

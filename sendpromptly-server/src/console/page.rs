@@ -7,6 +7,7 @@ use sendpromptly_core::access::Role;
 use url::form_urlencoded;
 
 use super::access::{Seat, SignedIn};
+use super::when::When;
 use super::{PageError, assets};
 use crate::http::Response;
 use crate::http::response;
@@ -46,6 +47,15 @@ pub struct NavLink {
     pub current: bool,
 }
 
+/// That the organization will be deleted, as its pages tell.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// When.
+    pub due: When,
+    /// Where an owner can take the order back; nothing for the others.
+    pub href: Option<String>,
+}
+
 /// What stands around every page.
 #[derive(Debug, Clone)]
 pub struct Frame {
@@ -59,6 +69,8 @@ pub struct Frame {
     pub organization: Option<String>,
     /// The organization's pages.
     pub nav: Vec<NavLink>,
+    /// When the organization will be deleted, where that is ordered.
+    pub deletion: Option<Deletion>,
     /// What was done just now, in words.
     pub notice: Option<String>,
     /// Whether anyone may make an account and an organization.
@@ -77,6 +89,7 @@ impl Frame {
             email: None,
             organization: None,
             nav: Vec::new(),
+            deletion: None,
             notice: None,
             sign_up_is_open: false,
             mail_goes_to_files: false,
@@ -95,6 +108,10 @@ impl Frame {
     pub fn of(mut self, seat: &Seat, here: Nav) -> Self {
         self.nav = links(seat, here);
         self.organization = Some(seat.name.clone());
+        self.deletion = seat.deletion_due_at.map(|due| Deletion {
+            due: When::of(due),
+            href: (seat.role == Role::Owner).then(|| seat.path("/delete")),
+        });
         self
     }
 

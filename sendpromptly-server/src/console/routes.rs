@@ -14,8 +14,8 @@ use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
     PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, inviting, links,
-    live, member, members, organization, overview, project, project_settings, projects, reset, second_factor,
-    security, sign_in, sign_in_code, sign_up, step_up,
+    live, member, members, organization, organization_deletion, overview, project, project_settings,
+    projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -171,6 +171,9 @@ pub static ROUTES: &[Route] = &[
     post("/orgs/{org}/settings", door!(member(Admin, No, organization::rename))),
     get("/orgs/{org}/settings/security", door!(member(Admin, No, security::organization))),
     post("/orgs/{org}/settings/security", door!(member(Admin, Code, security::require))),
+    get("/orgs/{org}/delete", door!(member(Owner, No, organization_deletion::confirm))),
+    post("/orgs/{org}/delete", door!(member(Owner, Code, organization_deletion::order))),
+    post("/orgs/{org}/keep", door!(member(Owner, Code, organization_deletion::keep))),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post("/orgs/{org}/projects", door!(member(Admin, Code, projects::create))),

@@ -152,7 +152,7 @@ async fn drop_up_to(keeper: &Keeper, part: OldPart, end: Head, now: Timestamp) -
 }
 
 /// A file that cannot be written is waited for as the store is.
-fn unusable(error: CheckpointError) -> StoreError {
+pub(super) fn unusable(error: CheckpointError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 

@@ -112,12 +112,12 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Whether there is such an organization.
+    /// Whether there is such an organization. One whose deletion was carried out is none.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn has_organization(&self, id: OrganizationId) -> Result<bool, StoreError> {
-        let query = Sql::new("SELECT 1 AS found FROM organizations WHERE id = {}");
+        let query = Sql::new("SELECT 1 AS found FROM organizations WHERE id = {} AND deleted_at IS NULL");
         Ok(query.bind(id.as_bytes()).one(&self.reader).await?.is_some())
     }
 

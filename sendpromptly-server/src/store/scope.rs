@@ -3,6 +3,7 @@
 
 use sendpromptly_core::access::Role;
 use sendpromptly_core::id::{OrganizationId, UserId};
+use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
@@ -41,6 +42,8 @@ pub struct Membership {
     pub role: Role,
     /// Whether the organization lets in only members with a second factor.
     pub requires_second_factor: bool,
+    /// When the organization will be deleted, where an owner has ordered that.
+    pub deletion_due_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -54,7 +57,8 @@ impl Store {
         organization: OrganizationId,
     ) -> Result<Option<Membership>, StoreError> {
         let query = Sql::new(
-            "SELECT o.id, o.name, o.requires_second_factor, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
+            "SELECT o.id, o.name, o.requires_second_factor, o.deletion_due_at, m.role
+             FROM members m JOIN organizations o ON o.id = m.organization_id
              WHERE m.organization_id = {} AND m.user_id = {}",
         );
         let query = query.bind(organization.as_bytes()).bind(user.as_bytes());
@@ -68,7 +72,8 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
         let query = Sql::new(
-            "SELECT o.id, o.name, o.requires_second_factor, m.role FROM members m JOIN organizations o ON o.id = m.organization_id
+            "SELECT o.id, o.name, o.requires_second_factor, o.deletion_due_at, m.role
+             FROM members m JOIN organizations o ON o.id = m.organization_id
              WHERE m.user_id = {} ORDER BY o.name, o.id",
         );
         let found = query.bind(user.as_bytes()).all(&self.reader).await?;
@@ -82,5 +87,6 @@ fn membership(row: &sea_orm::QueryResult) -> Result<Membership, StoreError> {
         name: rows::get(row, "name")?,
         role: rows::word(row, "role")?,
         requires_second_factor: rows::get::<i64>(row, "requires_second_factor")? != 0,
+        deletion_due_at: rows::optional_time(row, "deletion_due_at")?,
     })
 }

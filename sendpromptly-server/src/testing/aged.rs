@@ -36,6 +36,9 @@ const ROWS: &[&str] = &[
      VALUES ({id}, '[]', {id}, 0, {now} + 1)",
     "INSERT INTO events (project_id, id, provider, provider_event_digest, provider_event_id, event_type, occurred_at,
         timeout_at, state) VALUES ({project}, {id}, 'stripe', {id}, 'evt', 'paid', {now}, {now}, 'succeeded')",
+    "INSERT INTO organizations (id, name, created_at, deletion_due_at) VALUES ({id}, 'due', {now}, {now} + 1)",
+    "INSERT INTO organizations (id, name, created_at, deletion_due_at, deleted_at)
+     VALUES ({id}, 'gone', {now}, {now}, {now})",
     "INSERT INTO projects (id, organization_id, name, mode, timeout_minutes, created_at, deleted_at)
      VALUES ({id}, {organization}, 'gone', 'test', 30, {now}, {now})",
 ];

@@ -25,6 +25,7 @@ pub(crate) struct Estate {
     pub(crate) world: World,
     pub(crate) owner: Person,
     pub(crate) project_name: String,
+    pub(crate) organization_name: String,
     /// For each part of a path what it stands for.
     pub(crate) ids: BTreeMap<&'static str, String>,
     /// Texts that nobody outside may see.
@@ -34,7 +35,8 @@ pub(crate) struct Estate {
 impl Estate {
     /// Makes one, whose every name holds this word.
     pub(crate) async fn found(house: &House, word: &str) -> Self {
-        let organization = house.organization(&format!("canary-{word}-organization")).await;
+        let organization_name = format!("canary-{word}-organization");
+        let organization = house.organization(&organization_name).await;
         let project = ProjectId::new(clock::now(), entropy::for_id());
         let world = World {
             store: house.world.store.clone(),
@@ -86,6 +88,7 @@ impl Estate {
             world,
             owner,
             project_name: name,
+            organization_name,
             ids,
             canaries,
         }
@@ -183,6 +186,13 @@ async fn invite(world: &World, owner: &Person, word: &str) -> String {
 
 /// Every table but those that say who was here, and the data keys, which are made before what they seal.
 async fn tables(world: &World) -> Vec<String> {
+    let mut tables = every_table(world).await;
+    tables.retain(|name| name != "sessions" && name != "data_keys");
+    tables
+}
+
+/// The names of all tables of the store.
+pub(crate) async fn every_table(world: &World) -> Vec<String> {
     let query = match world.store.dialect() {
         Dialect::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name",
         Dialect::Postgres => {
@@ -191,9 +201,7 @@ async fn tables(world: &World) -> Vec<String> {
     };
     let found = Sql::new(query).all(world.store.reader()).await.unwrap();
     let names = found.iter().map(|row| rows::get::<String>(row, "name").unwrap());
-    names
-        .filter(|name| name != "sessions" && name != "data_keys")
-        .collect()
+    names.collect()
 }
 
 /// A table's rows as text, bytes in lower-case hex digits.

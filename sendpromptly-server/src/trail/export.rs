@@ -37,6 +37,19 @@ impl Export {
         let draft = Draft::new(origin, Action::AuditExported, organization, &[]);
         let drafts = audit::drafts_of(organization, now, vec![draft]);
         store.commit_audited(&[], &drafts).await?;
+        Self::of(store, checkpoints, organization, now).await
+    }
+
+    /// Begins an export that is told of elsewhere.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn of(
+        store: &Store,
+        checkpoints: &Checkpoints,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
         let head = store.audit_head(organization).await?;
         let pruned = store.prune_checkpoint(organization).await?;
         let after = pruned.map_or(0, |signed| signed.checkpoint.seq);

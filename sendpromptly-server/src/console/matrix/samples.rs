@@ -157,6 +157,15 @@ const SAMPLES: &[Sample] = &[
         Action("organization.changed"),
     ),
     sample(
+        "/orgs/{org}/delete",
+        &[("name", "{organization_name}")],
+        Action("organization.deletion_ordered"),
+    ),
+    Sample {
+        first: Some("/orgs/{org}/delete"),
+        ..sample("/orgs/{org}/keep", &[], Action("organization.kept"))
+    },
+    sample(
         "/orgs/{org}/projects",
         &[
             ("name", "New"),
@@ -235,6 +244,7 @@ impl Sample {
         let value = |value: &str| match value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
             Some("email") => email.to_owned(),
             Some("project_name") => estate.project_name.clone(),
+            Some("organization_name") => estate.organization_name.clone(),
             Some(name) => estate.ids[name].clone(),
             None => value.to_owned(),
         };

@@ -36,6 +36,7 @@ fn what_is_sensitive_takes_a_code_or_the_password() {
         "email",
         "invitations",
         "invite",
+        "keep",
         "keys",
         "leave",
         "password",

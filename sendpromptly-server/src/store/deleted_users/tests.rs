@@ -4,8 +4,8 @@ use sendpromptly_core::audit::Actor;
 
 use super::*;
 use crate::account::link::LinkKind;
-use crate::store::Dialect;
 use crate::store::erasures::Erased;
+use crate::testing::estate::{dump, every_table};
 use crate::testing::{NOW, World, operator};
 use crate::vault::{Purpose, Vault};
 
@@ -101,20 +101,9 @@ async fn told(world: &World, user: UserId, action: Action, email: &str) {
 
 /// Every row of the store that holds one of these texts, by its table.
 async fn found(world: &World, marks: &[&str]) -> Vec<String> {
-    let reader = world.store.reader();
-    let tables = match world.store.dialect() {
-        Dialect::Sqlite => "SELECT name AS t FROM sqlite_master WHERE type = 'table' ORDER BY 1",
-        Dialect::Postgres => {
-            "SELECT table_name::text AS t FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
-        }
-    };
     let mut found = Vec::new();
-    for row in Sql::new(tables).all(reader).await.unwrap() {
-        let table: String = rows::get(&row, "t").unwrap();
-        let text = crate::testing::estate::dump(world, &table)
-            .await
-            .join("\n")
-            .to_lowercase();
+    for table in every_table(world).await {
+        let text = dump(world, &table).await.join("\n").to_lowercase();
         if marks.iter().any(|mark| text.contains(mark)) {
             found.push(table);
         }

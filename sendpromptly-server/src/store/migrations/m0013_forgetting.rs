@@ -8,8 +8,6 @@ step! {
     "ALTER TABLE organizations ADD COLUMN deletion_due_at {int}",
     // When it was carried out: nobody reaches the organization any more, and its rows are being removed.
     "ALTER TABLE organizations ADD COLUMN deleted_at {int}",
-    // Whether a signed checkpoint outside the database vouches for the whole log, which may then go.
-    "ALTER TABLE organizations ADD COLUMN log_proven {int} NOT NULL DEFAULT 0",
     "CREATE INDEX organizations_to_delete ON organizations (deletion_due_at) WHERE deletion_due_at IS NOT NULL",
     // A deleted user whose addresses the audit log may still tell: a JSON array of them, and how far was looked.
     // A row goes when its work is done.

@@ -1,0 +1,231 @@
+//! An organization that is exported whole, and checked by another program.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use sendpromptly_tests::endpoint::{Endpoint, Reply};
+use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::python::sources;
+use sendpromptly_tests::store::StoreKind;
+use sendpromptly_tests::world::World;
+use serde_json::Value;
+use tokio::process::Command;
+
+on_both_stores!(
+    an_organization_is_exported_whole_without_a_secret,
+    what_is_sealed_is_exported_where_that_is_asked_for,
+    an_export_goes_into_a_new_directory_or_nowhere,
+);
+
+/// What an endpoint answers.
+const ANSWER: &str = "the order of Grace Hopper is unknown";
+
+/// An organization with an incident whose replay was halted, and another organization.
+async fn busy(kind: StoreKind) -> (World, Endpoint) {
+    let endpoint = Endpoint::start(|_, _| Reply::Text(404, ANSWER)).await;
+    let world = World::start_calling(kind, &endpoint).await;
+    let (_, incident) = world.api().new_incident().await;
+    world.api().new_event().await;
+    let _ = world.cli.run(&["incident", "reprocess", &incident]).await.json();
+    world.replay_becomes(&incident, "halted").await;
+    let other = world.cli.create_organization("other").await;
+    world.cli.create_project(&other, &[]).await;
+    (world, endpoint)
+}
+
+fn directory(world: &World) -> PathBuf {
+    world.store.directory().join("export")
+}
+
+async fn export(world: &World, more: &[&str]) -> Value {
+    let directory = directory(world);
+    let mut command = vec![
+        "org",
+        "export",
+        "--org",
+        &world.organization,
+        directory.to_str().unwrap(),
+    ];
+    command.extend(more);
+    world.cli.run(&command).await.json()
+}
+
+fn lines(directory: &Path, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(directory.join(name)).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Everything that the files hold.
+fn text(directory: &Path) -> String {
+    let files = std::fs::read_dir(directory).unwrap();
+    files
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+async fn python(script: &str, arguments: &[&Path]) -> Result<String, String> {
+    let mut command = Command::new("python3");
+    command.arg(sources().join("vectors").join(script));
+    if script == "verify_audit.py" {
+        command.arg("--public-key");
+    }
+    let output = command.args(arguments).output().await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match output.status.code() {
+        Some(0) => Ok(text(&output.stdout)),
+        _ => Err(text(&output.stderr)),
+    }
+}
+
+async fn an_organization_is_exported_whole_without_a_secret(kind: StoreKind) {
+    let (world, _endpoint) = busy(kind).await;
+    let said = export(&world, &[]).await;
+    let (directory, sql) = (directory(&world), world.sql().await);
+    let verified = python("verify_export.py", &[&directory]).await.unwrap();
+    assert!(
+        verified.contains(said["manifest_sha256"].as_str().unwrap()),
+        "{verified}"
+    );
+    assert!(verified.contains(&world.organization), "{verified}");
+
+    // Every row of the organization is there: of each table, all but what the other one has.
+    let project = sql.id(&world.project.id);
+    for table in [
+        "events",
+        "incidents",
+        "results",
+        "replays",
+        "attempts",
+        "api_keys",
+        "hourly_counts",
+    ] {
+        let stored = sql
+            .count(&format!(
+                "SELECT count(*) AS n FROM {table} WHERE project_id = {project}"
+            ))
+            .await;
+        let exported = lines(&directory, &format!("{table}.jsonl"));
+        assert_eq!(exported.len() as i64, stored, "{table}");
+        assert!(stored > 0 || table == "hourly_counts", "{table}");
+        assert!(
+            exported
+                .iter()
+                .all(|line| line["project_id"] == world.project.id.as_str()),
+            "{table}"
+        );
+    }
+    let organizations = lines(&directory, "organizations.jsonl");
+    assert_eq!(organizations.len(), 1);
+    assert_eq!(organizations[0]["organization_id"], world.organization.as_str());
+    assert_eq!(lines(&directory, "members.jsonl")[0]["email"], "acme@example.com");
+    let public = world.store.data_dir().join("audit.pub");
+    let audit = directory.join("audit.jsonl");
+    let proven = python("verify_audit.py", &[&public, &audit]).await;
+    assert!(proven.unwrap().contains("the chain is whole"));
+    let last = lines(&directory, "audit.jsonl");
+    assert!(last.iter().any(|line| line["action"] == "organization.exported"));
+
+    let all = text(&directory);
+    let hashes = [
+        format!("SELECT {} AS t FROM api_keys", sql.hex_of_bytes("hash")),
+        "SELECT password_hash AS t FROM users".to_owned(),
+        format!("SELECT {} AS t FROM signing_secrets", sql.hex_of_bytes("sealed")),
+        format!("SELECT {} AS t FROM data_keys", sql.hex_of_bytes("wrapped")),
+        format!(
+            "SELECT {} AS t FROM audit_entries WHERE false",
+            sql.hex_of_bytes("hash")
+        ),
+    ];
+    let mut secrets = vec![
+        world.project.api_key.clone(),
+        world.project.signing_secret.clone(),
+        ANSWER.to_owned(),
+    ];
+    for query in hashes {
+        secrets.extend(sql.texts(&query).await);
+    }
+    for secret in &secrets {
+        assert!(!all.contains(secret.as_str()), "{secret}");
+    }
+    assert!(
+        !all.contains("other@example.com"),
+        "nothing of another organization"
+    );
+    assert!(!all.contains("/repair"), "a repair URL's path may hold a secret");
+
+    // A file that was changed, cut or added is found.
+    let events = directory.join("events.jsonl");
+    let whole = std::fs::read_to_string(&events).unwrap();
+    for changed in [
+        whole.replacen("stripe", "shopify", 1),
+        whole[..whole.len() - 5].to_owned(),
+        String::new(),
+    ] {
+        std::fs::write(&events, changed).unwrap();
+        let fault = python("verify_export.py", &[&directory]).await.unwrap_err();
+        assert!(fault.contains("events.jsonl"), "{fault}");
+    }
+    std::fs::write(&events, whole).unwrap();
+    python("verify_export.py", &[&directory]).await.unwrap();
+    std::fs::write(directory.join("more.jsonl"), "").unwrap();
+    assert!(python("verify_export.py", &[&directory]).await.is_err());
+}
+
+async fn what_is_sealed_is_exported_where_that_is_asked_for(kind: StoreKind) {
+    let (world, _endpoint) = busy(kind).await;
+    let kept = ["project", "set", &world.project.id, "--snapshots", "true"];
+    let _ = world.cli.run(&kept).await.json();
+    sendpromptly_tests::wait::eventually("payloads are kept", async || {
+        let body = sendpromptly_tests::bodies::with(
+            sendpromptly_tests::bodies::receipt(&sendpromptly_tests::bodies::unique("evt")),
+            "payload",
+            serde_json::json!({ "customer": "Grace Hopper" }),
+        );
+        let answer = world
+            .api()
+            .receipt(&sendpromptly_tests::bodies::unique("key"), &body)
+            .await;
+        assert_eq!(answer.status, 202);
+        (world.sql().await.rows("snapshots").await > 0).then_some(())
+    })
+    .await;
+    export(&world, &["--with-snapshots"]).await;
+    let directory = directory(&world);
+    python("verify_export.py", &[&directory]).await.unwrap();
+    let heads: Vec<_> = lines(&directory, "attempts.jsonl")
+        .iter()
+        .map(|line| line["answer_head"].clone())
+        .collect();
+    assert_eq!(heads, [ANSWER]);
+    let payload = lines(&directory, "snapshots.jsonl").remove(0)["payload"].clone();
+    let payload: BTreeMap<String, String> = serde_json::from_str(payload.as_str().unwrap()).unwrap();
+    assert_eq!(payload["customer"], "Grace Hopper");
+}
+
+async fn an_export_goes_into_a_new_directory_or_nowhere(kind: StoreKind) {
+    let world = World::start(kind).await;
+    let run = async |organization: &str, to: &Path| {
+        let command = ["org", "export", "--org", organization, to.to_str().unwrap()];
+        world.cli.run(&command).await
+    };
+    let there = world.store.directory().join("there");
+    std::fs::create_dir(&there).unwrap();
+    let refused = run(&world.organization, &there).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("is there already"), "{}", refused.stderr);
+    let nowhere = world.store.directory().join("absent/export");
+    let refused = run(&world.organization, &nowhere).await;
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("cannot be written"), "{}", refused.stderr);
+    let unknown = run("org_00000000000000000000000000000001", &directory(&world)).await;
+    assert_eq!(unknown.code, 1, "{}", unknown.stderr);
+    let names = std::fs::read_dir(world.store.directory()).unwrap();
+    let left: Vec<_> = names.map(|name| name.unwrap().file_name()).collect();
+    assert!(
+        left.iter().all(|name| !name.to_string_lossy().contains("export")),
+        "{left:?}"
+    );
+    assert_eq!(std::fs::read_dir(&there).unwrap().count(), 0);
+}
