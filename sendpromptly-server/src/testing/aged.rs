@@ -15,7 +15,7 @@ const ROWS: &[&str] = &[
     "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
      VALUES ({id}, 'project', {project}, 'answer', {now} / 86400000, 'k', {bytes})",
     "INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({project}, {id}, 1, {bytes})",
-    "UPDATE projects SET snapshot_era = 1, snapshots_deleted_at = {now} + 398 * 86400000 WHERE id = {project}",
+    "UPDATE projects SET snapshot_era = 1, snapshots_deleted_at = {now} + 34387200000 WHERE id = {project}",
     "INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({project}, {younger}, 0, {bytes})",
     "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
      VALUES ({id}, 'project', {project}, 'snapshot', {now} / 86400000, 'k', {bytes})",
