@@ -191,7 +191,7 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Vec<u8>, VaultError> {
         let key = self.keys.to_seal(purpose, now).await?;
-        Ok(key.seal(place(&purpose, row), plain, entropy::bytes()))
+        Ok(key.seal(place(&purpose, row), plain, entropy::for_nonce()))
     }
 
     /// Opens the value of a row.

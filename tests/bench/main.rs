@@ -19,6 +19,7 @@ mod pages;
 mod pgbench;
 mod process;
 mod report;
+mod snapshots;
 mod sqlite;
 mod workload;
 
@@ -52,6 +53,9 @@ async fn main() {
     }
     if runs("callbacks") {
         callbacks::measure(&mut report).await;
+    }
+    if runs("snapshots") {
+        snapshots::measure(&mut report).await;
     }
     if runs("logins") {
         logins::measure(&mut report).await;

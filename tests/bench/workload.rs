@@ -20,11 +20,13 @@ impl Events {
 
     /// A receipt for each, under a key of its own.
     pub(crate) fn receipts(&self) -> Vec<Request> {
+        self.requests("/api/v1/receipt", |id| format!("{}}}", receipt(id)))
+    }
+
+    /// The same, each with this payload.
+    pub(crate) fn receipts_with(&self, payload: &str) -> Vec<Request> {
         self.requests("/api/v1/receipt", |id| {
-            format!(
-                r#"{{"provider":"stripe","provider_event_id":"{id}","event_type":"checkout.session.completed","effect_type":"access_unlock","internal_reference":"customer_{}","occurred_at":"2026-01-31T09:30:00Z"}}"#,
-                &id[4..16]
-            )
+            format!(r#"{},"payload":{payload}}}"#, receipt(id))
         })
     }
 
@@ -43,6 +45,14 @@ impl Events {
         };
         self.ids.iter().map(request).collect()
     }
+}
+
+/// The fields of a receipt.
+fn receipt(id: &str) -> String {
+    format!(
+        r#"{{"provider":"stripe","provider_event_id":"{id}","event_type":"checkout.session.completed","effect_type":"access_unlock","internal_reference":"customer_{}","occurred_at":"2026-01-31T09:30:00Z""#,
+        &id[4..16]
+    )
 }
 
 /// 32 random hex digits, from the standard library's randomly keyed hasher.

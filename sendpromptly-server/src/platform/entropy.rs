@@ -33,6 +33,15 @@ pub fn for_id() -> [u8; 10] {
     STOCK.with_borrow_mut(Stock::take)
 }
 
+/// Twelve random bytes for a nonce, from the same stock: a nonce is no secret, it only never comes twice.
+///
+/// # Panics
+/// As [`bytes()`].
+#[must_use]
+pub fn for_nonce() -> [u8; 12] {
+    STOCK.with_borrow_mut(Stock::take)
+}
+
 thread_local! {
     static STOCK: RefCell<Stock> = const { RefCell::new(Stock::EMPTY) };
 }
