@@ -1,5 +1,6 @@
 //! Projects in the console: made, shown, set up and deleted.
 
+use sendpromptly_tests::bodies::{receipt, with};
 use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::page::Page;
@@ -17,6 +18,7 @@ on_both_stores!(
     a_form_with_mistakes_comes_back_with_what_is_wrong,
     the_list_tells_what_goes_on_in_each_project,
     settings_are_changed_and_audited,
+    payloads_are_kept_sent_along_and_deleted_by_the_settings,
     a_repair_url_that_could_never_be_called_is_refused,
     a_project_is_deleted_with_all_that_it_held,
     who_may_not_change_a_project_is_not_offered_to,
@@ -233,6 +235,48 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     );
 }
 
+async fn payloads_are_kept_sent_along_and_deleted_by_the_settings(kind: StoreKind) {
+    let world = World::start(kind).await;
+    let mut browser = confirmed_owner(&world).await;
+    let settings = format!("{}/settings", own(&world));
+    let set = ["project", "set", &world.project.id, "--name", "shop"];
+    let stored = async || {
+        let project = world.cli.run(&set).await.json();
+        (project["snapshots"] == true, project["send_payload"] == true)
+    };
+    assert_eq!(stored().await, (false, false), "unless somebody asks for it");
+
+    let form = browser.visit(&settings).await.ok().form("/snapshots");
+    let form = form.set("keep_snapshots", "true").set("send_payload", "true");
+    let done = browser.submit_and_follow(form).await.ok();
+    assert!(done.text_of("[data-test=notice]").contains("saved"));
+    assert!(done.text_of("[data-test=payloads]").contains("sealed"));
+    assert_eq!(stored().await, (true, true));
+
+    let body = with(receipt("evt_1"), "payload", serde_json::json!({"a": 1}));
+    assert_eq!(world.api().receipt("key-1", &body).await.status, 202);
+    let sql = world.sql().await;
+    let keys = "SELECT count(*) AS n FROM data_keys WHERE purpose = 'snapshot'";
+    assert_eq!((sql.rows("snapshots").await, sql.count(keys).await), (1, 1));
+
+    // What is kept is deleted only where no more is kept.
+    let form = browser.visit(&settings).await.ok().form("/snapshots");
+    let refused = browser.submit(form.set("delete_snapshots", "true")).await;
+    assert_eq!(refused.answer.status, 422);
+    assert_eq!(sql.count(keys).await, 1);
+
+    let form = browser.visit(&settings).await.ok().form("/snapshots");
+    let form = form
+        .untick("keep_snapshots", "true")
+        .set("delete_snapshots", "true");
+    let done = browser.submit_and_follow(form).await.ok();
+    assert!(done.text_of("[data-test=notice]").contains("deleted"));
+    assert_eq!((stored().await, sql.count(keys).await), ((false, true), 0));
+    let told = actions(&world).await;
+    let count = |wanted: &str| told.iter().filter(|(action, _)| action == wanted).count();
+    assert_eq!((count("project.changed"), count("snapshots.deleted")), (2, 1));
+}
+
 async fn a_repair_url_that_could_never_be_called_is_refused(kind: StoreKind) {
     let world = World::start(kind).await;
     let mut browser = confirmed_owner(&world).await;
@@ -286,7 +330,7 @@ async fn a_project_is_deleted_with_all_that_it_held(kind: StoreKind) {
         assert_eq!(world.cli.run(command).await.code, 1, "{command:?}");
     }
     eventually("its key is refused", async || {
-        let body = sendpromptly_tests::bodies::receipt("evt_late");
+        let body = receipt("evt_late");
         let answer = world.api().receipt("late", &body).await;
         (answer.status == 401).then_some(())
     })
