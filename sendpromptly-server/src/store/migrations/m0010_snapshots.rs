@@ -50,9 +50,5 @@ const STATEMENTS: &[&str] = &[
     "CREATE INDEX data_keys_by_day ON data_keys (purpose, day) WHERE day > 0",
 ];
 
-/// What is sealed cannot be compressed. A row of some kilobytes is written in one piece in its page; cut into pieces
-/// of 2 kB, as is the rule, each would have a row and an index entry of its own.
-const POSTGRES_STORAGE: &[&str] = &[
-    "ALTER TABLE snapshots ALTER COLUMN sealed SET STORAGE EXTERNAL",
-    "ALTER TABLE snapshots SET (toast_tuple_target = 8160)",
-];
+/// What is sealed cannot be compressed, so that is not tried.
+const POSTGRES_STORAGE: &[&str] = &["ALTER TABLE snapshots ALTER COLUMN sealed SET STORAGE EXTERNAL"];
