@@ -15,6 +15,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use hangup::Hangups;
+
 use super::{CommandError, Context};
 use crate::api::{App, Readiness};
 use crate::callback::{CallbackClient, ClientConfig};
@@ -23,6 +25,7 @@ use crate::config::{CallbackConfig, Config};
 use crate::console::live::Live;
 use crate::console::{Console, Setting};
 use crate::http::listener::{self, Limits};
+use crate::http::tls::Tls;
 use crate::ingest::{Committers, Ingest};
 use crate::mail::{Post, Transport};
 use crate::metrics::Metrics;
@@ -63,6 +66,7 @@ pub struct Server {
     connections: JoinHandle<()>,
     /// What stands beside the API: plain HTTP that is sent on, metrics, the heartbeat.
     beside: Vec<JoinHandle<()>>,
+    tls: Option<Tls>,
     live: Live,
     stop: watch::Sender<()>,
 }
@@ -73,7 +77,10 @@ pub struct Server {
 /// [`CommandError::Refused`] where the server cannot start, or could not stop in order.
 pub async fn run(config: Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
+    let hangups = Hangups::listen()?;
     let server = Server::start(config).await?;
+    let vault = server.context.vault().await?.clone();
+    tokio::spawn(hangups.answer(server.tls.clone(), vault));
     let name = signals.next().await;
     tracing::info!("{name}: stopping; a second signal ends at once");
     tokio::spawn(async move {
@@ -155,7 +162,6 @@ impl Server {
             sign_up: config.sign_up,
         });
         let (stop, mut stopped) = watch::channel(());
-        hangup::listen(tls.clone(), context.vault().await?.clone(), stopped.clone())?;
         let store = &context.store;
         let redirect = https::redirect(&config.http, address, store, stopped.clone(), limits).await?;
         let live = console.live.clone();
@@ -180,7 +186,7 @@ impl Server {
         let secure = tls.is_some();
         let connections = tokio::spawn(listener::serve(
             listener,
-            tls,
+            tls.clone(),
             move |request, peer| site.clone().answer(request, peer, secure),
             async move {
                 let _ = stopped.changed().await;
@@ -201,6 +207,7 @@ impl Server {
             committers,
             connections,
             beside,
+            tls,
             live,
             stop,
         })

@@ -1,33 +1,31 @@
 //! SIGHUP: what was read from files at the start is read again, and nothing is interrupted.
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use std::io;
 
-use super::{CommandError, https};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::https;
 use crate::http::tls::Tls;
 use crate::vault::Vault;
 
-/// Reads the certificate, where there is one, and the master keys again at each SIGHUP, until the stop.
-pub(super) fn listen(
-    tls: Option<Tls>,
-    vault: Vault,
-    mut stop: watch::Receiver<()>,
-) -> Result<(), CommandError> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Some(()) = hangup.recv() => {
-                    if let Some(tls) = &tls {
-                        https::reload(tls.clone()).await;
-                    }
-                    reload_master_keys(&vault).await;
-                }
-                _ = stop.changed() => break,
+/// The signals, which end the program no more from when they are listened for.
+#[derive(Debug)]
+pub(super) struct Hangups(Signal);
+
+impl Hangups {
+    pub(super) fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Reads the certificate, where there is one, and the master keys again at each of them.
+    pub(super) async fn answer(mut self, tls: Option<Tls>, vault: Vault) {
+        while let Some(()) = self.0.recv().await {
+            if let Some(tls) = &tls {
+                https::reload(tls.clone()).await;
             }
+            reload_master_keys(&vault).await;
         }
-    });
-    Ok(())
+    }
 }
 
 async fn reload_master_keys(vault: &Vault) {
