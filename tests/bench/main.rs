@@ -19,6 +19,7 @@ mod pages;
 mod pgbench;
 mod process;
 mod report;
+mod retention;
 mod snapshots;
 mod sqlite;
 mod workload;
@@ -59,6 +60,9 @@ async fn main() {
     }
     if runs("logins") {
         logins::measure(&mut report).await;
+    }
+    if runs("retention") {
+        retention::measure(&mut report).await;
     }
     report.print();
 }
