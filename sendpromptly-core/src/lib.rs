@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod billing;
 pub mod case;
 pub mod credential;
 pub mod dedupe;

@@ -9,6 +9,7 @@ use crate::http::{ApiError, Client, body};
 use crate::ingest::Ingest;
 use crate::platform::clock;
 use crate::store::Store;
+use crate::stripe::Billing;
 use crate::vault::Vault;
 
 pub mod authenticate;
@@ -17,6 +18,7 @@ mod health;
 mod ingest;
 pub mod openapi;
 pub mod rate;
+mod stripe;
 
 pub use health::Readiness;
 
@@ -28,6 +30,8 @@ use rate::ProjectRate;
 pub enum Handler {
     /// A receipt or a result.
     Ingest(Endpoint),
+    /// What Stripe tells of subscriptions.
+    Stripe,
     /// The process is alive.
     Alive,
     /// The process can do its work.
@@ -58,7 +62,7 @@ const fn route(method: Method, path: &'static str, handler: Handler) -> Route {
 }
 
 /// Every path that there is.
-pub static ROUTES: [Route; 8] = [
+pub static ROUTES: [Route; 9] = [
     route(
         Method::POST,
         "/api/v1/receipt",
@@ -67,6 +71,7 @@ pub static ROUTES: [Route; 8] = [
     route(Method::POST, "/api/v1/result", Handler::Ingest(Endpoint::Result)),
     route(Method::POST, "/v1/receipt", Handler::Ingest(Endpoint::Receipt)),
     route(Method::POST, "/v1/result", Handler::Ingest(Endpoint::Result)),
+    route(Method::POST, "/webhooks/stripe", Handler::Stripe),
     route(Method::GET, "/healthz", Handler::Alive),
     route(Method::GET, "/readyz", Handler::Ready),
     route(Method::GET, "/api/openapi.json", Handler::OpenApi),
@@ -76,6 +81,7 @@ pub static ROUTES: [Route; 8] = [
 /// What the handlers need.
 #[derive(Debug)]
 pub struct App {
+    store: Store,
     ingest: Ingest,
     vault: Vault,
     authenticator: Authenticator,
@@ -83,6 +89,8 @@ pub struct App {
     readiness: Readiness,
     /// Where operators and customers reach this server, for `security.txt`.
     public_url: Option<String>,
+    /// What billing goes by. Without it everything is allowed.
+    billing: Option<Billing>,
 }
 
 impl App {
@@ -97,13 +105,22 @@ impl App {
         public_url: Option<String>,
     ) -> Self {
         Self {
+            authenticator: Authenticator::new(store.clone()),
+            store,
             ingest,
             vault,
-            authenticator: Authenticator::new(store),
             rate: ProjectRate::new(requests_per_second),
             readiness,
             public_url,
+            billing: None,
         }
+    }
+
+    /// The same where organizations pay.
+    #[must_use]
+    pub fn with_billing(mut self, billing: Option<Billing>) -> Self {
+        self.billing = billing;
+        self
     }
 
     /// Forgets what is remembered of projects that have sent nothing lately.
@@ -125,6 +142,11 @@ impl App {
             Handler::Ingest(endpoint) => {
                 let (head, body) = request.into_parts();
                 self.ingest(endpoint, &head.headers, client.address, body::read(body))
+                    .await
+            }
+            Handler::Stripe => {
+                let (head, body) = request.into_parts();
+                self.stripe_webhook(&head.headers, body::read_within(body, stripe::MAX))
                     .await
             }
             Handler::Alive => Ok(response::json(StatusCode::OK, r#"{"status":"alive"}"#)),

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+pub mod billing;
 pub mod callbacks;
 pub mod http;
 pub mod keys;
@@ -20,6 +21,7 @@ pub mod value;
 pub mod watch;
 pub mod work;
 
+pub use billing::{BillingConfig, StripeApi, StripeKey};
 pub use callbacks::CallbackConfig;
 pub use http::{HttpConfig, TlsConfig};
 pub use keys::KeyConfig;
@@ -47,6 +49,8 @@ pub struct Config {
     pub mail: MailConfig,
     /// Who may make an account.
     pub sign_up: SignUp,
+    /// Whether organizations pay, and how.
+    pub billing: Option<BillingConfig>,
     /// How the work behind the API goes.
     pub work: WorkConfig,
     /// How the server is watched.
@@ -93,6 +97,7 @@ impl Config {
         let callbacks = CallbackConfig::read(&mut reader);
         let mail = MailConfig::read(&mut reader);
         let sign_up = SignUp::read(&mut reader);
+        let billing = BillingConfig::read(&mut reader);
         let work = WorkConfig::read(&mut reader);
         let watch = WatchConfig::read(&mut reader);
         let log = LogConfig::read(&mut reader);
@@ -104,6 +109,7 @@ impl Config {
                 callbacks: callbacks?,
                 mail: mail?,
                 sign_up: sign_up?,
+                billing: billing?,
                 work: work?,
                 watch: watch?,
                 log: log?,

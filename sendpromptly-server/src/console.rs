@@ -21,6 +21,7 @@ use crate::config::SignUp;
 use crate::http::{ApiError, Client, Response};
 use crate::mail::Post;
 use crate::store::Store;
+use crate::stripe::Billing;
 use crate::vault::Vault;
 
 pub mod access;
@@ -28,6 +29,7 @@ pub mod account;
 pub mod arrival;
 pub mod assets;
 pub mod audit;
+pub mod billing;
 pub mod browser_name;
 pub mod bulk;
 pub mod code;
@@ -101,6 +103,8 @@ pub struct Setting {
     pub mail_goes_to_files: bool,
     /// Who may make an account.
     pub sign_up: SignUp,
+    /// What billing goes by. Without it everything is allowed.
+    pub billing: Option<Billing>,
 }
 
 /// The console.

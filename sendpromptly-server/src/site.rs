@@ -131,7 +131,9 @@ impl Site {
 
 /// Whether a path is the API's, which answers in JSON whatever else the client would take.
 fn is_for_machines(path: &str) -> bool {
-    let is_api = ["/api/", "/v1/"].iter().any(|start| path.starts_with(start));
+    let is_api = ["/api/", "/v1/", "/webhooks/"]
+        .iter()
+        .any(|start| path.starts_with(start));
     is_api || api::find_route(&Method::GET, path).is_ok()
 }
 

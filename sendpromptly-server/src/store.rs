@@ -20,6 +20,7 @@ pub mod audit;
 pub mod audit_pages;
 pub mod audit_prunes;
 pub mod backlog;
+pub mod billing;
 pub mod cases;
 pub mod claims;
 mod connect;

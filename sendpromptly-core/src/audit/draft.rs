@@ -17,6 +17,10 @@ words! {
         ApiKeyRevoked = "api_key.revoked",
         /// The audit log was exported.
         AuditExported = "audit.exported",
+        /// An owner opened Stripe's page on which a subscription is changed.
+        BillingPortalOpened = "billing.portal_opened",
+        /// An owner went on to Stripe to subscribe.
+        CheckoutStarted = "billing.checkout_started",
         /// A user confirmed a new e-mail address.
         EmailChanged = "email.changed",
         /// A person put an incident aside.
@@ -99,6 +103,8 @@ words! {
         StoreBackedUp = "store.backed_up",
         /// The store was restored.
         StoreRestored = "store.restored",
+        /// Stripe told that an organization's subscription is another one.
+        SubscriptionChanged = "subscription.changed",
         /// A user was created.
         UserCreated = "user.created",
         /// A user's account was deleted; the id is left as a pseudonym.

@@ -40,6 +40,9 @@ impl App {
         accepts_json(headers)?;
         is_json_body(headers)?;
         let key = idempotency_key(headers)?;
+        if endpoint == Endpoint::Receipt {
+            self.may_be_monitored(&project)?;
+        }
         says_it_fits(headers)?;
         let began = Instant::now();
         let body = body.await?;
@@ -70,6 +73,18 @@ impl App {
                 .insert(REPLAYED, HeaderValue::from_static("true"));
         }
         Ok(response)
+    }
+
+    /// Whether the organization's trial or subscription allows it. What is known of that came with the key.
+    fn may_be_monitored(&self, project: &KeyHolder) -> Result<(), ApiError> {
+        let Some(billing) = &self.billing else {
+            return Ok(());
+        };
+        if billing.access(&project.plan, clock::now()).allows() {
+            Ok(())
+        } else {
+            Err(ApiError::SubscriptionRequired)
+        }
     }
 
     /// Seals the payload where the project keeps payloads. It waits for the store in no other form, and where it

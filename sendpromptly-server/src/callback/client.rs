@@ -19,7 +19,7 @@ use super::resolver::{GuardedResolver, NameResolver, SystemResolver};
 use super::target::RepairUrl;
 use super::tls;
 
-/// How many bytes of an answer's body are read.
+/// How many bytes of a repair endpoint's answer are read.
 pub const MAX_HEAD_BYTES: usize = 1024;
 
 /// What a [`CallbackClient`] is made from.
@@ -37,6 +37,8 @@ pub struct ClientConfig {
     pub total_timeout: Duration,
     /// How long the answer's body may take, within the time in all.
     pub body_timeout: Duration,
+    /// How many bytes of an answer's body are read.
+    pub max_head_bytes: usize,
     /// Finds the addresses of host names.
     pub resolver: Arc<dyn NameResolver>,
 }
@@ -53,6 +55,7 @@ impl ClientConfig {
             connect_timeout: Duration::from_secs(10),
             total_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(5),
+            max_head_bytes: MAX_HEAD_BYTES,
             resolver: Arc::new(SystemResolver),
         }
     }
@@ -88,6 +91,7 @@ pub struct CallbackClient {
     policy: Arc<AddressPolicy>,
     total_timeout: Duration,
     body_timeout: Duration,
+    max_head_bytes: usize,
 }
 
 impl CallbackClient {
@@ -124,6 +128,7 @@ impl CallbackClient {
             policy,
             total_timeout: config.total_timeout,
             body_timeout: config.body_timeout,
+            max_head_bytes: config.max_head_bytes,
         })
     }
 
@@ -174,7 +179,7 @@ impl CallbackClient {
         let retry_after = retry_after(response.headers());
         let result = ReportedResult::from_headers(response.headers()).filter(|_| status.is_success());
         let deadline = deadline.min(Instant::now() + self.body_timeout);
-        let head = read_head(response, deadline, cut).await;
+        let head = read_head(response, self.max_head_bytes, deadline, cut).await;
         CallOutcome::Answered {
             status: status.as_u16(),
             retry_after,
@@ -186,10 +191,15 @@ impl CallbackClient {
 }
 
 /// Reads the body's first bytes; what is there when it fails, is cut off or time runs out is what there is.
-async fn read_head(mut response: Response, deadline: Instant, cut: impl Future<Output = ()>) -> Bytes {
+async fn read_head(
+    mut response: Response,
+    most: usize,
+    deadline: Instant,
+    cut: impl Future<Output = ()>,
+) -> Bytes {
     let mut head = BytesMut::with_capacity(MAX_HEAD_BYTES);
     let mut cut = pin!(cut);
-    while head.len() < MAX_HEAD_BYTES {
+    while head.len() < most {
         let chunk = tokio::select! {
             biased;
             chunk = timeout_at(deadline, response.chunk()) => chunk,
@@ -198,7 +208,7 @@ async fn read_head(mut response: Response, deadline: Instant, cut: impl Future<O
         let Ok(Ok(Some(chunk))) = chunk else {
             break;
         };
-        let room = MAX_HEAD_BYTES - head.len();
+        let room = most - head.len();
         head.extend_from_slice(&chunk[..chunk.len().min(room)]);
     }
     head.freeze()

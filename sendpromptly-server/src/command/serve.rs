@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::platform::clock;
 use crate::site::Site;
 use crate::store::{Dialect, Store, StoreRole};
+use crate::stripe::Billing;
 use crate::workers::{Health, WorkerContext, Workers};
 
 /// Connections to PostgreSQL beside those of the committers.
@@ -120,6 +121,8 @@ impl Server {
         let checkpoints = Arc::new(Checkpoints::open(&context.config.keys)?);
         let config = &context.config;
         let client = callback_client(&config.callbacks)?;
+        let billing = config.billing.as_ref().map(Billing::of).transpose();
+        let billing = billing.map_err(|error| CommandError::Usage(error.to_string()))?;
         let listener = listen(config.http.listen).await?;
         let address = listener.local_addr()?;
         let vault = context.vault().await?.clone();
@@ -148,7 +151,8 @@ impl Server {
             config.http.rate_limit,
             readiness.clone(),
             config.http.public_url.clone(),
-        );
+        )
+        .with_billing(billing.clone());
         let console = Console::new(Setting {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
@@ -160,6 +164,7 @@ impl Server {
             post,
             mail_goes_to_files: config.mail.smtp.is_none(),
             sign_up: config.sign_up,
+            billing,
         });
         let (stop, mut stopped) = watch::channel(());
         let store = &context.store;

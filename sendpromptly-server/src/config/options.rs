@@ -123,6 +123,21 @@ options! {
     MAIL_FROM = "mail-from" "ADDRESS" One, Some("SendPromptly <sendpromptly@localhost>"),
         "whom mail comes from",
         "an e-mail address, such as SendPromptly <pay@example.com>";
+    STRIPE_WEBHOOK_SECRET = "stripe-webhook-secret" "SECRET" Many, None,
+        "what Stripe signs its webhooks to /webhooks/stripe with; with it organizations pay, and without it everything is allowed",
+        "one to four of Stripe's signing secrets (whsec_...), and never on the command line";
+    STRIPE_API_KEY = "stripe-api-key" "KEY" One, None,
+        "the key to Stripe's API, by which owners are led to checkout and billing portal",
+        "a key of Stripe's (sk_live_... or rk_live_...), and never on the command line";
+    STRIPE_PRICE = "stripe-price" "PRICE" One, None,
+        "what organizations subscribe to at Stripe",
+        "the id of a recurring price (price_...)";
+    STRIPE_API_URL = "stripe-api-url" "URL" One, Some("https://api.stripe.com"),
+        "where Stripe's API is; another one is for tests",
+        "an https:// URL without path, or http:// for a double of your own";
+    BILLING_GRACE = "billing-grace" "DURATION" One, Some("7d"),
+        "how long receipts are taken on after a payment of the subscription is missing",
+        "a duration of at most 60d, such as 7d";
     CALLBACK_ALLOW = "callback-allow" "CIDR" Many, None,
         "a private range in which repair endpoints lie; https is still required",
         "a range within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10 or fc00::/7";

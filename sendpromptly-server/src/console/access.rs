@@ -1,7 +1,7 @@
 //! The one place that decides who may come in, by the table of [`routes`].
 //!
 //! The order is: is the connection safe, is it no other site's, who is it, does the organization know them, have
-//! they the second factor that it requires, may the role, was enough shown lately, and is the form this browser's
+//! they the second factor that it requires, may the role, is the organization's plan over, was enough shown lately, and is the form this browser's
 //! and new. A stranger to an organization
 //! learns nothing of it: whatever the path, the answer is that there is nothing.
 
@@ -12,12 +12,13 @@ use hyper::header::{HeaderMap, SET_COOKIE, USER_AGENT};
 use hyper::http::request::Parts;
 use hyper::{Method, Uri};
 use sendpromptly_core::access::{Role, Shown, StepUp};
+use sendpromptly_core::billing::Plan;
 use sendpromptly_core::id::{OrganizationId, RequestId, UserId};
 use sendpromptly_core::time::Timestamp;
 
 use super::form::Form;
 use super::form_token::{self, FormToken};
-use super::routes::{self, Door, FormUse, Found, Route};
+use super::routes::{self, AfterEnd, Door, FormUse, Found, Route};
 use super::step_up::{self, Verdict};
 use super::{Console, PageError, Visit, cookie, error, origin, page};
 use crate::http::{ApiError, Client, Response, body};
@@ -54,6 +55,8 @@ pub struct Seat {
     pub requires_second_factor: bool,
     /// When the organization will be deleted, where an owner has ordered that.
     pub deletion_due_at: Option<Timestamp>,
+    /// What the organization may do.
+    pub plan: Plan,
 }
 
 impl Seat {
@@ -226,6 +229,9 @@ async fn enter(route: &'static Route, mut visit: Visit, headers: &HeaderMap) -> 
             if seat.role < least {
                 return Err(PageError::Forbidden);
             }
+            if sends && route.after_end == AfterEnd::Refused && !visit.may_change(&seat) {
+                return Err(PageError::SubscriptionRequired);
+            }
             if let Some(asked) = shown_enough(route, &mut visit, &seat.who, step_up).await? {
                 return Ok(asked);
             }
@@ -256,6 +262,7 @@ async fn seat(visit: &Visit, who: SignedIn) -> Result<Seat, PageError> {
         role: membership.role,
         requires_second_factor: membership.requires_second_factor,
         deletion_due_at: membership.deletion_due_at,
+        plan: membership.plan,
     })
 }
 

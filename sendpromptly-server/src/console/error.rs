@@ -26,6 +26,11 @@ pub enum PageError {
     /// The role does not allow it.
     #[error("Your role does not allow this. An admin or owner of the organization can change it.")]
     Forbidden,
+    /// The trial or subscription is over, and this is no part of what is left.
+    #[error(
+        "The organization's trial or subscription has ended, so this was not done. Everything can still be read and exported, access can be taken away and data deleted; an owner can subscribe under Billing."
+    )]
+    SubscriptionRequired,
     /// The form is not of this browser, or too old.
     #[error("This form is no longer good. Go back, reload the page and send it again.")]
     Form,
@@ -71,6 +76,7 @@ impl PageError {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::Form | Self::ForeignSite | Self::Insecure => StatusCode::FORBIDDEN,
+            Self::SubscriptionRequired => StatusCode::PAYMENT_REQUIRED,
             Self::SentAlready => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Http(error) => error.status_and_code().0,

@@ -34,6 +34,8 @@ pub enum Nav {
     Audit,
     /// The organization's settings.
     Settings,
+    /// The organization's plan.
+    Billing,
 }
 
 /// A link of the navigation.
@@ -143,6 +145,7 @@ fn links(seat: &Seat, here: Nav) -> Vec<NavLink> {
         (Nav::Members, Role::Viewer, "/members", "Members"),
         (Nav::Audit, Role::Admin, "/audit", "Audit log"),
         (Nav::Settings, Role::Admin, "/settings", "Settings"),
+        (Nav::Billing, Role::Owner, "/billing", "Billing"),
     ];
     let allowed = PARTS.iter().filter(|(_, least, ..)| seat.role >= *least);
     let links = allowed.map(|(part, _, path, label)| NavLink {

@@ -13,9 +13,9 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, account, assets, audit, bulk, credentials, home, incident, incidents, inviting, links,
-    live, member, members, organization, organization_deletion, overview, project, project_settings,
-    projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
+    PageError, Visit, account, assets, audit, billing, bulk, credentials, home, incident, incidents,
+    inviting, links, live, member, members, organization, organization_deletion, overview, project,
+    project_settings, projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
 
@@ -42,6 +42,15 @@ pub enum FormUse {
     Repeatable,
 }
 
+/// What becomes of a form once the organization's trial or subscription is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterEnd {
+    /// It is refused.
+    Refused,
+    /// It is taken: it pays, exports, takes access away or deletes.
+    Taken,
+}
+
 /// A path, its method, and what answers.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
@@ -53,6 +62,8 @@ pub struct Route {
     pub door: Door,
     /// What becomes of the form's token; of no meaning to `GET`.
     pub form: FormUse,
+    /// What becomes of the form once the plan is over; of no meaning to `GET`.
+    pub after_end: AfterEnd,
 }
 
 /// A route that fits a request, and the parts of the path that it names.
@@ -70,6 +81,7 @@ const fn get(path: &'static str, door: Door) -> Route {
         path,
         door,
         form: FormUse::Once,
+        after_end: AfterEnd::Refused,
     }
 }
 
@@ -79,6 +91,7 @@ const fn post(path: &'static str, door: Door) -> Route {
         path,
         door,
         form: FormUse::Once,
+        after_end: AfterEnd::Refused,
     }
 }
 
@@ -86,6 +99,14 @@ const fn repeatable(path: &'static str, door: Door) -> Route {
     Route {
         form: FormUse::Repeatable,
         ..post(path, door)
+    }
+}
+
+/// A form that is taken whatever became of the plan.
+const fn always(route: Route) -> Route {
+    Route {
+        after_end: AfterEnd::Taken,
+        ..route
     }
 }
 
@@ -148,7 +169,7 @@ pub static ROUTES: &[Route] = &[
     get("/orgs/{org}", door!(member(Viewer, No, overview::show))),
     post("/orgs/{org}/members/invite", door!(member(Admin, Code, inviting::invite))),
     post("/orgs/{org}/invitations/{invitation}/resend", door!(member(Admin, Code, inviting::resend))),
-    post("/orgs/{org}/invitations/{invitation}/revoke", door!(member(Admin, Code, inviting::revoke))),
+    always(post("/orgs/{org}/invitations/{invitation}/revoke", door!(member(Admin, Code, inviting::revoke)))),
     get("/orgs/{org}/incidents", door!(member(Viewer, No, incidents::list))),
     repeatable("/orgs/{org}/incidents/preview", door!(member(Operator, No, bulk::preview))),
     repeatable("/orgs/{org}/incidents/reprocess", door!(member(Operator, No, bulk::reprocess))),
@@ -159,21 +180,24 @@ pub static ROUTES: &[Route] = &[
     post("/orgs/{org}/incidents/{incident}/notes", door!(member(Operator, No, actions::add_note))),
     post("/orgs/{org}/incidents/{incident}/snapshot", door!(member(Operator, Code, incident::payload::show))),
     get("/orgs/{org}/audit", door!(member(Admin, No, audit::show))),
-    repeatable("/orgs/{org}/audit/export", door!(member(Admin, No, audit::export::send))),
-    repeatable("/orgs/{org}/audit/check", door!(member(Admin, No, audit::check::run))),
+    always(repeatable("/orgs/{org}/audit/export", door!(member(Admin, No, audit::export::send)))),
+    always(repeatable("/orgs/{org}/audit/check", door!(member(Admin, No, audit::check::run)))),
     get("/orgs/{org}/members", door!(member(Viewer, No, members::list))),
     get("/orgs/{org}/members/{user}", door!(member(Admin, No, member::show))),
     post("/orgs/{org}/members/{user}/role", door!(member(Admin, Code, member::change_role))),
-    post("/orgs/{org}/members/{user}/remove", door!(member(Admin, Code, member::remove))),
+    always(post("/orgs/{org}/members/{user}/remove", door!(member(Admin, Code, member::remove)))),
     get("/orgs/{org}/leave", door!(member(Viewer, No, member::confirm_leaving))),
-    post("/orgs/{org}/leave", door!(member(Viewer, Code, member::leave))),
+    always(post("/orgs/{org}/leave", door!(member(Viewer, Code, member::leave)))),
     get("/orgs/{org}/settings", door!(member(Admin, No, organization::settings))),
     post("/orgs/{org}/settings", door!(member(Admin, No, organization::rename))),
     get("/orgs/{org}/settings/security", door!(member(Admin, No, security::organization))),
-    post("/orgs/{org}/settings/security", door!(member(Admin, Code, security::require))),
+    always(post("/orgs/{org}/settings/security", door!(member(Admin, Code, security::require)))),
     get("/orgs/{org}/delete", door!(member(Owner, No, organization_deletion::confirm))),
-    post("/orgs/{org}/delete", door!(member(Owner, Code, organization_deletion::order))),
-    post("/orgs/{org}/keep", door!(member(Owner, Code, organization_deletion::keep))),
+    always(post("/orgs/{org}/delete", door!(member(Owner, Code, organization_deletion::order)))),
+    always(post("/orgs/{org}/keep", door!(member(Owner, Code, organization_deletion::keep)))),
+    get("/orgs/{org}/billing", door!(member(Owner, No, billing::show))),
+    always(post("/orgs/{org}/billing/checkout", door!(member(Owner, Password, billing::check_out)))),
+    always(post("/orgs/{org}/billing/portal", door!(member(Owner, Password, billing::manage)))),
     get(LIVE, door!(member(Viewer, No, live::listen))),
     get("/orgs/{org}/projects", door!(member(Viewer, No, projects::list))),
     post("/orgs/{org}/projects", door!(member(Admin, Code, projects::create))),
@@ -183,14 +207,14 @@ pub static ROUTES: &[Route] = &[
     get("/orgs/{org}/projects/{project}/settings", door!(member(Admin, No, project_settings::show))),
     post("/orgs/{org}/projects/{project}/settings", door!(member(Admin, No, project_settings::save))),
     post("/orgs/{org}/projects/{project}/repair-url", door!(member(Admin, Code, project_settings::save_url))),
-    post("/orgs/{org}/projects/{project}/snapshots", door!(member(Admin, Code, project_settings::save_snapshots))),
+    always(post("/orgs/{org}/projects/{project}/snapshots", door!(member(Admin, Code, project_settings::save_snapshots)))),
     get("/orgs/{org}/projects/{project}/delete", door!(member(Admin, No, project_settings::confirm_deletion))),
-    post("/orgs/{org}/projects/{project}/delete", door!(member(Admin, Code, project_settings::delete))),
+    always(post("/orgs/{org}/projects/{project}/delete", door!(member(Admin, Code, project_settings::delete)))),
     post("/orgs/{org}/projects/{project}/keys", door!(member(Admin, Code, credentials::create_key))),
     get("/orgs/{org}/projects/{project}/keys/{key}/revoke", door!(member(Admin, No, credentials::confirm_revocation))),
-    post("/orgs/{org}/projects/{project}/keys/{key}/revoke", door!(member(Admin, Code, credentials::revoke_key))),
+    always(post("/orgs/{org}/projects/{project}/keys/{key}/revoke", door!(member(Admin, Code, credentials::revoke_key)))),
     get("/orgs/{org}/projects/{project}/secret", door!(member(Admin, No, credentials::choose_overlap))),
-    post("/orgs/{org}/projects/{project}/secret", door!(member(Admin, Code, credentials::rotate_secret))),
+    always(post("/orgs/{org}/projects/{project}/secret", door!(member(Admin, Code, credentials::rotate_secret)))),
 ];
 
 static BY_PATH: LazyLock<Router<Vec<&'static Route>>> = LazyLock::new(|| {

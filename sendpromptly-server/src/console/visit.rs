@@ -77,6 +77,13 @@ impl Visit {
         text.parse().map_err(|_| PageError::NotFound)
     }
 
+    /// Whether the organization's trial or subscription allows that something is changed.
+    #[must_use]
+    pub fn may_change(&self, seat: &Seat) -> bool {
+        let billing = self.console.setting.billing.as_ref();
+        billing.is_none_or(|billing| billing.access(&seat.plan, self.now).allows())
+    }
+
     /// The key of the order that a form gives: the same for the same form, however often it is sent.
     #[must_use]
     pub fn order_key(&self) -> [u8; 16] {

@@ -20,22 +20,30 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`ApiError::PayloadTooLarge`], [`ApiError::RequestTimeout`], or [`ApiError::BadRequest`] where it broke off.
 pub async fn read<B: Body<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, ApiError> {
-    if body.size_hint().lower() > MAX as u64 {
+    read_within(body, MAX).await
+}
+
+/// The same for a body that may have so many bytes.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_within<B: Body<Data = Bytes> + Unpin>(body: B, max: usize) -> Result<Bytes, ApiError> {
+    if body.size_hint().lower() > max as u64 {
         return Err(ApiError::PayloadTooLarge);
     }
-    tokio::time::timeout(PATIENCE, collect(body))
+    tokio::time::timeout(PATIENCE, collect(body, max))
         .await
         .map_err(|_| ApiError::RequestTimeout)?
 }
 
-async fn collect<B: Body<Data = Bytes> + Unpin>(mut body: B) -> Result<Bytes, ApiError> {
+async fn collect<B: Body<Data = Bytes> + Unpin>(mut body: B, max: usize) -> Result<Bytes, ApiError> {
     let mut first = Bytes::new();
     let mut whole = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| ApiError::BadRequest)?.into_data() else {
             continue;
         };
-        if first.len() + whole.len() + data.len() > MAX {
+        if first.len() + whole.len() + data.len() > max {
             return Err(ApiError::PayloadTooLarge);
         }
         // Most bodies come in one piece, which is then not copied.

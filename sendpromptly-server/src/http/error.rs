@@ -54,9 +54,18 @@ pub enum ApiError {
     /// `Idempotency-Key` is no key.
     #[error("Idempotency-Key must be one header of 1 to 255 visible ASCII characters")]
     InvalidIdempotencyKey,
+    /// The organization's trial or subscription is over.
+    #[error("the organization's trial or subscription does not allow monitoring")]
+    SubscriptionRequired,
+    /// A webhook that its provider has not signed, or not for this server, or too long ago.
+    #[error("the webhook's signature does not fit its body and this endpoint's secret, or it is too old")]
+    InvalidSignature,
     /// The body is over the limit.
     #[error("the body must be at most 65536 bytes")]
     PayloadTooLarge,
+    /// A webhook's body is over its limit.
+    #[error("the body must be at most 262144 bytes")]
+    WebhookTooLarge,
     /// The body has too many fields.
     #[error("the body must have at most 32 top-level fields")]
     TooManyFields,
@@ -104,7 +113,11 @@ impl ApiError {
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::MissingIdempotencyKey => (StatusCode::BAD_REQUEST, "missing_idempotency_key"),
             Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
-            Self::PayloadTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
+            Self::SubscriptionRequired => (StatusCode::PAYMENT_REQUIRED, "subscription_required"),
+            Self::InvalidSignature => (StatusCode::BAD_REQUEST, "invalid_signature"),
+            Self::PayloadTooLarge | Self::WebhookTooLarge => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large")
+            }
             Self::TooManyFields => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_fields"),
             Self::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_error"),
             Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use sendpromptly_core::billing::Plan;
 use sendpromptly_core::dedupe::{Endpoint, Fingerprint};
 use sendpromptly_core::event::{EffectType, Provider};
 use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
@@ -47,6 +48,11 @@ impl Fixture {
             organization: OrganizationId::new(NOW, entropy::for_id()),
             timeout_minutes: 30,
             snapshots: None,
+            plan: Plan {
+                made_at: NOW,
+                status: None,
+                past_due_since: None,
+            },
         };
         Self {
             ingest,

@@ -2,10 +2,12 @@
 
 use sea_orm::QueryResult;
 use sendpromptly_core::audit::{Action, Draft, Origin};
+use sendpromptly_core::billing::Plan;
 use sendpromptly_core::credential::KeyHash;
 use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 
+use super::billing::{self, PLAN};
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
@@ -58,6 +60,8 @@ pub struct KeyHolder {
     pub timeout_minutes: u32,
     /// The era of the project's snapshots, where it keeps payloads.
     pub snapshots: Option<Era>,
+    /// What the organization may do.
+    pub plan: Plan,
 }
 
 impl Store {
@@ -66,11 +70,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn find_key(&self, hash: &KeyHash) -> Result<Option<KeyHolder>, StoreError> {
-        let query = Sql::new(
-            "SELECT k.id, k.project_id, p.organization_id, p.timeout_minutes, p.keep_snapshots, p.snapshot_era
-             FROM api_keys k JOIN projects p ON p.id = k.project_id
-             WHERE k.hash = {} AND k.revoked_at IS NULL AND k.scope = 'ingest' AND p.deleted_at IS NULL",
-        );
+        let query = Sql::new(format!(
+            "SELECT k.id, k.project_id, p.organization_id, p.timeout_minutes, p.keep_snapshots, p.snapshot_era, {PLAN}
+             FROM api_keys k JOIN projects p ON p.id = k.project_id JOIN organizations o ON o.id = p.organization_id
+             WHERE k.hash = {{}} AND k.revoked_at IS NULL AND k.scope = 'ingest' AND p.deleted_at IS NULL"
+        ));
         let Some(row) = query.bind(hash.as_bytes()).one(&self.reader).await? else {
             return Ok(None);
         };
@@ -81,6 +85,7 @@ impl Store {
             organization: OrganizationId::from_bytes(rows::id(&row, "organization_id")?),
             timeout_minutes: rows::count(&row, "timeout_minutes")?,
             snapshots: keeps_snapshots.then(|| Era::read(&row)).transpose()?,
+            plan: billing::plan(&row)?,
         }))
     }
 

@@ -25,6 +25,7 @@ mod m0011_master_keys;
 mod m0012_retention;
 mod m0013_forgetting;
 mod m0015_watching;
+mod m0016_billing;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -90,6 +91,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0012_retention::Migration),
             Box::new(m0013_forgetting::Migration),
             Box::new(m0015_watching::Migration),
+            Box::new(m0016_billing::Migration),
         ]
     }
 }

@@ -2,9 +2,11 @@
 //! somebody who does not belong to the organization.
 
 use sendpromptly_core::access::Role;
+use sendpromptly_core::billing::Plan;
 use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::time::Timestamp;
 
+use super::billing::{self, PLAN};
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
 
@@ -44,6 +46,8 @@ pub struct Membership {
     pub requires_second_factor: bool,
     /// When the organization will be deleted, where an owner has ordered that.
     pub deletion_due_at: Option<Timestamp>,
+    /// What the organization may do.
+    pub plan: Plan,
 }
 
 impl Store {
@@ -56,11 +60,11 @@ impl Store {
         user: UserId,
         organization: OrganizationId,
     ) -> Result<Option<Membership>, StoreError> {
-        let query = Sql::new(
-            "SELECT o.id, o.name, o.requires_second_factor, o.deletion_due_at, m.role
+        let query = Sql::new(format!(
+            "SELECT o.id, o.name, o.requires_second_factor, o.deletion_due_at, m.role, {PLAN}
              FROM members m JOIN organizations o ON o.id = m.organization_id
-             WHERE m.organization_id = {} AND m.user_id = {}",
-        );
+             WHERE m.organization_id = {{}} AND m.user_id = {{}}"
+        ));
         let query = query.bind(organization.as_bytes()).bind(user.as_bytes());
         let row = query.one(&self.reader).await?;
         row.as_ref().map(membership).transpose()
@@ -71,11 +75,11 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreError> {
-        let query = Sql::new(
-            "SELECT o.id, o.name, o.requires_second_factor, o.deletion_due_at, m.role
+        let query = Sql::new(format!(
+            "SELECT o.id, o.name, o.requires_second_factor, o.deletion_due_at, m.role, {PLAN}
              FROM members m JOIN organizations o ON o.id = m.organization_id
-             WHERE m.user_id = {} ORDER BY o.name, o.id",
-        );
+             WHERE m.user_id = {{}} ORDER BY o.name, o.id"
+        ));
         let found = query.bind(user.as_bytes()).all(&self.reader).await?;
         found.iter().map(membership).collect()
     }
@@ -88,5 +92,6 @@ fn membership(row: &sea_orm::QueryResult) -> Result<Membership, StoreError> {
         role: rows::word(row, "role")?,
         requires_second_factor: rows::get::<i64>(row, "requires_second_factor")? != 0,
         deletion_due_at: rows::optional_time(row, "deletion_due_at")?,
+        plan: billing::plan(row)?,
     })
 }

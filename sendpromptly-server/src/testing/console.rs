@@ -135,6 +135,7 @@ impl House {
             store: world.store.clone(),
             post: Post::new(vault.clone(), "http://127.0.0.1", Arc::default()),
             mail_goes_to_files: false,
+            billing: None,
             sign_up: SignUp::Open,
             vault,
             checkpoints: Arc::new(Checkpoints::open(&world.keys()).unwrap()),

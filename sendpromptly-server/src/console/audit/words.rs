@@ -8,6 +8,8 @@ const ACTIONS: &[(&str, &str)] = &[
     ("api_key.exposed", "Sent an API key in clear"),
     ("api_key.revoked", "Revoked an API key"),
     ("audit.exported", "Exported the audit log"),
+    ("billing.checkout_started", "Went on to Stripe to subscribe"),
+    ("billing.portal_opened", "Opened Stripe's billing portal"),
     ("email.changed", "Changed the e-mail address"),
     ("incident.dismissed", "Dismissed an incident"),
     ("incident.noted", "Took a note on an incident"),
@@ -52,6 +54,7 @@ const ACTIONS: &[(&str, &str)] = &[
     ("snapshots.deleted", "Deleted the payloads that were kept"),
     ("store.backed_up", "Backed up the store"),
     ("store.restored", "Restored the store"),
+    ("subscription.changed", "Changed the subscription"),
     ("user.created", "Created a user"),
     ("user.deleted", "Deleted the account"),
 ];

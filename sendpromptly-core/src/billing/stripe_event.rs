@@ -1,0 +1,124 @@
+//! Stripe's events, read for the few things that are kept of them.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{Fact, Says};
+use crate::time::Timestamp;
+
+/// What verifies, but is no event that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be an event of Stripe's that names what its type promises")]
+pub struct NotAnEvent;
+
+/// Ids of Stripe's are short; what is longer is none.
+const MAX_ID: usize = 255;
+
+/// Reads an event's body; `None` where it is of a type that says nothing of a subscription, or about something that
+/// was paid for in another way.
+///
+/// # Errors
+/// [`NotAnEvent`] for what is no event, or lacks what its type promises.
+pub fn read_event(body: &[u8]) -> Result<Option<Fact>, NotAnEvent> {
+    let event: Value = serde_json::from_slice(body).map_err(|_| NotAnEvent)?;
+    let id = id_in(&event["id"]).ok_or(NotAnEvent)?;
+    let kind = event["type"].as_str().ok_or(NotAnEvent)?;
+    let at = seconds(&event["created"]).ok_or(NotAnEvent)?;
+    let object = &event["data"]["object"];
+    let Some(told) = told(kind, object)? else {
+        return Ok(None);
+    };
+    let hash = Sha256::digest(id.as_bytes());
+    let mut event = [0; 16];
+    event.copy_from_slice(&hash[..16]);
+    Ok(Some(Fact {
+        event,
+        at,
+        customer: id_in(&object["customer"]).ok_or(NotAnEvent)?.to_owned(),
+        subscription: told.subscription.to_owned(),
+        organization: told.organization.and_then(|text| text.parse().ok()),
+        says: told.says,
+        paid_until: told.paid_until,
+    }))
+}
+
+struct Told<'a> {
+    says: Says,
+    subscription: &'a str,
+    organization: Option<&'a str>,
+    paid_until: Option<Timestamp>,
+}
+
+fn told<'a>(kind: &str, object: &'a Value) -> Result<Option<Told<'a>>, NotAnEvent> {
+    match kind {
+        "checkout.session.completed" => Ok(checkout(object)),
+        "invoice.paid" => Ok(invoice(object, Says::Paid)),
+        "invoice.payment_failed" => Ok(invoice(object, Says::PaymentFailed)),
+        "customer.subscription.created"
+        | "customer.subscription.updated"
+        | "customer.subscription.paused"
+        | "customer.subscription.resumed"
+        | "customer.subscription.deleted" => subscription(kind, object).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A checkout of another mode buys no subscription.
+fn checkout(object: &Value) -> Option<Told<'_>> {
+    let named = object["client_reference_id"].as_str();
+    Some(Told {
+        says: Says::CheckedOut,
+        subscription: id_in(&object["subscription"])?,
+        organization: named.or_else(|| object["metadata"]["organization_id"].as_str()),
+        paid_until: None,
+    })
+}
+
+/// An invoice that belongs to no subscription says nothing of one.
+fn invoice(object: &Value, says: Says) -> Option<Told<'_>> {
+    let details = &object["parent"]["subscription_details"];
+    // Up to 2025 Stripe named the subscription on the invoice itself.
+    let subscription = id_in(&details["subscription"]).or_else(|| id_in(&object["subscription"]))?;
+    let lines = object["lines"]["data"].as_array().into_iter().flatten();
+    Some(Told {
+        says,
+        subscription,
+        organization: details["metadata"]["organization_id"].as_str(),
+        paid_until: lines.filter_map(|line| seconds(&line["period"]["end"])).max(),
+    })
+}
+
+fn subscription<'a>(kind: &str, object: &'a Value) -> Result<Told<'a>, NotAnEvent> {
+    let status = object["status"].as_str().ok_or(NotAnEvent)?;
+    let says = match (kind, status) {
+        ("customer.subscription.deleted", _) | (_, "canceled" | "incomplete_expired") => Says::Canceled,
+        ("customer.subscription.resumed", "active") => Says::Resumed,
+        (_, known) => known.parse().map_err(|_| NotAnEvent)?,
+    };
+    // Since 2025 each item has a period of its own.
+    let items = object["items"]["data"].as_array().into_iter().flatten();
+    let of_items = items
+        .filter_map(|item| seconds(&item["current_period_end"]))
+        .max();
+    Ok(Told {
+        says,
+        subscription: id_in(&object["id"]).ok_or(NotAnEvent)?,
+        organization: object["metadata"]["organization_id"].as_str(),
+        paid_until: of_items.or_else(|| seconds(&object["current_period_end"])),
+    })
+}
+
+/// An id, which Stripe gives as a text, or within the object that it names.
+fn id_in(value: &Value) -> Option<&str> {
+    let id = value.as_str().or_else(|| value["id"].as_str())?;
+    let fits = (1..=MAX_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    fits.then_some(id)
+}
+
+/// Whole seconds since 1970, up to the year 9999.
+fn seconds(value: &Value) -> Option<Timestamp> {
+    let seconds = value.as_i64()?;
+    (0..253_402_300_800)
+        .contains(&seconds)
+        .then(|| Timestamp::from_millis(seconds * 1_000))
+}

@@ -1,0 +1,60 @@
+//! `POST /webhooks/stripe`: what Stripe tells of subscriptions. Nothing is read of it before it is verified.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+use sendpromptly_core::billing;
+use sendpromptly_core::request::FieldErrors;
+
+use super::App;
+use crate::http::ApiError;
+use crate::http::response::{self, Response};
+use crate::platform::clock;
+use crate::store::billing::Heard;
+use crate::stripe::signature;
+
+/// The most bytes of an event. Those of an invoice with many lines are larger than what apps send.
+pub(super) const MAX: usize = 256 * 1024;
+
+impl App {
+    /// `body` is read only once a signature is there to hold it against.
+    pub(super) async fn stripe_webhook(
+        &self,
+        headers: &HeaderMap,
+        body: impl Future<Output = Result<Bytes, ApiError>>,
+    ) -> Result<Response, ApiError> {
+        // Without a secret nothing could be believed, so there is nothing here.
+        let billing = self.billing.as_ref().ok_or(ApiError::NotFound)?;
+        let signature = signature_in(headers).ok_or(ApiError::InvalidSignature)?;
+        let body = body.await.map_err(|error| match error {
+            ApiError::PayloadTooLarge => ApiError::WebhookTooLarge,
+            other => other,
+        })?;
+        let now = clock::now();
+        let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
+        if let Err(error) = signature::verify(&billing.webhook_secrets, signature, &body, seconds) {
+            tracing::warn!(%error, "a webhook that is not Stripe's was refused");
+            return Err(ApiError::InvalidSignature);
+        }
+        let fact = billing::read_event(&body).map_err(|error| {
+            tracing::warn!("an event of Stripe's cannot be read");
+            ApiError::Invalid(FieldErrors::one("body", error.to_string()))
+        })?;
+        if let Some(fact) = fact {
+            match self.store.hear_stripe(&fact, now).await? {
+                Heard::New => tracing::info!(says = %fact.says, "Stripe has told of a subscription"),
+                Heard::Again => tracing::debug!("an event of Stripe's came again"),
+            }
+        }
+        Ok(response::json(StatusCode::OK, r#"{"received":true}"#))
+    }
+}
+
+/// The one header of the signature.
+fn signature_in(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all("stripe-signature").iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}

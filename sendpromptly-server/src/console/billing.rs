@@ -1,0 +1,183 @@
+//! An organization's plan: its trial and its subscription, and the way to Stripe's pages, where it pays.
+
+use askama::Template;
+use hyper::StatusCode;
+use sendpromptly_core::audit::Action;
+use sendpromptly_core::billing::{Access, Status};
+
+use super::access::Seat;
+use super::page::{self, Frame, Nav};
+use super::when::When;
+use super::{PageError, Visit};
+use crate::http::Response;
+use crate::store::billing::BillingRecord;
+use crate::stripe::Billing;
+use crate::stripe::client::{Checkout, StripeClient, StripeError};
+
+/// What the page says of the plan.
+struct Told {
+    badge: &'static str,
+    good: bool,
+    words: &'static str,
+    until: Option<When>,
+    paid_until: Option<When>,
+    may_subscribe: bool,
+    may_manage: bool,
+}
+
+#[derive(Template)]
+#[template(path = "billing.html")]
+struct BillingPage {
+    frame: Frame,
+    path: String,
+    /// `None` where this server runs without billing.
+    told: Option<Told>,
+    /// Why Stripe gave no page.
+    refusal: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "billing_go.html")]
+struct GoPage {
+    frame: Frame,
+    path: String,
+    url: String,
+}
+
+/// `GET /orgs/{org}/billing`.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    page::page(&billing_page(&visit, &seat, None).await?)
+}
+
+/// `POST /orgs/{org}/billing/checkout`: leads to the page on which the organization subscribes.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub async fn check_out(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    let (client, record) = asked(&visit, &seat).await?;
+    if is_subscribed(&record) {
+        let why = "There is a subscription already. Change it under “Manage the subscription”.".to_owned();
+        return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
+    }
+    let order = Checkout {
+        organization: seat.scope.id(),
+        customer: record.customer.as_deref(),
+        email: &seat.who.email,
+        back: &back(&visit, &seat),
+        order_key: visit.order_key(),
+    };
+    let page = client.check_out(&order).await;
+    go_on(&visit, &seat, page, Action::CheckoutStarted).await
+}
+
+/// `POST /orgs/{org}/billing/portal`: leads to the page on which the subscription is changed.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub async fn manage(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    let (client, record) = asked(&visit, &seat).await?;
+    let Some(customer) = &record.customer else {
+        let why = "There is no subscription yet.".to_owned();
+        return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
+    };
+    let page = client.manage(customer, &back(&visit, &seat)).await;
+    go_on(&visit, &seat, page, Action::BillingPortalOpened).await
+}
+
+/// Where nobody can be asked there is nothing at these paths.
+async fn asked(visit: &Visit, seat: &Seat) -> Result<(StripeClient, BillingRecord), PageError> {
+    let billing = visit.console.setting.billing.as_ref();
+    let client = billing.and_then(|billing| billing.client.clone());
+    let client = client.ok_or(PageError::NotFound)?;
+    let record = visit.store().billing(seat.scope).await?;
+    Ok((client, record.ok_or(PageError::NotFound)?))
+}
+
+/// The audit log tells of it before anybody is led on. A link leads there, for a form's answer may lead to this
+/// console only.
+async fn go_on(
+    visit: &Visit,
+    seat: &Seat,
+    page: Result<url::Url, StripeError>,
+    action: Action,
+) -> Result<Response, PageError> {
+    let url = match page {
+        Ok(url) => url,
+        Err(error) => {
+            tracing::warn!(organization = %seat.scope.id(), %error, "Stripe gave no page");
+            let why = format!("{error}. Nothing was changed and nothing was paid. Try again in a while.");
+            return refuse(visit, seat, StatusCode::BAD_GATEWAY, why).await;
+        }
+    };
+    let origin = visit.origin(seat.who.user);
+    let store = visit.store();
+    store.note_billing(seat.scope, action, &origin, visit.now).await?;
+    page::page(&GoPage {
+        frame: visit.frame_of(seat, "Billing", Nav::Billing),
+        path: seat.path("/billing"),
+        url: url.into(),
+    })
+}
+
+async fn refuse(visit: &Visit, seat: &Seat, status: StatusCode, why: String) -> Result<Response, PageError> {
+    page::with_status(status, &billing_page(visit, seat, Some(why)).await?)
+}
+
+async fn billing_page(visit: &Visit, seat: &Seat, refusal: Option<String>) -> Result<BillingPage, PageError> {
+    let record = visit.store().billing(seat.scope).await?;
+    let record = record.ok_or(PageError::NotFound)?;
+    let billing = visit.console.setting.billing.as_ref();
+    Ok(BillingPage {
+        frame: visit.frame_of(seat, "Billing", Nav::Billing),
+        path: seat.path("/billing"),
+        told: billing.map(|billing| tell(billing, &record, visit)),
+        refusal,
+    })
+}
+
+fn tell(billing: &Billing, record: &BillingRecord, visit: &Visit) -> Told {
+    let (badge, good, words, until) = match billing.access(&record.plan, visit.now) {
+        Access::Trial(until) => ("Trial", true, "Everything can be tried until", Some(until)),
+        Access::Subscribed => ("Subscribed", true, "Payments are monitored.", None),
+        Access::Grace(until) => (
+            "A payment is missing",
+            false,
+            "Payments are still monitored. Make up for what is missing before",
+            Some(until),
+        ),
+        Access::Ended => (
+            "Ended",
+            false,
+            "Receipts are refused and nothing can be changed. Everything can still be read and exported.",
+            None,
+        ),
+    };
+    let asks = billing.client.is_some();
+    Told {
+        badge,
+        good,
+        words,
+        until: until.map(When::of),
+        paid_until: record
+            .paid_until
+            .filter(|_| record.plan.status == Some(Status::Active))
+            .map(When::of),
+        may_subscribe: asks && !is_subscribed(record),
+        may_manage: asks && record.customer.is_some(),
+    }
+}
+
+/// Whether there is a subscription that can still be put right; another one beside it would be paid for as well.
+const fn is_subscribed(record: &BillingRecord) -> bool {
+    !matches!(
+        record.plan.status,
+        None | Some(Status::Canceled | Status::Incomplete)
+    )
+}
+
+fn back(visit: &Visit, seat: &Seat) -> String {
+    format!("{}{}", visit.console.setting.base_url, seat.path("/billing"))
+}

@@ -1,0 +1,219 @@
+//! Subscriptions: what is left of Stripe's events, and what organizations may do by them.
+
+use sea_orm::{DatabaseTransaction, QueryResult};
+use sendpromptly_core::audit::{Action, Draft, Origin};
+use sendpromptly_core::billing::{Fact, Plan, Status, Subscription, settle};
+use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::time::Timestamp;
+
+use super::retry::retried;
+use super::rows::{self, Sql};
+use super::scope::OrganizationScope;
+use super::{Dialect, Store, StoreError, audit};
+
+#[cfg(test)]
+mod tests;
+
+/// What is known of an organization's billing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BillingRecord {
+    /// What it may do.
+    pub plan: Plan,
+    /// Stripe's id of the customer, once there is one.
+    pub customer: Option<String>,
+    /// Stripe's id of the subscription.
+    pub subscription: Option<String>,
+    /// Up to when it is paid for.
+    pub paid_until: Option<Timestamp>,
+}
+
+/// Whether an event was new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// It is stored, with what follows from it.
+    New,
+    /// It was stored before.
+    Again,
+}
+
+/// More facts about one organization than this are not looked at: the newest are.
+const MOST_FACTS: usize = 2_000;
+
+/// A customer names one organization; whoever names more than this means none of them.
+const MOST_NAMED: usize = 16;
+
+/// The columns of a [`Plan`], of the organization `o`.
+pub(super) const PLAN: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since";
+
+/// Reads the columns of [`PLAN`].
+pub(super) fn plan(row: &QueryResult) -> Result<Plan, StoreError> {
+    Ok(Plan {
+        made_at: rows::time(row, "organization_made_at")?,
+        status: rows::optional_word(row, "subscription_status")?,
+        past_due_since: rows::optional_time(row, "past_due_since")?,
+    })
+}
+
+impl Store {
+    /// Stores what an event of Stripe's says, once, together with what follows from it. The audit log tells where
+    /// the subscription of an organization is another one then.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn hear_stripe(&self, fact: &Fact, now: Timestamp) -> Result<Heard, StoreError> {
+        retried(|| self.try_hear_stripe(fact, now)).await
+    }
+
+    async fn try_hear_stripe(&self, fact: &Fact, now: Timestamp) -> Result<Heard, StoreError> {
+        let tx = self.begin().await?;
+        if self.dialect == Dialect::Postgres {
+            // What follows from a fact is made of all of them, so two at once must see each other.
+            let lock = Sql::new("LOCK TABLE stripe_events IN SHARE ROW EXCLUSIVE MODE");
+            lock.run(&tx).await?;
+        }
+        if insert(fact).run(&tx).await? == 0 {
+            tx.rollback().await?;
+            return Ok(Heard::Again);
+        }
+        for organization in named_by(&tx, &fact.customer).await? {
+            self.settle_subscription(&tx, organization, now).await?;
+        }
+        tx.commit().await?;
+        Ok(Heard::New)
+    }
+
+    async fn settle_subscription(
+        &self,
+        tx: &DatabaseTransaction,
+        organization: OrganizationId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let lock = self.dialect.for_update_of("o");
+        let query = Sql::new(format!(
+            "SELECT {RECORD} FROM organizations o WHERE o.id = {{}}{lock}"
+        ));
+        let row = query.bind(organization.as_bytes()).one(tx).await?;
+        // An event may name an organization that is not there, or no longer.
+        let Some(row) = row else { return Ok(()) };
+        let before = record(&row)?;
+        let facts = facts_about(tx, organization).await?;
+        let after = settle(organization, &facts);
+        let (from, to) = (before.plan.status, after.as_ref().map(|after| after.status));
+        let same = before.subscription.as_deref() == after.as_ref().map(|after| after.id.as_str());
+        let drafts = (from != to || !same).then(|| {
+            let word = |status: Option<Status>| status.map_or("none", Status::as_str);
+            let more = [("from", word(from)), ("to", word(to))];
+            Draft::new(
+                &Origin::system("stripe"),
+                Action::SubscriptionChanged,
+                organization,
+                &more,
+            )
+        });
+        let drafts = audit::drafts_of(organization, now, Vec::from_iter(drafts));
+        self.write_audited(tx, vec![update(organization, after.as_ref())], &drafts)
+            .await
+    }
+
+    /// What is known of an organization's billing.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn billing(&self, scope: OrganizationScope) -> Result<Option<BillingRecord>, StoreError> {
+        let query = Sql::new(format!("SELECT {RECORD} FROM organizations o WHERE o.id = {{}}"));
+        let row = query.bind(scope.as_bytes()).one(&self.reader).await?;
+        row.as_ref().map(record).transpose()
+    }
+
+    /// Tells the audit log that somebody goes on to Stripe.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn note_billing(
+        &self,
+        scope: OrganizationScope,
+        action: Action,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let draft = Draft::new(origin, action, scope.id(), &[]);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+        self.commit_audited(&[], &drafts).await
+    }
+}
+
+const RECORD: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since,
+     o.stripe_customer, o.stripe_subscription, o.paid_until";
+
+fn record(row: &QueryResult) -> Result<BillingRecord, StoreError> {
+    Ok(BillingRecord {
+        plan: plan(row)?,
+        customer: rows::get(row, "stripe_customer")?,
+        subscription: rows::get(row, "stripe_subscription")?,
+        paid_until: rows::optional_time(row, "paid_until")?,
+    })
+}
+
+fn insert(fact: &Fact) -> Sql {
+    Sql::new(
+        "INSERT INTO stripe_events (event, customer, subscription, organization_id, at, says, paid_until)
+         VALUES ({}, {}, {}, {}, {}, {}, {}) ON CONFLICT (event) DO NOTHING",
+    )
+    .bind(fact.event)
+    .bind(fact.customer.as_str())
+    .bind(fact.subscription.as_str())
+    .bind(fact.organization.as_ref().map(OrganizationId::as_bytes))
+    .bind(fact.at)
+    .bind(fact.says.as_str())
+    .bind(fact.paid_until)
+}
+
+fn update(organization: OrganizationId, after: Option<&Subscription>) -> Sql {
+    Sql::new(
+        "UPDATE organizations SET stripe_customer = {}, stripe_subscription = {}, subscription_status = {},
+             past_due_since = {}, paid_until = {} WHERE id = {}",
+    )
+    .bind(after.map(|after| after.customer.as_str()))
+    .bind(after.map(|after| after.id.as_str()))
+    .bind(after.map(|after| after.status.as_str()))
+    .bind(after.and_then(|after| after.past_due_since))
+    .bind(after.and_then(|after| after.paid_until))
+    .bind(organization.as_bytes())
+}
+
+/// The organizations that a customer's events name: most often one. A late event may tell that the customer is
+/// another one's than was believed.
+async fn named_by(tx: &DatabaseTransaction, customer: &str) -> Result<Vec<OrganizationId>, StoreError> {
+    let query = Sql::new(format!(
+        "SELECT DISTINCT organization_id FROM stripe_events
+         WHERE customer = {{}} AND organization_id IS NOT NULL ORDER BY organization_id LIMIT {MOST_NAMED}"
+    ));
+    let found = query.bind(customer).all(tx).await?;
+    let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "organization_id")?));
+    found.iter().map(id).collect()
+}
+
+/// The facts about every customer that has named this organization.
+async fn facts_about(
+    tx: &DatabaseTransaction,
+    organization: OrganizationId,
+) -> Result<Vec<Fact>, StoreError> {
+    let query = Sql::new(format!(
+        "SELECT event, customer, subscription, organization_id, at, says, paid_until FROM stripe_events
+         WHERE customer IN (SELECT customer FROM stripe_events WHERE organization_id = {{}})
+         ORDER BY at DESC LIMIT {MOST_FACTS}"
+    ));
+    let found = query.bind(organization.as_bytes()).all(tx).await?;
+    let fact = |row| {
+        Ok(Fact {
+            event: rows::id(row, "event")?,
+            at: rows::time(row, "at")?,
+            customer: rows::get(row, "customer")?,
+            subscription: rows::get(row, "subscription")?,
+            organization: rows::optional_id(row, "organization_id")?.map(OrganizationId::from_bytes),
+            says: rows::word(row, "says")?,
+            paid_until: rows::optional_time(row, "paid_until")?,
+        })
+    };
+    found.iter().map(fact).collect()
+}
