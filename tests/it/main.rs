@@ -8,6 +8,7 @@ mod audit;
 mod audit_tampering;
 mod audit_vectors;
 mod backup;
+mod billing;
 mod bodies;
 mod browser;
 mod callbacks;

@@ -37,6 +37,7 @@ pub mod site;
 pub mod smtp;
 pub mod sql;
 pub mod store;
+pub mod stripe;
 pub mod tls;
 pub mod totp;
 pub mod wait;

@@ -204,6 +204,40 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn stripes_secrets_never_come_by_the_command_line_and_its_options_stand_together() {
+    let secret = ("SENDPROMPTLY_STRIPE_WEBHOOK_SECRET", "whsec_1,whsec_2");
+    let key = ("SENDPROMPTLY_STRIPE_API_KEY", "sk_test_canary");
+    for name in ["stripe-webhook-secret", "stripe-api-key"] {
+        let said = read(&[(name, "whsec_canary")], &[secret], "").unwrap_err();
+        assert!(
+            said.contains("never on the command line") && !said.contains("canary"),
+            "{said}"
+        );
+    }
+    assert!(read_default().billing.is_none());
+    let billing = read(&[], &[secret], "").unwrap().billing.unwrap();
+    assert_eq!((billing.webhook_secrets.len(), billing.api.is_some()), (2, false));
+    assert_eq!(billing.grace, Duration::from_secs(7 * 86_400));
+    let billing = read(&[("stripe-price", "price_1")], &[secret, key], "")
+        .unwrap()
+        .billing
+        .unwrap();
+    assert!(!format!("{billing:?}").contains("canary"), "{billing:?}");
+    assert!(!billing.api.unwrap().policy.allow_private);
+    for (options, variables, needs) in [
+        (&[][..], &[key][..], "--stripe-webhook-secret"),
+        (&[("stripe-price", "price_1")], &[], "--stripe-webhook-secret"),
+        (&[], &[secret, key], "--stripe-price"),
+        (&[("stripe-price", "price_1")], &[secret], "--stripe-api-key"),
+    ] {
+        let said = read(options, variables, "").unwrap_err();
+        assert!(said.contains(&format!("given together with {needs}")), "{said}");
+    }
+    let five = ("SENDPROMPTLY_STRIPE_WEBHOOK_SECRET", "a,b,c,d,e");
+    assert!(read(&[], &[five], "").unwrap_err().contains("at most 4"));
+}
+
+#[test]
 fn an_unknown_key_of_the_file_is_refused_with_its_name() {
     let said = read(&[], &[], "listne = \"127.0.0.1:1\"\n").unwrap_err();
     assert!(
@@ -260,6 +294,14 @@ fn a_password_comes_by_variable_or_file_and_never_by_the_command_line() {
 fn an_option_of_many_values_stands_several_times_or_joined_by_commas() {
     let ranges = |config: Config| config.callbacks.policy.allowed_ranges.len();
     let given = [
+        ("stripe-webhook-secret", &["", "whsec a", "whsec_ä"]),
+        ("stripe-api-key", &["", "sk test"]),
+        ("stripe-price", &["", "price 1"]),
+        (
+            "stripe-api-url",
+            &["", "stripe", "ftp://a.example", "https://api.stripe.com/v1"],
+        ),
+        ("billing-grace", &["", "7", "61d", "-1d"]),
         ("callback-allow", "10.0.0.0/8"),
         ("callback-allow", "fd00::/8,192.168.1.0/24"),
     ];
