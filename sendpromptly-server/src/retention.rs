@@ -15,8 +15,8 @@ use crate::store::old_events::Forgotten;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
-    Store, StoreError, attempts, guesses, idempotency, known_devices, links, mail_rates, second_factors,
-    sessions, sign_ups, signing_secrets, snapshots,
+    Store, StoreError, attempts, billing, guesses, idempotency, known_devices, links, mail_rates,
+    second_factors, sessions, sign_ups, signing_secrets, snapshots,
 };
 
 mod audit;
@@ -57,6 +57,7 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("links", links::old_links),
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
+    Pass::rows("unclaimed_stripe_events", billing::old_unclaimed_events),
     Pass::of("erasures", Work::Erasures),
     Pass::of("events", Work::Events),
     Pass::of("audit_entries", Work::AuditEntries),

@@ -224,12 +224,14 @@ fn stripes_secrets_never_come_by_the_command_line_and_its_options_stand_together
         .unwrap();
     assert!(!format!("{billing:?}").contains("canary"), "{billing:?}");
     assert!(!billing.api.unwrap().policy.allow_private);
-    for (options, variables, needs) in [
-        (&[][..], &[key][..], "--stripe-webhook-secret"),
+    type Given<'a> = &'a [(&'static str, &'a str)];
+    let cases: [(Given<'_>, Given<'_>, &str); 4] = [
+        (&[], &[key], "--stripe-webhook-secret"),
         (&[("stripe-price", "price_1")], &[], "--stripe-webhook-secret"),
         (&[], &[secret, key], "--stripe-price"),
         (&[("stripe-price", "price_1")], &[secret], "--stripe-api-key"),
-    ] {
+    ];
+    for (options, variables, needs) in cases {
         let said = read(options, variables, "").unwrap_err();
         assert!(said.contains(&format!("given together with {needs}")), "{said}");
     }

@@ -6,6 +6,7 @@ use sendpromptly_core::billing::{Fact, Plan, Status, Subscription, settle};
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
@@ -140,6 +141,19 @@ impl Store {
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
         self.commit_audited(&[], &drafts).await
     }
+}
+
+/// For how long the events of a customer are kept whom no organization has been named for. Stripe tells of whatever
+/// else is sold by the same account as well, and of organizations that are deleted.
+const UNCLAIMED_KEPT_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// What is left of the events of customers who belong to no organization that is there.
+#[must_use]
+pub fn old_unclaimed_events(now: Timestamp) -> OldRows {
+    let due = "at <= {} AND NOT EXISTS (
+        SELECT 1 FROM stripe_events n JOIN organizations o ON o.id = n.organization_id
+        WHERE n.customer = stripe_events.customer)";
+    OldRows::of("stripe_events", due).bind(now.plus_millis(-UNCLAIMED_KEPT_MILLIS))
 }
 
 const RECORD: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since,

@@ -31,6 +31,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO links (id, kind, subject_id, expires_at) VALUES ({id}, 'reset', {user}, {now} + 1)",
     "INSERT INTO sign_ups (id, email, email_key, password_hash, organization_name, created_at)
      VALUES ({id}, 'a', 'a', 'x', 'acme', {now})",
+    "INSERT INTO stripe_events (event, customer, subscription, at, says)
+     VALUES ({id}, 'cus', 'sub', {now}, 'active')",
     "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
     "INSERT INTO erasures (user_id, addresses, organization_id, seq, created_at)
      VALUES ({id}, '[]', {id}, 0, {now} + 1)",

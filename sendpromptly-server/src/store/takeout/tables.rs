@@ -114,6 +114,11 @@ pub static TAKEN: &[Table] = &[
             column("requires_second_factor", "t.requires_second_factor", Flag),
             column("created_at", "t.created_at", Time),
             column("deletion_due_at", "t.deletion_due_at", Time),
+            column("stripe_customer", "t.stripe_customer", Text),
+            column("stripe_subscription", "t.stripe_subscription", Text),
+            column("subscription_status", "t.subscription_status", Text),
+            column("past_due_since", "t.past_due_since", Time),
+            column("paid_until", "t.paid_until", Time),
         ],
         from: "organizations t",
         whose: Whose::Organization("t.id"),
@@ -385,6 +390,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("sessions", "the users' own"),
     ("sign_ups", "of people who belong to no organization yet"),
     ("signing_secrets", "secret; a new one can be made"),
+    (
+        "stripe_events",
+        "what Stripe told; what follows from it is in organizations",
+    ),
     ("used_forms", "ids of forms that were sent"),
     (
         "users",
