@@ -83,7 +83,7 @@ async fn what_stripe_has_not_signed_for_this_server_changes_nothing(kind: StoreK
         &early,
         &of_other_body,
         &right[..right.len() - 1],
-        &format!("{time},{}", vec![v1; 9].join(",")),
+        &format!("{time},{}", [v1; 9].join(",")),
         &right.replace("v1=", "v0="),
     ] {
         let answer = webhook(header, &told).send(world.server.address).await;
