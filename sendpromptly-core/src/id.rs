@@ -82,6 +82,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A destination of alerts.
+    AlertId = "alr";
     /// An API key's id (not the key itself).
     KeyId = "key";
     /// An audit entry.

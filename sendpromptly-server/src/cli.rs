@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    CommandError, audit, backup, demo, doctor, event, incident, key, master_key, openapi, org, project,
-    restore, retention, secret, user,
+    CommandError, alert, audit, backup, demo, doctor, event, incident, key, master_key, openapi, org,
+    project, restore, retention, secret, user,
 };
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, ConfigError, Sources};
@@ -49,6 +49,9 @@ enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Say whom a project's alerts go to, and try it
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     /// Rotate signing secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -114,6 +117,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::User(command) => in_context(config, async |context| user::run(context, command).await),
         Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
         Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
+        Command::Alert(command) => in_context(config, async |context| alert::run(context, command).await),
         Command::Incident(command) => {
             in_context(config, async |context| incident::run(context, command).await)
         }

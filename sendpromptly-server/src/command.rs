@@ -17,6 +17,7 @@ use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
 
+pub mod alert;
 pub mod audit;
 pub mod backup;
 pub mod demo;

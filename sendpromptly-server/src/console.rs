@@ -15,6 +15,7 @@ use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
 use crate::account::passwords::Passwords;
 use crate::account::second_factor::SecondFactors;
+use crate::alerts::Sender;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::checkpoints::Checkpoints;
 use crate::config::SignUp;
@@ -26,6 +27,7 @@ use crate::vault::Vault;
 
 pub mod access;
 pub mod account;
+pub mod alerts;
 pub mod arrival;
 pub mod assets;
 pub mod audit;
@@ -97,6 +99,8 @@ pub struct Setting {
     pub schedule: RetrySchedule,
     /// How links in mails lead here: scheme and host, without a slash at its end.
     pub base_url: String,
+    /// Sends test alerts.
+    pub alerts: Sender,
     /// Takes the letters that pages cause.
     pub post: Post,
     /// Whether mail is written to files in the data directory in place of being sent.

@@ -1,6 +1,7 @@
 //! The SendPromptly server: everything that has an effect. The rules it applies are in `sendpromptly-core`.
 
 pub mod account;
+pub mod alerts;
 pub mod api;
 pub mod backup;
 pub mod callback;

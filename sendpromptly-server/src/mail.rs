@@ -5,5 +5,6 @@ mod post;
 mod transport;
 
 pub use letter::Letter;
+pub(crate) use letter::plain;
 pub use post::Post;
 pub use transport::{SendError, Transport};

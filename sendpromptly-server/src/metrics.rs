@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub mod alerts;
 pub mod backlog;
 pub mod calls;
 pub mod commits;
@@ -19,6 +20,7 @@ pub mod process;
 pub mod requests;
 pub mod retention;
 
+pub use alerts::AlertMetrics;
 pub use backlog::BacklogMetrics;
 pub use calls::CallMetrics;
 pub use commits::CommitMetrics;
@@ -42,6 +44,8 @@ pub struct Metrics {
     pub commits: CommitMetrics,
     /// Callbacks.
     pub calls: CallMetrics,
+    /// Alerts to people.
+    pub alerts: AlertMetrics,
     /// What waits in the store.
     pub backlog: BacklogMetrics,
     /// What is kept for a time only.
@@ -66,6 +70,7 @@ impl Metrics {
             requests: RequestMetrics::register(ours),
             commits: CommitMetrics::register(ours),
             calls: CallMetrics::register(ours),
+            alerts: AlertMetrics::register(ours),
             backlog: BacklogMetrics::register(ours),
             retention: RetentionMetrics::register(ours),
             health: HealthMetrics::register(ours),

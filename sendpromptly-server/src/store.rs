@@ -13,6 +13,8 @@ use sendpromptly_core::time::Timestamp;
 
 use rows::Sql;
 
+pub mod alert_queue;
+pub mod alerts;
 mod alone;
 pub mod api_keys;
 pub mod attempts;

@@ -34,6 +34,7 @@ use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::workers;
 
 mod aged;
+mod alerts;
 pub(crate) mod console;
 pub(crate) mod estate;
 mod payloads;

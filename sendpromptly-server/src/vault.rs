@@ -53,6 +53,8 @@ pub enum Purpose {
     Snapshot(ProjectId, Era),
     /// The secret that a user's authenticator app shares with us.
     SecondFactor(UserId),
+    /// Where alerts of a project go.
+    Alert(ProjectId),
     /// A message that waits to be sent, of the instance itself.
     Mail,
 }
@@ -69,6 +71,7 @@ impl Purpose {
             Self::Answer(_) => Self::ANSWER,
             Self::Snapshot(..) => Self::SNAPSHOT,
             Self::SecondFactor(_) => "second_factor",
+            Self::Alert(_) => "alert",
             Self::Mail => "mail",
         }
     }
@@ -76,7 +79,7 @@ impl Purpose {
     /// The kind of owner, as data keys name it.
     const fn scope(self) -> &'static str {
         match self {
-            Self::SigningSecret(_) | Self::Answer(_) | Self::Snapshot(..) => "project",
+            Self::SigningSecret(_) | Self::Answer(_) | Self::Snapshot(..) | Self::Alert(_) => "project",
             Self::SecondFactor(_) => "user",
             Self::Mail => "instance",
         }
@@ -84,9 +87,10 @@ impl Purpose {
 
     const fn owner(&self) -> &[u8; 16] {
         match self {
-            Self::SigningSecret(project) | Self::Answer(project) | Self::Snapshot(project, _) => {
-                project.as_bytes()
-            }
+            Self::SigningSecret(project)
+            | Self::Answer(project)
+            | Self::Snapshot(project, _)
+            | Self::Alert(project) => project.as_bytes(),
             Self::SecondFactor(user) => user.as_bytes(),
             Self::Mail => &[0; 16],
         }

@@ -11,6 +11,7 @@ use sendpromptly_core::replay::RetrySchedule;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 
+use crate::alerts::Sender;
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::checkpoints::Checkpoints;
 use crate::mail::{Post, Transport};
@@ -19,6 +20,7 @@ use crate::retention::Keeper;
 use crate::store::Store;
 use crate::vault::Vault;
 
+mod alert;
 mod answers;
 mod beat;
 mod checkpoint;
@@ -38,6 +40,7 @@ mod sweep;
 mod tests;
 mod watch;
 
+use alert::Alert;
 use answers::Answers;
 use beat::{Pulse, Stage};
 use checkpoint::Checkpoint;
@@ -151,6 +154,14 @@ impl Workers {
             inbox: Inbox::new(queue),
             wake: wake.clone(),
         };
+        let sender = Sender {
+            client: context.client.clone(),
+            policy: context.policy.clone(),
+            transport: context.transport.clone(),
+            base_url: context.post.base_url().into(),
+        };
+        let (vault, metrics) = (context.vault.clone(), context.metrics.alerts.clone());
+        let alert = Alert::new(store.clone(), vault, sender, metrics);
         let calls = Arc::new(Calls {
             store: store.clone(),
             vault: context.vault.clone(),
@@ -189,6 +200,7 @@ impl Workers {
             post: context.post,
             transport: context.transport,
         });
+        supervisor.start_rounds(alert);
         supervisor.start_rounds(Watch {
             store: store.clone(),
             metrics: context.metrics.backlog.clone(),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod account;
+mod alerts;
 mod audit;
 mod audit_tampering;
 mod audit_vectors;

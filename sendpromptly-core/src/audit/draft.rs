@@ -9,6 +9,12 @@ use crate::id::{KeyId, UserId};
 words! {
     /// What was done.
     Action {
+        /// A destination of alerts was added.
+        AlertAdded = "alert.added",
+        /// A destination of alerts was removed.
+        AlertRemoved = "alert.removed",
+        /// A test alert was sent.
+        AlertTested = "alert.tested",
         /// An API key was created.
         ApiKeyCreated = "api_key.created",
         /// An API key travelled in clear.

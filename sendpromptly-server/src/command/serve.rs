@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use hangup::Hangups;
 
 use super::{CommandError, Context};
+use crate::alerts::Sender;
 use crate::api::{App, Readiness};
 use crate::callback::{CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
@@ -128,9 +129,16 @@ impl Server {
         let vault = context.vault().await?.clone();
         let post = Post::new(vault, &base_url(config, address), Arc::default());
         let metrics = Arc::new(Metrics::new(context.store.dialect().name()));
+        let transport = transport(config)?;
+        let sender = Sender {
+            client: client.clone(),
+            policy: config.callbacks.policy.clone(),
+            transport: transport.clone(),
+            base_url: post.base_url().into(),
+        };
         let workers = Workers::start(WorkerContext {
             post: post.clone(),
-            transport: transport(config)?,
+            transport,
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
             client: client.clone(),
@@ -157,6 +165,7 @@ impl Server {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
             checkpoints: checkpoints.clone(),
+            alerts: sender,
             callbacks: client,
             policy: config.callbacks.policy.clone(),
             schedule: config.callbacks.schedule.clone(),
@@ -252,7 +261,7 @@ impl Server {
 }
 
 /// How mail leaves; what is written to files instead is said.
-fn transport(config: &Config) -> Result<Transport, CommandError> {
+pub(super) fn transport(config: &Config) -> Result<Transport, CommandError> {
     let transport = Transport::new(&config.mail, &config.storage.data_dir);
     let transport = transport.map_err(|error| CommandError::Usage(format!("--smtp-url: {error}")))?;
     if let Some(directory) = transport.directory() {

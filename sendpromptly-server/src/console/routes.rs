@@ -13,7 +13,7 @@ use sendpromptly_core::access::{Role, StepUp};
 use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
-    PageError, Visit, account, assets, audit, billing, bulk, credentials, home, incident, incidents,
+    PageError, Visit, account, alerts, assets, audit, billing, bulk, credentials, home, incident, incidents,
     inviting, links, live, member, members, organization, organization_deletion, overview, project,
     project_settings, projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
 };
@@ -208,6 +208,11 @@ pub static ROUTES: &[Route] = &[
     post("/orgs/{org}/projects/{project}/settings", door!(member(Admin, No, project_settings::save))),
     post("/orgs/{org}/projects/{project}/repair-url", door!(member(Admin, Code, project_settings::save_url))),
     always(post("/orgs/{org}/projects/{project}/snapshots", door!(member(Admin, Code, project_settings::save_snapshots)))),
+    get("/orgs/{org}/projects/{project}/alerts", door!(member(Operator, No, alerts::show))),
+    post("/orgs/{org}/projects/{project}/alerts", door!(member(Admin, Code, alerts::add))),
+    post("/orgs/{org}/projects/{project}/alerts/minutes", door!(member(Admin, No, alerts::save_minutes))),
+    post("/orgs/{org}/projects/{project}/alerts/{alert}/test", door!(member(Operator, No, alerts::test))),
+    always(post("/orgs/{org}/projects/{project}/alerts/{alert}/remove", door!(member(Admin, Code, alerts::remove)))),
     get("/orgs/{org}/projects/{project}/delete", door!(member(Admin, No, project_settings::confirm_deletion))),
     always(post("/orgs/{org}/projects/{project}/delete", door!(member(Admin, Code, project_settings::delete)))),
     post("/orgs/{org}/projects/{project}/keys", door!(member(Admin, Code, credentials::create_key))),

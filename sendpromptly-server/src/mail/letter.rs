@@ -116,7 +116,7 @@ impl fmt::Debug for Letter {
 
 /// A name that somebody chose, fit for a letter to somebody else: one line, short, and without what mail programs
 /// make a link of.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let shown = name.chars().map(|c| match c {
         '.' | '/' | ':' | '@' | '<' | '>' | '\\' => ' ',
         c if c.is_control() || ('\u{200b}'..='\u{206f}').contains(&c) => ' ',

@@ -57,15 +57,20 @@ impl Office<'_> {
             sent_at: self.now,
         };
         let body = body.to_json();
-        let headers = headers(&secrets, body.as_bytes());
+        let headers = headers(&secrets, 1, body.as_bytes());
         let never_cut = std::future::pending();
         Ok(trial.client.call(&target, headers, body.into(), never_cut).await)
     }
 }
 
-fn headers(secrets: &[SigningSecret], body: &[u8]) -> Vec<(HeaderName, HeaderValue)> {
+/// The headers of a signed call that is no attempt of a replay.
+pub(crate) fn headers(
+    secrets: &[SigningSecret],
+    attempt: u32,
+    body: &[u8],
+) -> Vec<(HeaderName, HeaderValue)> {
     let nonce = Nonce::from_entropy(entropy::bytes());
-    let signed = callback_headers(secrets, clock::now(), &nonce, 1, body);
+    let signed = callback_headers(secrets, clock::now(), &nonce, attempt, body);
     let signed = signed.into_iter().filter_map(|(name, text)| {
         let value = HeaderValue::try_from(text).ok()?; // all are plain ASCII
         Some((HeaderName::from_static(name), value))

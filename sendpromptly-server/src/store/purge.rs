@@ -27,6 +27,10 @@ const HELD: &[(&str, &str)] = &[
     ("hourly_counts", "hour"),
     ("hourly_repairs", "hour, step"),
     ("project_calls", "project_id"),
+    ("alert_changes", "id"),
+    ("alert_queue", "destination_id, subject_id"),
+    ("alert_escalations", "subject_id"),
+    ("alert_destinations", "id"),
     ("signing_secrets", "id"),
     ("api_keys", "id"),
 ];
@@ -77,7 +81,8 @@ impl Store {
             .bind(now)
             .bind(id.as_bytes());
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        let writes = vec![mark, data_keys::destroy("project", id.as_bytes())];
+        let deaf = Sql::new("DELETE FROM alert_destinations WHERE project_id = {}").bind(id.as_bytes());
+        let writes = vec![mark, deaf, data_keys::destroy("project", id.as_bytes())];
         self.write_audited(&tx, writes, &drafts).await?;
         tx.commit().await?;
         Ok(true)

@@ -18,14 +18,15 @@ use url::form_urlencoded;
 
 use super::World;
 use crate::account::password::Password;
+use crate::alerts::Sender;
 use crate::callback::{AddressPolicy, CallbackClient, ClientConfig};
 use crate::checkpoints::Checkpoints;
-use crate::config::SignUp;
+use crate::config::{MailConfig, SignUp};
 use crate::console::form_token::{self, FormToken};
 use crate::console::{Console, Setting, cookie, routes};
 use crate::http::listener::{self, Limits};
 use crate::http::{Client, response};
-use crate::mail::Post;
+use crate::mail::{Post, Transport};
 use crate::platform::{clock, entropy};
 use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
@@ -131,7 +132,19 @@ impl House {
             allow_private: true,
             ..AddressPolicy::default()
         };
+        let client = CallbackClient::new(ClientConfig::new(policy.clone())).unwrap();
+        let mail = MailConfig {
+            smtp: None,
+            from: "pay@example.com".parse().unwrap(),
+        };
+        let alerts = Sender {
+            client: client.clone(),
+            policy: policy.clone(),
+            transport: Transport::new(&mail, world.directory.path()).unwrap(),
+            base_url: "http://127.0.0.1".into(),
+        };
         let console = Console::new(Setting {
+            alerts,
             store: world.store.clone(),
             post: Post::new(vault.clone(), "http://127.0.0.1", Arc::default()),
             mail_goes_to_files: false,
@@ -139,7 +152,7 @@ impl House {
             sign_up: SignUp::Open,
             vault,
             checkpoints: Arc::new(Checkpoints::open(&world.keys()).unwrap()),
-            callbacks: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
+            callbacks: client,
             policy,
             schedule: RetrySchedule::default(),
             base_url: "http://127.0.0.1".to_owned(),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use sea_orm::{ConnectionTrait, Statement};
 use sendpromptly_core::access::Role;
+use sendpromptly_core::alert::Channel;
 use sendpromptly_core::credential::ApiKey;
 use sendpromptly_core::hex;
 use sendpromptly_core::id::{KeyId, ProjectId};
@@ -66,11 +67,20 @@ impl Estate {
         let reference = reference.bind(format!("canary-{word}-reference"));
         world.write(reference.bind(project.as_bytes())).await;
         let key = add_key(&world).await;
+        let alert = world
+            .add_alert(
+                vault,
+                Channel::Email,
+                &format!("canary-{word}-alerts@example.com"),
+                false,
+            )
+            .await;
         let ids = BTreeMap::from([
             ("org", organization.to_string()),
             ("project", project.to_string()),
             ("incident", incident.to_string()),
             ("key", key.to_string()),
+            ("alert", alert.to_string()),
             ("user", member.user.to_string()),
             ("session", first_session(&world, &owner).await),
             ("invitation", invite(&world, &owner, word).await),

@@ -4,6 +4,9 @@ use sendpromptly_core::audit::Action;
 
 /// Each action in a few words; a test sees to it that none is missing.
 const ACTIONS: &[(&str, &str)] = &[
+    ("alert.added", "Added a destination of alerts"),
+    ("alert.removed", "Removed a destination of alerts"),
+    ("alert.tested", "Sent a test alert"),
     ("api_key.created", "Created an API key"),
     ("api_key.exposed", "Sent an API key in clear"),
     ("api_key.revoked", "Revoked an API key"),

@@ -207,6 +207,26 @@ const SAMPLES: &[Sample] = &[
         Action("snapshots.deleted"),
     ),
     sample(
+        "/orgs/{org}/projects/{project}/alerts",
+        &[("channel", "email"), ("to", "ops@example.com")],
+        Action("alert.added"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/alerts/minutes",
+        &[("escalate_minutes", "30"), ("silence_minutes", "")],
+        Action("project.changed"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/alerts/{alert}/test",
+        &[],
+        Action("alert.tested"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/alerts/{alert}/remove",
+        &[],
+        Action("alert.removed"),
+    ),
+    sample(
         "/orgs/{org}/projects/{project}/delete",
         &[("name", "{project_name}")],
         Action("project.deleted"),

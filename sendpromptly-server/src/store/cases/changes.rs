@@ -12,6 +12,7 @@ use sendpromptly_core::replay::Replay;
 use sendpromptly_core::time::Timestamp;
 
 use super::{CaseKey, StoredCase};
+use crate::store::alert_queue;
 use crate::store::audit::Drafts;
 use crate::store::incident_facets;
 use crate::store::rows::{self, Column, Kind, Rows, Sql};
@@ -100,6 +101,7 @@ fn writes(changes: &[CaseChange]) -> Vec<Sql> {
         incident_updates(changes),
         new_replays(changes),
         replay_updates(changes),
+        alert_queue::news(changes),
     ]
 }
 

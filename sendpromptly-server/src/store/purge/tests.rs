@@ -8,6 +8,7 @@ use super::*;
 use crate::platform::entropy;
 use crate::store::Dialect;
 use crate::store::attempts::AttemptEnd;
+use crate::store::rows::Cell;
 use crate::testing::{NOW, TIMEOUT, World, operator};
 use crate::vault::{Purpose, Vault};
 use crate::workers::record_ends;
@@ -68,6 +69,24 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
     ] {
         world.write(Sql::new(counted).bind(project.as_bytes())).await;
     }
+    for told in [
+        "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, created_at)
+         VALUES ({}, {}, 'slack', {}, 's', 0, 0)",
+        "INSERT INTO alert_changes (project_id, id, subject_id, news, at) VALUES ({}, {}, {}, 'opened', 0)",
+        "INSERT INTO alert_queue (project_id, destination_id, subject_id, news, at) VALUES ({}, {}, {}, 'opened', 0)",
+    ] {
+        let second = if told.contains("sealed") {
+            Cell::from(vec![1_u8])
+        } else {
+            row.into()
+        };
+        world
+            .write(Sql::new(told).bind(project.as_bytes()).bind(row).bind(second))
+            .await;
+    }
+    let escalation =
+        Sql::new("INSERT INTO alert_escalations (project_id, subject_id, due_at) VALUES ({}, {}, 0)");
+    world.write(escalation.bind(project.as_bytes()).bind(row)).await;
     key
 }
 

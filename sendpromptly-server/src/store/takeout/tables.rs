@@ -174,6 +174,25 @@ pub static TAKEN: &[Table] = &[
         sealed: None,
     },
     Table {
+        name: "alert_destinations",
+        columns: &[
+            column("alert_id", "t.id", Id("alr_")),
+            PROJECT,
+            column("channel", "t.channel", Text),
+            column("to", "t.shown", Text),
+            column("escalation", "t.escalation", Flag),
+            column("sent_at", "t.sent_at", Time),
+            column("failed_at", "t.failed_at", Time),
+            column("failure", "t.failure", Text),
+            column("given_up", "t.given_up", Number),
+            column("created_at", "t.created_at", Time),
+        ],
+        from: "alert_destinations t",
+        whose: Whose::Project,
+        key: &[Key::Id("t.id")],
+        sealed: None,
+    },
+    Table {
         name: "api_keys",
         columns: &[
             column("key_id", "t.id", Id("key_")),
@@ -348,6 +367,9 @@ pub const AUDIT: &[&str] = &["audit_entries", "audit_details"];
 
 /// What is left out, and why.
 pub const LEFT_OUT: &[(&str, &str)] = &[
+    ("alert_changes", "news that are handed on within seconds"),
+    ("alert_escalations", "when an incident will be too long open"),
+    ("alert_queue", "what the next alerts will tell"),
     (
         "audit_heads",
         "where the audit log ends, which its last line says",

@@ -1,0 +1,320 @@
+//! Alerts: people are told of incidents by mail, Slack and signed webhooks, at once and then in groups.
+
+use sendpromptly_tests::endpoint::{Call, Endpoint, Reply};
+use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::server::Options;
+use sendpromptly_tests::smtp::SmtpSink;
+use sendpromptly_tests::sql::Sql;
+use sendpromptly_tests::store::StoreKind;
+use sendpromptly_tests::wait::eventually;
+use sendpromptly_tests::world::World;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+on_both_stores!(
+    incidents_are_told_by_mail_slack_and_webhook_at_once_and_then_as_one_message,
+    an_alert_that_a_kill_cut_off_is_sent_again_once_and_not_for_ever,
+    a_mail_server_that_hangs_holds_up_no_other_destination_and_is_shown,
+    an_endpoint_that_fails_is_tried_again_and_one_that_refuses_is_given_up,
+    an_incident_that_stays_open_and_receipts_that_do_not_come_are_told,
+    destinations_are_added_listed_tested_and_removed_at_the_command_line,
+);
+
+/// What a receipt holds and no alert may.
+const REFERENCE: &str = "customer-canary-7";
+
+/// Adds a destination; gives what was printed.
+async fn add(world: &World, channel: &str, to: &str, more: &[&str]) -> Value {
+    let mut arguments = vec![
+        "alert",
+        "add",
+        "--project",
+        &world.project.id,
+        "--channel",
+        channel,
+    ];
+    arguments.extend(more);
+    world.cli.run_with_input(&arguments, to).await.json()
+}
+
+async fn listed(world: &World) -> Vec<Value> {
+    let list = ["alert", "list", "--project", &world.project.id];
+    world.cli.run(&list).await.json_lines()
+}
+
+/// Lets the five minutes after a message be over for every destination that more waits for.
+async fn let_groups_end(sql: &Sql) {
+    sql.run("UPDATE alert_destinations SET due_at = 0 WHERE due_at IS NOT NULL AND lease_token IS NULL")
+        .await;
+}
+
+/// Waits until no message is under way or waits.
+async fn until_told(sql: &Sql) {
+    eventually("all is told", async || {
+        let waits = sql.rows("alert_changes").await
+            + sql.rows("alert_queue").await
+            + sql
+                .count("SELECT count(*) AS n FROM alert_destinations WHERE due_at IS NOT NULL")
+                .await;
+        (waits == 0).then_some(())
+    })
+    .await;
+}
+
+fn text_of(slack: &Call) -> String {
+    slack.json()["text"].as_str().unwrap().to_owned()
+}
+
+async fn incidents_are_told_by_mail_slack_and_webhook_at_once_and_then_as_one_message(kind: StoreKind) {
+    let mut sink = SmtpSink::start(&[]).await;
+    let (slack, hook) = (Endpoint::always(200).await, Endpoint::always(204).await);
+    let options = Options::quick()
+        .set("--smtp-url", format!("smtp://127.0.0.1:{}", sink.port))
+        .set("--mail-from", "Pay <pay@example.com>");
+    let world = World::start_with(kind, &options, &[]).await;
+    add(&world, "email", "ops@example.com", &[]).await;
+    add(&world, "slack", &slack.url(), &[]).await;
+    let secret = add(&world, "webhook", &hook.url(), &[]).await["signing_secret"].clone();
+    let (event, first) = world.incident_for(REFERENCE).await;
+
+    let mail = sink.next().await;
+    assert_eq!(mail["to"][0], "<ops@example.com>");
+    let mail = mail["message"].as_str().unwrap().to_owned();
+    let told = text_of(&slack.after_calls(1).await[0]);
+    let call = hook.after_calls(1).await.remove(0);
+    assert!(call.is_signed_with(&[secret.as_str().unwrap()]));
+    let body = call.json();
+    assert_eq!(body["counts"]["opened"], 1, "{body}");
+    assert_eq!(body["incidents"][0]["incident_id"], first.as_str());
+    assert_eq!(body["incidents"][0]["effect_type"], "access_unlock");
+    assert!(told.contains(&first) && mail.contains(&first), "{told}\n{mail}");
+    assert!(
+        mail.contains("Subject: [SendPromptly] Incidents: 1 opened in"),
+        "{mail}"
+    );
+
+    for _ in 0..12 {
+        world.incident_for(REFERENCE).await;
+    }
+    world.api().report(&event, "success").await;
+    let sql = world.sql().await;
+    eventually("all news are handed on", async || {
+        (sql.rows("alert_changes").await == 0).then_some(())
+    })
+    .await;
+    eventually("they wait for their turn", async || {
+        (sql.rows("alert_queue").await == 3 * 13).then_some(())
+    })
+    .await;
+    let_groups_end(&sql).await;
+    let digest = hook.after_calls(2).await.remove(1).json();
+    assert_eq!(
+        (&digest["counts"]["opened"], &digest["counts"]["resolved"]),
+        (&12.into(), &1.into())
+    );
+    assert!(text_of(&slack.after_calls(2).await[1]).contains("12 opened, 1 resolved"));
+    let second = sink.next().await["message"].as_str().unwrap().to_owned();
+    until_told(&sql).await;
+    assert_eq!((slack.calls().len(), hook.calls().len()), (2, 2));
+    let said = [&mail, &second, &told, &body.to_string(), &digest.to_string()];
+    assert!(said.iter().all(|text| !text.contains(REFERENCE)));
+}
+
+async fn an_alert_that_a_kill_cut_off_is_sent_again_once_and_not_for_ever(kind: StoreKind) {
+    let hook = Endpoint::start(|number, _| match number {
+        0 => Reply::Held(200),
+        _ => Reply::status(200),
+    })
+    .await;
+    let mut world = World::start_with(kind, &Options::quick(), &[]).await;
+    add(&world, "webhook", &hook.url(), &[]).await;
+    let (_, incident) = world.incident_for(REFERENCE).await;
+    hook.after_calls(1).await;
+    world.server.kill().await;
+    let sql = world.sql().await;
+    assert_eq!(sql.rows("alert_queue").await, 1, "it is not known to be told");
+    // As though the lease had run out.
+    sql.run("UPDATE alert_destinations SET due_at = 0").await;
+    world.restart(&Options::quick()).await;
+    let again = hook.after_calls(2).await.remove(1);
+    assert_eq!(again.json()["incidents"][0]["incident_id"], incident.as_str());
+    assert_eq!(again.header("x-sendpromptly-attempt"), "2");
+    until_told(&sql).await;
+    assert_eq!(hook.calls().len(), 2);
+    assert!(listed(&world).await[0]["sent_at"].is_string());
+}
+
+async fn a_mail_server_that_hangs_holds_up_no_other_destination_and_is_shown(kind: StoreKind) {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let slack = Endpoint::always(200).await;
+    let options = Options::quick()
+        .set("--smtp-url", format!("smtp://127.0.0.1:{port}"))
+        .set("--mail-from", "pay@example.com");
+    let world = World::start_with(kind, &options, &[]).await;
+    add(&world, "email", "ops@example.com", &[]).await;
+    add(&world, "slack", &slack.url(), &[]).await;
+    world.incident_for(REFERENCE).await;
+    slack.after_calls(1).await;
+    let failed = eventually("the failure is shown", async || {
+        let listed = listed(&world).await.remove(0);
+        listed["failure"].is_string().then_some(listed)
+    })
+    .await;
+    assert_eq!(
+        (&failed["waits"], &failed["sent_at"]),
+        (&true.into(), &Value::Null),
+        "{failed}"
+    );
+    assert_eq!(world.server.get("/readyz").await.status, 200);
+    drop(silent);
+}
+
+async fn an_endpoint_that_fails_is_tried_again_and_one_that_refuses_is_given_up(kind: StoreKind) {
+    let failing = Endpoint::start(|number, _| match number {
+        0 => Reply::status(503),
+        1 => Reply::HangUp,
+        _ => Reply::status(200),
+    })
+    .await;
+    let refusing = Endpoint::always(404).await;
+    let world = World::start_with(kind, &Options::quick(), &[]).await;
+    add(&world, "slack", &failing.url(), &[]).await;
+    add(&world, "slack", &refusing.url(), &[]).await;
+    world.incident_for(REFERENCE).await;
+    let sql = world.sql().await;
+    for tries in 1..3 {
+        failing.after_calls(tries).await;
+        eventually("the alert waits", async || {
+            let waits = "SELECT count(*) AS n FROM alert_destinations
+                WHERE due_at IS NOT NULL AND lease_token IS NULL AND failure IS NOT NULL";
+            (sql.count(waits).await == 1).then_some(())
+        })
+        .await;
+        let_groups_end(&sql).await;
+    }
+    failing.after_calls(3).await;
+    until_told(&sql).await;
+    assert_eq!((failing.calls().len(), refusing.calls().len()), (3, 1));
+    let [taken, refused]: [Value; 2] = listed(&world).await.try_into().unwrap();
+    assert_eq!((&taken["failure"], &taken["given_up"]), (&Value::Null, &0.into()));
+    assert_eq!(
+        (&refused["failure"], &refused["given_up"]),
+        (&"it answered 404".into(), &1.into())
+    );
+    let log = world.server.log();
+    assert!(log.contains("an alert was given up"), "{log}");
+}
+
+async fn an_incident_that_stays_open_and_receipts_that_do_not_come_are_told(kind: StoreKind) {
+    let (first, second) = (Endpoint::always(200).await, Endpoint::always(200).await);
+    let world = World::start_with(kind, &Options::quick(), &[]).await;
+    add(&world, "webhook", &first.url(), &[]).await;
+    add(&world, "webhook", &second.url(), &["--escalation"]).await;
+    let set = ["alert", "set", "--project", &world.project.id];
+    let set = [&set[..], &["--escalate-minutes", "60", "--silence-minutes", "5"]].concat();
+    assert_eq!(world.cli.run(&set).await.json()["silence_minutes"], 5);
+    let (_, incident) = world.incident_for(REFERENCE).await;
+    first.after_calls(1).await;
+    assert!(second.calls().is_empty());
+    let sql = world.sql().await;
+    let moved = sql.run("UPDATE alert_escalations SET due_at = 0").await;
+    assert_eq!(moved, 1);
+    let escalated = second.after_calls(1).await.remove(0).json();
+    assert_eq!(escalated["counts"]["escalated"], 1, "{escalated}");
+    assert_eq!(escalated["incidents"][0]["incident_id"], incident.as_str());
+
+    until_told(&sql).await;
+    // As though the receipt had come long ago: its id tells when.
+    sql.run("UPDATE projects SET silence_since = 0").await;
+    sql.run("DELETE FROM results").await;
+    sql.run("DELETE FROM incidents").await;
+    sql.run("DELETE FROM events").await;
+    eventually("the silence is found", async || {
+        (sql.rows("alert_queue").await == 1).then_some(())
+    })
+    .await;
+    let_groups_end(&sql).await;
+    let told = first.after_calls(2).await.remove(1).json();
+    assert!(
+        told["text"]
+            .as_str()
+            .unwrap()
+            .starts_with("no receipt for 5 minutes in"),
+        "{told}"
+    );
+    until_told(&sql).await;
+    assert_eq!(second.calls().len(), 1);
+}
+
+async fn destinations_are_added_listed_tested_and_removed_at_the_command_line(kind: StoreKind) {
+    let hook = Endpoint::start(|number, _| match number {
+        0 => Reply::status(200),
+        _ => Reply::status(410),
+    })
+    .await;
+    let world = World::start_with(kind, &Options::quick(), &[]).await;
+    let canary = format!("{}?token=canary", hook.url());
+    let added = add(&world, "webhook", &canary, &[]).await;
+    let id = added["alert_id"].as_str().unwrap().to_owned();
+    assert!(added["signing_secret"].as_str().unwrap().starts_with("spsec_"));
+    let tested = world.cli.run(&["alert", "test", &id]).await;
+    assert_eq!(tested.json()["sent"], true);
+    let call = hook.after_calls(1).await.remove(0);
+    assert_eq!(call.json()["type"], "alert.test");
+    assert!(call.request_line.contains("?token=canary"));
+    let refused = world.cli.run(&["alert", "test", &id]).await;
+    assert_eq!(refused.code, 1);
+    assert!(
+        refused.stderr.contains("was not taken: it answered 410"),
+        "{refused:?}"
+    );
+    let list = listed(&world).await;
+    assert_eq!(list.len(), 1);
+    assert!(
+        !format!("{list:?}{added}{refused:?}").contains("canary"),
+        "{list:?}"
+    );
+    let strict = world
+        .cli
+        .clone()
+        .with("SENDPROMPTLY_ALLOW_PRIVATE_CALLBACKS", "false");
+    for (channel, to, code, words) in [
+        ("slack", "http://hooks.example/x", 2, "must begin with https://"),
+        (
+            "webhook",
+            "https://127.0.0.1/x",
+            1,
+            "must lead to a public address",
+        ),
+        ("email", "nobody", 2, "must be an e-mail address"),
+        ("email", "", 2, "on standard input"),
+    ] {
+        let add = [
+            "alert",
+            "add",
+            "--project",
+            &world.project.id,
+            "--channel",
+            channel,
+        ];
+        let refused = strict.run_with_input(&add, to).await;
+        assert_eq!(refused.code, code, "{refused:?}");
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+    let set = [
+        "alert",
+        "set",
+        "--project",
+        &world.project.id,
+        "--silence-minutes",
+        "0",
+    ];
+    assert_eq!(world.cli.run(&set).await.code, 2);
+    assert_eq!(
+        world.cli.run(&["alert", "remove", &id]).await.json()["alert_id"],
+        id.as_str()
+    );
+    assert!(listed(&world).await.is_empty());
+    assert_eq!(world.cli.run(&["alert", "remove", &id]).await.code, 1);
+}
