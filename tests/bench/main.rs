@@ -8,6 +8,7 @@
     reason = "a benchmark that cannot go on should stop and say where"
 )]
 
+mod alerts;
 mod callbacks;
 mod incident_list;
 mod ingest;
@@ -57,6 +58,9 @@ async fn main() {
     }
     if runs("snapshots") {
         snapshots::measure(&mut report).await;
+    }
+    if runs("alerts") {
+        alerts::measure(&mut report).await;
     }
     if runs("logins") {
         logins::measure(&mut report).await;
