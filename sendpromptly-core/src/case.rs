@@ -32,6 +32,8 @@ pub struct EventStatus {
     /// When the sweep should look at it: `timeout_at` until a result comes or the incident is opened, then
     /// `None`, so that work costs what is due and not what is stored.
     pub sweep_at: Option<Timestamp>,
+    /// Whether the app has confirmed it. Without, only its provider has told of it.
+    pub has_receipt: bool,
 }
 
 impl EventStatus {
@@ -43,6 +45,33 @@ impl EventStatus {
             state: EventState::Pending,
             timeout_at,
             sweep_at: Some(timeout_at),
+            has_receipt: true,
+        }
+    }
+
+    /// An event of which its provider has told, and the app not yet: its receipt must come by then.
+    #[must_use]
+    pub const fn announced(id: EventId, timeout_at: Timestamp) -> Self {
+        Self {
+            has_receipt: false,
+            ..Self::pending(id, timeout_at)
+        }
+    }
+
+    /// The event once its receipt has come, whose result is due by then.
+    ///
+    /// An event that has its receipt stays as it is. One that needs no sweep any more, for its result came or its
+    /// incident is open, needs none after its receipt either: that incident waits for a success.
+    #[must_use]
+    pub fn receive_receipt(self, timeout_at: Timestamp) -> Self {
+        if self.has_receipt {
+            return self;
+        }
+        Self {
+            timeout_at,
+            sweep_at: self.sweep_at.map(|_| timeout_at),
+            has_receipt: true,
+            ..self
         }
     }
 }
@@ -130,13 +159,18 @@ impl Case {
         Ok(change.decide())
     }
 
-    /// The sweep found the event at this time: if its result is missing, the incident opens.
+    /// The sweep found the event at this time: if its result is missing, or its receipt, the incident opens.
     pub fn time_out(self, new_incident: IncidentId, origin: &Origin, now: Timestamp) -> Decision {
         let due = self.event.sweep_at.is_some_and(|due| due <= now);
         let mut change = Change::to(self, origin, now);
         if due {
             change.case.event.sweep_at = None;
-            change.open(new_incident, IncidentReason::Timeout);
+            let reason = if change.case.event.has_receipt {
+                IncidentReason::Timeout
+            } else {
+                IncidentReason::MissingReceipt
+            };
+            change.open(new_incident, reason);
         }
         change.decide()
     }

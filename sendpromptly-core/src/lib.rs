@@ -12,6 +12,7 @@ pub mod event;
 pub mod hex;
 pub mod id;
 pub mod incident;
+pub mod intake;
 pub mod mail;
 pub mod master_keys;
 pub mod membership;

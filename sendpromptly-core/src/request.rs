@@ -13,3 +13,4 @@ pub use fields::{BodyError, FieldErrors};
 pub use idempotency_key::{IdempotencyKey, IdempotencyKeyError};
 pub use receipt::{MAX_TIMEOUT_MINUTES, Payload, Receipt};
 pub use result::{Candidate, ResultReport, SelectError};
+pub(crate) use shop_domain::is_shop_domain;

@@ -3,6 +3,7 @@
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use sendpromptly_core::dedupe::Endpoint;
+use sendpromptly_core::event::Provider;
 
 use crate::http::response::{self, Response};
 use crate::http::{ApiError, Client, body};
@@ -17,12 +18,14 @@ pub(crate) mod failures;
 mod health;
 mod ingest;
 pub mod openapi;
+pub mod providers;
 pub mod rate;
 mod stripe;
 
 pub use health::Readiness;
 
 use authenticate::Authenticator;
+use providers::Providers;
 use rate::ProjectRate;
 
 /// What answers at a path.
@@ -32,6 +35,8 @@ pub enum Handler {
     Ingest(Endpoint),
     /// What Stripe tells of subscriptions.
     Stripe,
+    /// An event that a provider sends itself.
+    Announcement(Provider),
     /// The process is alive.
     Alive,
     /// The process can do its work.
@@ -45,7 +50,7 @@ pub enum Handler {
 /// A path, its one method, and what answers. `GET` answers `HEAD` as well.
 #[derive(Debug, Clone)]
 pub struct Route {
-    /// The path, to the letter.
+    /// The path, to the letter; `{project}` at its end stands for any one part.
     pub path: &'static str,
     /// The method.
     pub method: Method,
@@ -62,7 +67,7 @@ const fn route(method: Method, path: &'static str, handler: Handler) -> Route {
 }
 
 /// Every path that there is.
-pub static ROUTES: [Route; 9] = [
+pub static ROUTES: [Route; 11] = [
     route(
         Method::POST,
         "/api/v1/receipt",
@@ -72,6 +77,16 @@ pub static ROUTES: [Route; 9] = [
     route(Method::POST, "/v1/receipt", Handler::Ingest(Endpoint::Receipt)),
     route(Method::POST, "/v1/result", Handler::Ingest(Endpoint::Result)),
     route(Method::POST, "/webhooks/stripe", Handler::Stripe),
+    route(
+        Method::POST,
+        "/v1/providers/stripe/{project}",
+        Handler::Announcement(Provider::Stripe),
+    ),
+    route(
+        Method::POST,
+        "/v1/providers/shopify/{project}",
+        Handler::Announcement(Provider::Shopify),
+    ),
     route(Method::GET, "/healthz", Handler::Alive),
     route(Method::GET, "/readyz", Handler::Ready),
     route(Method::GET, "/api/openapi.json", Handler::OpenApi),
@@ -86,6 +101,7 @@ pub struct App {
     vault: Vault,
     authenticator: Authenticator,
     rate: ProjectRate,
+    providers: Providers,
     readiness: Readiness,
     /// Where operators and customers reach this server, for `security.txt`.
     public_url: Option<String>,
@@ -106,6 +122,7 @@ impl App {
     ) -> Self {
         Self {
             authenticator: Authenticator::new(store.clone()),
+            providers: Providers::new(store.clone(), vault.clone(), requests_per_second),
             store,
             ingest,
             vault,
@@ -126,6 +143,7 @@ impl App {
     /// Forgets what is remembered of projects that have sent nothing lately.
     pub fn tidy(&self) {
         self.rate.tidy();
+        self.providers.tidy();
     }
 
     /// Answers a request at one of its paths.
@@ -149,6 +167,7 @@ impl App {
                 self.stripe_webhook(&head.headers, body::read_within(body, stripe::MAX))
                     .await
             }
+            Handler::Announcement(provider) => self.announce(provider, request, client.address).await,
             Handler::Alive => Ok(response::json(StatusCode::OK, r#"{"status":"alive"}"#)),
             Handler::Ready => Ok(self.readiness.answer().await),
             Handler::OpenApi => Ok(response::json(StatusCode::OK, openapi::DOCUMENT)),
@@ -177,7 +196,7 @@ impl App {
 /// # Errors
 /// [`ApiError::NotFound`], or [`ApiError::MethodNotAllowed`] where the path has another method.
 pub fn find_route(method: &Method, path: &str) -> Result<&'static Route, ApiError> {
-    let at_path = || ROUTES.iter().filter(|route| route.path == path);
+    let at_path = || ROUTES.iter().filter(|route| is_at(route.path, path));
     let fits =
         |route: &&Route| route.method == method || (route.method == Method::GET && method == Method::HEAD);
     if let Some(route) = at_path().find(fits) {
@@ -200,18 +219,40 @@ pub fn find_route(method: &Method, path: &str) -> Result<&'static Route, ApiErro
     }
 }
 
+/// Whether a route's path is this one.
+fn is_at(route: &str, path: &str) -> bool {
+    match route.strip_suffix("{project}") {
+        None => route == path,
+        Some(start) => path
+            .strip_prefix(start)
+            .is_some_and(|part| !part.is_empty() && !part.contains('/')),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_path_is_found_to_the_letter_and_get_answers_head() {
-        let find = |method, path| find_route(&method, path).map(|route| route.handler);
+        let find = |method, path: &str| find_route(&method, path).map(|route| route.handler);
         assert_eq!(
             find(Method::POST, "/v1/receipt"),
             Ok(Handler::Ingest(Endpoint::Receipt))
         );
         assert_eq!(find(Method::HEAD, "/healthz"), Ok(Handler::Alive));
+        let stripe = Handler::Announcement(Provider::Stripe);
+        assert_eq!(find(Method::POST, "/v1/providers/stripe/prj_1"), Ok(stripe));
+        for path in [
+            "stripe",
+            "stripe/",
+            "stripe/prj_1/",
+            "stripe/prj_1/x",
+            "paypal/prj_1",
+        ] {
+            let path = format!("/v1/providers/{path}");
+            assert_eq!(find(Method::POST, &path), Err(ApiError::NotFound), "{path}");
+        }
         for path in ["/v1/receipt/", "//v1/receipt", "/V1/receipt", "/v1", "/", ""] {
             assert_eq!(find(Method::POST, path), Err(ApiError::NotFound), "{path}");
         }

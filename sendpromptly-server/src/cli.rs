@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::command::{
-    CommandError, alert, audit, backup, demo, doctor, event, incident, key, master_key, openapi, org,
+    CommandError, alert, audit, backup, demo, doctor, event, incident, intake, key, master_key, openapi, org,
     project, restore, retention, secret, user,
 };
 use crate::config::options::{self, ConfigOption, Form};
@@ -55,6 +55,9 @@ enum Command {
     /// Rotate signing secrets
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Take events that providers send themselves
+    #[command(subcommand)]
+    Intake(intake::IntakeCommand),
     /// List incidents, and order what to do about them
     #[command(subcommand)]
     Incident(incident::IncidentCommand),
@@ -118,6 +121,7 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
         Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
         Command::Alert(command) => in_context(config, async |context| alert::run(context, command).await),
+        Command::Intake(command) => in_context(config, async |context| intake::run(context, command).await),
         Command::Incident(command) => {
             in_context(config, async |context| incident::run(context, command).await)
         }

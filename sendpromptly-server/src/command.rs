@@ -24,6 +24,7 @@ pub mod demo;
 pub mod doctor;
 pub mod event;
 pub mod incident;
+pub mod intake;
 pub mod key;
 pub mod master_key;
 pub mod migrate;
@@ -34,6 +35,7 @@ pub mod restore;
 pub mod retention;
 pub mod secret;
 pub mod serve;
+mod stdin;
 pub mod user;
 
 /// Connections to PostgreSQL of a command beside the server.

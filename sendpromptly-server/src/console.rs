@@ -44,6 +44,7 @@ pub mod form_token;
 pub mod home;
 pub mod incident;
 pub mod incidents;
+pub mod intake;
 pub mod invitations;
 pub mod inviting;
 pub mod links;

@@ -13,7 +13,9 @@ use tokio::task::JoinHandle;
 
 use crate::metrics::CommitMetrics;
 use crate::store::Store;
+use crate::store::announcements::NewAnnouncement;
 
+mod announcements;
 mod answer;
 mod committer;
 mod receipts;
@@ -23,7 +25,7 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Accepted, IngestError, IngestRequest, NewReceipt, SealedPayload, Signal};
+pub use request::{Accepted, Declined, IngestError, IngestRequest, NewReceipt, SealedPayload, Signal};
 
 /// Requests that may wait. One more is refused as unavailable, for memory is bounded.
 const QUEUE: usize = 2_048;
@@ -38,14 +40,18 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 struct Job {
     request: IngestRequest,
-    reply: oneshot::Sender<request::Outcome>,
+    reply: oneshot::Sender<Result<Accepted, Declined>>,
     _room: OwnedSemaphorePermit,
 }
 
 impl Job {
     /// Tells the caller, unless it has gone.
     fn answer(self, outcome: request::Outcome) {
-        let _ = self.reply.send(outcome);
+        let request = self.request;
+        let _ = self.reply.send(outcome.map_err(|error| Declined {
+            request: matches!(error, IngestError::Announced(_)).then(|| Box::new(request)),
+            error,
+        }));
     }
 }
 
@@ -55,6 +61,7 @@ pub struct Ingest {
     queue: mpsc::Sender<Job>,
     /// Room for payloads, in bytes.
     payloads: Arc<Semaphore>,
+    announcements: mpsc::Sender<announcements::Job>,
 }
 
 /// The queue of an [`Ingest`], seen from outside. It keeps no committer running.
@@ -73,12 +80,18 @@ impl Ingest {
     pub fn start(store: &Store, committers: usize, metrics: &CommitMetrics) -> (Self, Committers) {
         let (sender, receiver) = mpsc::channel(QUEUE);
         let queue = Arc::new(Mutex::new(receiver));
-        let tasks = (0..committers.max(1))
+        let mut tasks: Vec<_> = (0..committers.max(1))
             .map(|_| tokio::spawn(keep_running(store.clone(), queue.clone(), metrics.clone())))
             .collect();
+        let (announcements, announced) = mpsc::channel(QUEUE);
+        tasks.push(tokio::spawn(announcements::keep_running(
+            store.clone(),
+            Arc::new(Mutex::new(announced)),
+        )));
         let ingest = Self {
             queue: sender,
             payloads: Arc::new(Semaphore::new(PAYLOADS)),
+            announcements,
         };
         (ingest, Committers { tasks })
     }
@@ -94,16 +107,40 @@ impl Ingest {
     /// # Errors
     /// [`IngestError`] where it is refused, or not known to be accepted.
     pub async fn submit(&self, request: IngestRequest) -> Result<Accepted, IngestError> {
-        let bytes = u32::try_from(request.payload_bytes()).map_err(|_| IngestError::Unavailable)?;
+        self.offer(request).await.map_err(|declined| declined.error)
+    }
+
+    /// The same, and gives the request back where its payload must be sealed for another event.
+    ///
+    /// # Errors
+    /// [`Declined`], as [`submit`](Self::submit).
+    pub async fn offer(&self, request: IngestRequest) -> Result<Accepted, Declined> {
+        let unavailable = || Declined::because(IngestError::Unavailable);
+        let bytes = u32::try_from(request.payload_bytes()).map_err(|_| unavailable())?;
         let room = self.payloads.clone().try_acquire_many_owned(bytes);
         let (reply, outcome) = oneshot::channel();
         let job = Job {
             request,
             reply,
-            _room: room.map_err(|_| IngestError::Unavailable)?,
+            _room: room.map_err(|_| unavailable())?,
         };
-        self.queue.try_send(job).map_err(|_| IngestError::Unavailable)?;
+        self.queue.try_send(job).map_err(|_| unavailable())?;
         match tokio::time::timeout(PATIENCE, outcome).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(unavailable()),
+        }
+    }
+
+    /// Commits what a provider has told of an event; it is durable then.
+    ///
+    /// # Errors
+    /// [`IngestError::Unavailable`] where that is not known.
+    pub async fn announce(&self, announcement: NewAnnouncement) -> Result<(), IngestError> {
+        let (job, committed) = announcements::Job::of(announcement);
+        self.announcements
+            .try_send(job)
+            .map_err(|_| IngestError::Unavailable)?;
+        match tokio::time::timeout(PATIENCE, committed).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) | Err(_) => Err(IngestError::Unavailable),
         }

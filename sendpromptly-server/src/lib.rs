@@ -19,6 +19,7 @@ pub mod operate;
 pub mod payload;
 pub mod platform;
 pub mod projects;
+pub mod provider_intake;
 pub mod redirect;
 pub mod retention;
 pub mod site;

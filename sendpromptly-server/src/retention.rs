@@ -16,7 +16,7 @@ use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
     Store, StoreError, attempts, billing, guesses, idempotency, known_devices, links, mail_rates,
-    second_factors, sessions, sign_ups, signing_secrets, snapshots,
+    provider_intake, second_factors, sessions, sign_ups, signing_secrets, snapshots,
 };
 
 mod audit;
@@ -51,6 +51,7 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("guesses", guesses::old_guesses),
     Pass::rows("known_devices", known_devices::old_devices),
     Pass::rows("signing_secrets", signing_secrets::old_secrets),
+    Pass::rows("provider_secrets", provider_intake::old_secrets),
     Pass::rows("sessions", sessions::old_sessions),
     Pass::rows("used_forms", sessions::old_forms),
     Pass::rows("second_factor_proposals", second_factors::old_proposals),

@@ -27,7 +27,7 @@ use crate::store::cases::{CaseChanges, StoredCase};
 use crate::store::claims::Claim;
 use crate::store::incidents::IncidentRecord;
 use crate::store::old_rows::OldRows;
-use crate::store::receipts::{self, KnownEvent, NewEvent};
+use crate::store::receipts::{self, FirstReceipt, NewEvent};
 use crate::store::rows::Sql;
 use crate::store::scope::OrganizationScope;
 use crate::store::{DatabaseUrl, Store, StoreRole};
@@ -258,9 +258,9 @@ impl World {
         let id = EventId::new(at, entropy::for_id());
         let event = NewEvent {
             name: (project, dedupe::digest(provider_event_id), sale.provider),
-            known: KnownEvent {
-                id,
-                timeout_at: at.plus(TIMEOUT),
+            id,
+            timeout_at: at.plus(TIMEOUT),
+            receipt: FirstReceipt {
                 event_type: "invoice.paid".to_owned(),
                 effect_type: sale.effect_type,
                 internal_reference: sale.reference.to_owned(),

@@ -47,6 +47,8 @@ const REMEMBERED_PROJECTS: u64 = 10_000;
 pub enum Purpose {
     /// A project's signing secret.
     SigningSecret(ProjectId),
+    /// The secret by which a provider signs what it sends for a project.
+    ProviderSecret(ProjectId),
     /// The head of a repair endpoint's answer to a project; forgotten by the day.
     Answer(ProjectId),
     /// The payload of a project's receipt, in an era of its snapshots; forgotten by the day.
@@ -68,6 +70,7 @@ impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
             Self::SigningSecret(_) => "signing_secret",
+            Self::ProviderSecret(_) => "provider_secret",
             Self::Answer(_) => Self::ANSWER,
             Self::Snapshot(..) => Self::SNAPSHOT,
             Self::SecondFactor(_) => "second_factor",
@@ -79,7 +82,11 @@ impl Purpose {
     /// The kind of owner, as data keys name it.
     const fn scope(self) -> &'static str {
         match self {
-            Self::SigningSecret(_) | Self::Answer(_) | Self::Snapshot(..) | Self::Alert(_) => "project",
+            Self::SigningSecret(_)
+            | Self::ProviderSecret(_)
+            | Self::Answer(_)
+            | Self::Snapshot(..)
+            | Self::Alert(_) => "project",
             Self::SecondFactor(_) => "user",
             Self::Mail => "instance",
         }
@@ -88,6 +95,7 @@ impl Purpose {
     const fn owner(&self) -> &[u8; 16] {
         match self {
             Self::SigningSecret(project)
+            | Self::ProviderSecret(project)
             | Self::Answer(project)
             | Self::Snapshot(project, _)
             | Self::Alert(project) => project.as_bytes(),

@@ -12,6 +12,7 @@ use sendpromptly_tests::world::World;
 mod callback_test;
 mod credentials;
 mod first_lines;
+mod intake;
 
 on_both_stores!(
     a_project_is_made_and_its_key_and_secret_are_shown_once,

@@ -28,6 +28,7 @@ mod harness;
 mod headers;
 mod idempotency;
 mod incidents;
+mod intake;
 mod invitations;
 mod keys;
 mod kill_and_stop;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::endpoint::{Endpoint, Reply};
 use crate::person::Person;
+use crate::provider::{STRIPE_SECRET, set_secret};
 use crate::server::Options;
 use crate::sql::Sql;
 use crate::store::{StoreKind, TestStore};
@@ -38,6 +39,15 @@ impl Filled {
         let body = crate::bodies::receipt("evt_known");
         let answer = world.api().receipt("key-known", &body).await;
         assert_eq!(answer.status, 202, "{}", answer.text());
+        let project = &world.project.id;
+        let set = set_secret(&world.cli, project, "stripe", STRIPE_SECRET, &[]).await;
+        assert_eq!(set.code, 0, "{}", set.stderr);
+        let map = ["intake", "map", "--project", project, "--provider", "stripe"];
+        let mapped = world
+            .cli
+            .run_with_input(&map, "invoice.paid credit_grant\n")
+            .await;
+        assert_eq!(mapped.code, 0, "{}", mapped.stderr);
         let (_, incident) = world.api().new_incident().await;
         world.cli.reprocess(&incident).await;
         world.replay_becomes(&incident, "halted").await;

@@ -30,6 +30,7 @@ pub mod page;
 pub mod people;
 pub mod person;
 pub mod postgres;
+pub mod provider;
 pub mod python;
 pub mod server;
 pub mod signature;

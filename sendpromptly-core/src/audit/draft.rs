@@ -41,6 +41,12 @@ words! {
         IncidentReprocessed = "incident.reprocessed",
         /// An incident was resolved.
         IncidentResolved = "incident.resolved",
+        /// A project's mapping of a provider's events was changed.
+        IntakeMapped = "intake.mapped",
+        /// A project's secret for a provider's events was set.
+        IntakeSecretSet = "intake.secret_set",
+        /// A project takes no more events from a provider.
+        IntakeStopped = "intake.stopped",
         /// An invitation was accepted, and its holder became a member.
         InvitationAccepted = "invitation.accepted",
         /// Somebody was invited into an organization.

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 /// Whether a text is a host name with a dot (RFC 1123, section 2.1), and neither an address nor with a port.
-pub(super) fn is_shop_domain(text: &str) -> bool {
+pub(crate) fn is_shop_domain(text: &str) -> bool {
     let labels = || text.split('.');
     text.len() <= 253
         && labels().count() >= 2

@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use sendpromptly_core::billing::Plan;
 use sendpromptly_core::dedupe::{Endpoint, Fingerprint};
+use sendpromptly_core::id::EventId;
 use sendpromptly_core::request::{IdempotencyKey, Receipt, ResultReport};
 use sendpromptly_core::time::Timestamp;
 use tokio::time::Instant;
@@ -17,7 +19,7 @@ use super::App;
 use crate::http::negotiation::{accepts_json, is_json_body};
 use crate::http::response::{self, Response};
 use crate::http::{ApiError, body};
-use crate::ingest::{IngestRequest, NewReceipt, SealedPayload, Signal};
+use crate::ingest::{Declined, IngestError, IngestRequest, NewReceipt, SealedPayload, Signal};
 use crate::platform::clock;
 use crate::store::api_keys::KeyHolder;
 use crate::vault::Purpose;
@@ -41,7 +43,7 @@ impl App {
         is_json_body(headers)?;
         let key = idempotency_key(headers)?;
         if endpoint == Endpoint::Receipt {
-            self.may_be_monitored(&project)?;
+            self.may_be_monitored(&project.plan)?;
         }
         says_it_fits(headers)?;
         let began = Instant::now();
@@ -64,7 +66,16 @@ impl App {
             received_at,
             signal,
         };
-        let accepted = self.ingest.submit(request).await?;
+        let accepted = match self.ingest.offer(request).await {
+            Err(Declined {
+                error: IngestError::Announced(event),
+                request: Some(request),
+            }) => {
+                let request = self.seal_for(event, *request).await?;
+                self.ingest.submit(request).await?
+            }
+            outcome => outcome.map_err(|declined| declined.error)?,
+        };
         let mut response = response::json(StatusCode::ACCEPTED, accepted.body);
         if accepted.replayed {
             const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -76,15 +87,38 @@ impl App {
     }
 
     /// Whether the organization's trial or subscription allows it. What is known of that came with the key.
-    fn may_be_monitored(&self, project: &KeyHolder) -> Result<(), ApiError> {
+    pub(super) fn may_be_monitored(&self, plan: &Plan) -> Result<(), ApiError> {
         let Some(billing) = &self.billing else {
             return Ok(());
         };
-        if billing.access(&project.plan, clock::now()).allows() {
+        if billing.access(plan, clock::now()).allows() {
             Ok(())
         } else {
             Err(ApiError::SubscriptionRequired)
         }
+    }
+
+    /// Seals the payload anew, for the event that its provider has announced in the meantime or long before.
+    async fn seal_for(&self, event: EventId, mut request: IngestRequest) -> Result<IngestRequest, ApiError> {
+        let project = request.project.project;
+        if let Signal::Receipt(receipt) = &mut request.signal {
+            if let Some(payload) = &mut receipt.payload {
+                let purpose = Purpose::Snapshot(project, payload.era);
+                let sealed = async {
+                    let row = receipt.event.as_bytes();
+                    let plain = self.vault.open_sealed(purpose, row, &payload.sealed).await?;
+                    self.vault
+                        .seal(purpose, event.as_bytes(), &plain, request.received_at)
+                        .await
+                };
+                payload.sealed = sealed.await.map_err(|error| {
+                    tracing::error!(%project, %error, "a payload cannot be sealed, so its receipt is refused");
+                    ApiError::Unavailable
+                })?;
+            }
+            receipt.event = event;
+        }
+        Ok(request)
     }
 
     /// Seals the payload where the project keeps payloads. It waits for the store in no other form, and where it

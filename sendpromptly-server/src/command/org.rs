@@ -1,15 +1,13 @@
 //! `org`: organizations.
 
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use sendpromptly_core::hex;
 use sendpromptly_core::id::{OrganizationId, UserId};
 use serde::Serialize;
-use zeroize::Zeroizing;
 
-use super::{CommandError, Context, print_json};
+use super::{CommandError, Context, print_json, stdin};
 use crate::account::email::Email;
 use crate::account::password::Password;
 use crate::checkpoints::Checkpoints;
@@ -102,8 +100,8 @@ async fn create_with_password(context: &Context, name: &str, owner_email: &str) 
     let name = super::project::name(name)?.into_string();
     let email =
         Email::parse(owner_email).map_err(|error| CommandError::Usage(format!("--owner-email {error}")))?;
-    let password =
-        Password::new(read_password()?, &[&name, email.as_str()]).map_err(CommandError::refused)?;
+    let typed = stdin::secret("the owner's password", "password of the owner")?;
+    let password = Password::new(typed, &[&name, email.as_str()]).map_err(CommandError::refused)?;
     let (organization, owner) = create(context, &name, &email, password).await?;
     print_json(&Created {
         organization_id: organization.to_string(),
@@ -204,30 +202,4 @@ async fn keep(context: &Context, id: OrganizationId) -> Result<(), CommandError>
         organization_id: id.to_string(),
         kept_at: now.to_string(),
     })
-}
-
-/// The password: typed unseen at a terminal, else standard input without the line break at its end.
-fn read_password() -> Result<Zeroizing<String>, CommandError> {
-    if std::io::stdin().is_terminal() {
-        let typed = rpassword::prompt_password("password of the owner (it does not show): ");
-        return Ok(Zeroizing::new(typed?));
-    }
-    /// More bytes than any password has that is taken.
-    const ENOUGH: u64 = 4_096;
-    let mut text = Zeroizing::new(String::with_capacity(4_096));
-    let read = std::io::stdin().lock().take(ENOUGH).read_to_string(&mut text);
-    read.map_err(|error| {
-        CommandError::refused(format_args!(
-            "the password cannot be read from standard input: {error}"
-        ))
-    })?;
-    let line = text
-        .strip_suffix('\n')
-        .map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if line.is_empty() {
-        return Err(CommandError::Usage(
-            "the owner's password is read from standard input, and nothing came; pipe it in".to_owned(),
-        ));
-    }
-    Ok(Zeroizing::new(line.to_owned()))
 }

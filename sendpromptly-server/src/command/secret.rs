@@ -31,7 +31,7 @@ struct Rotated<'a> {
     previous_expires_at: String,
 }
 
-fn overlap(text: &str) -> Result<Overlap, String> {
+pub(super) fn overlap(text: &str) -> Result<Overlap, String> {
     let overlap = duration(text).ok().map(Overlap::new);
     overlap
         .unwrap_or(Err(OverlapError))

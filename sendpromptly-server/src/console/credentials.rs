@@ -161,7 +161,7 @@ pub async fn rotate_secret(visit: Visit, seat: Seat) -> Result<Response, PageErr
 }
 
 /// The overlaps to choose from.
-fn overlap(choice: &str) -> Option<Overlap> {
+pub(super) fn overlap(choice: &str) -> Option<Overlap> {
     let hours = match choice {
         "at-once" => return Some(Overlap::NONE),
         "1h" => 1,

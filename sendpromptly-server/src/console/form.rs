@@ -11,6 +11,7 @@ const SECRET: &[&str] = &[
     "new_password",
     "repeat_password",
     "code",
+    "provider_secret",
     "step_up_code",
     "step_up_password",
 ];

@@ -14,7 +14,7 @@ use super::access::{Seat, SignedIn};
 use super::incident::actions;
 use super::{
     PageError, Visit, account, alerts, assets, audit, billing, bulk, credentials, home, incident, incidents,
-    inviting, links, live, member, members, organization, organization_deletion, overview, project,
+    intake, inviting, links, live, member, members, organization, organization_deletion, overview, project,
     project_settings, projects, reset, second_factor, security, sign_in, sign_in_code, sign_up, step_up,
 };
 use crate::http::{ApiError, Response};
@@ -218,6 +218,10 @@ pub static ROUTES: &[Route] = &[
     post("/orgs/{org}/projects/{project}/keys", door!(member(Admin, Code, credentials::create_key))),
     get("/orgs/{org}/projects/{project}/keys/{key}/revoke", door!(member(Admin, No, credentials::confirm_revocation))),
     always(post("/orgs/{org}/projects/{project}/keys/{key}/revoke", door!(member(Admin, Code, credentials::revoke_key)))),
+    get("/orgs/{org}/projects/{project}/intake", door!(member(Admin, No, intake::show))),
+    post("/orgs/{org}/projects/{project}/intake/secret", door!(member(Admin, Code, intake::set_secret))),
+    post("/orgs/{org}/projects/{project}/intake/mapping", door!(member(Admin, No, intake::map))),
+    post("/orgs/{org}/projects/{project}/intake/stop", door!(member(Admin, Code, intake::stop))),
     get("/orgs/{org}/projects/{project}/secret", door!(member(Admin, No, credentials::choose_overlap))),
     always(post("/orgs/{org}/projects/{project}/secret", door!(member(Admin, Code, credentials::rotate_secret)))),
 ];

@@ -39,6 +39,9 @@ pub enum ApiError {
     /// Over the project's rate, or too many failures from one address.
     #[error("too many requests; try again later")]
     RateLimited(Duration),
+    /// A provider's signature is not there or does not hold, or nothing is taken from it: one answer for all.
+    #[error("the provider's signature does not hold, or this endpoint is not set up")]
+    NotBelieved,
     /// `Accept` is not there.
     #[error("the Accept header is required, such as Accept: application/json")]
     MissingAccept,
@@ -66,6 +69,9 @@ pub enum ApiError {
     /// A webhook's body is over its limit.
     #[error("the body must be at most 262144 bytes")]
     WebhookTooLarge,
+    /// A provider's event is over its limit.
+    #[error("a provider's event must be at most 524288 bytes")]
+    EventTooLarge,
     /// The body has too many fields.
     #[error("the body must have at most 32 top-level fields")]
     TooManyFields,
@@ -106,6 +112,7 @@ impl ApiError {
             Self::NotFound | Self::EventNotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::NotBelieved => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::HttpsRequired => (StatusCode::FORBIDDEN, "https_required"),
             Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::MissingAccept => (StatusCode::NOT_ACCEPTABLE, "missing_accept_header"),
@@ -115,7 +122,7 @@ impl ApiError {
             Self::InvalidIdempotencyKey => (StatusCode::BAD_REQUEST, "invalid_idempotency_key"),
             Self::SubscriptionRequired => (StatusCode::PAYMENT_REQUIRED, "subscription_required"),
             Self::InvalidSignature => (StatusCode::BAD_REQUEST, "invalid_signature"),
-            Self::PayloadTooLarge | Self::WebhookTooLarge => {
+            Self::PayloadTooLarge | Self::WebhookTooLarge | Self::EventTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large")
             }
             Self::TooManyFields => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_fields"),
@@ -212,7 +219,7 @@ impl From<IngestError> for ApiError {
             IngestError::Conflict => Self::IdempotencyConflict,
             IngestError::EventNotFound => Self::EventNotFound,
             IngestError::Invalid(fields) => Self::Invalid(fields),
-            IngestError::Unavailable => Self::Unavailable,
+            IngestError::Announced(_) | IngestError::Unavailable => Self::Unavailable,
             IngestError::Internal => Self::Internal,
         }
     }

@@ -199,10 +199,15 @@ impl Committer {
                 let requests: Vec<_> = requests
                     .filter_map(|request| Some((request, as_receipt(request)?)))
                     .collect();
-                let plan = receipts::plan(&requests, &look.events);
-                self.store.commit_together(plan.writes).await?;
+                let fates = if look.events.values().any(|known| known.receipt.is_none()) {
+                    receipts::commit_locked(&self.store, &requests).await?
+                } else {
+                    let plan = receipts::plan(&requests, &look.events);
+                    self.store.commit_together(plan.writes).await?;
+                    plan.fates
+                };
                 self.metrics.committed_receipts(start.elapsed());
-                Ok(plan.answers.into_iter().map(Ok).collect())
+                Ok(fates)
             }
             Kind::Results => {
                 let requests: Vec<_> = requests

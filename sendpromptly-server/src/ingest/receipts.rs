@@ -2,22 +2,26 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sendpromptly_core::case::EventStatus;
 use sendpromptly_core::dedupe::{self, ReceiptFacts};
 use sendpromptly_core::request::Receipt;
+use sendpromptly_core::time::Timestamp;
 
 use super::answer;
-use super::request::{IngestRequest, NewReceipt};
+use super::request::{IngestError, IngestRequest, NewReceipt};
+use super::results::Fates;
 use crate::store::cases::CaseKey;
 use crate::store::idempotency::{self, NewAnswer};
-use crate::store::receipts::{self, KnownEvent, NewEvent, ProviderEventName};
-use crate::store::rows::Sql;
+use crate::store::receipts::{self, Filling, FirstReceipt, KnownEvent, NewEvent, ProviderEventName};
+use crate::store::rows::{self, Sql};
 use crate::store::snapshots::{self, NewSnapshot};
+use crate::store::{Store, StoreError};
 
-/// What a batch of receipts writes, and the answer to each, in order.
+/// What a batch of receipts writes, and what becomes of each, in order.
 #[derive(Debug)]
 pub(super) struct ReceiptPlan {
     pub(super) writes: Vec<Sql>,
-    pub(super) answers: Vec<String>,
+    pub(super) fates: Fates,
 }
 
 /// The name under which an event is unique.
@@ -26,60 +30,198 @@ pub(super) fn event_name(request: &IngestRequest, receipt: &Receipt) -> Provider
     (request.project.project, digest, receipt.provider)
 }
 
-/// Decides on receipts whose keys are free, given the events that are known.
+/// Decides on receipts whose keys are free, given the events that are known. Where one of these was announced by its
+/// provider and waits for its receipt, what is known must be locked.
 pub(super) fn plan(
     requests: &[(&IngestRequest, &NewReceipt)],
     known: &HashMap<ProviderEventName, KnownEvent>,
 ) -> ReceiptPlan {
-    let mut new: Vec<NewEvent<'_>> = Vec::with_capacity(requests.len());
-    let mut made_here: HashMap<ProviderEventName, usize> = HashMap::with_capacity(requests.len());
-    let mut differences: BTreeMap<CaseKey, String> = BTreeMap::new();
-    let mut answers = Vec::with_capacity(requests.len());
-    let mut payloads: Vec<NewSnapshot<'_>> = Vec::new();
+    let mut desk = Desk::with_capacity(known, requests.len());
+    let mut fates = Fates::with_capacity(requests.len());
+    let (mut taken, mut answers) = (
+        Vec::with_capacity(requests.len()),
+        Vec::with_capacity(requests.len()),
+    );
+    for &(request, receipt) in requests {
+        let fate = desk.take(request, receipt);
+        if let Ok(answer) = &fate {
+            taken.push(request);
+            answers.push(answer.clone());
+        }
+        fates.push(fate);
+    }
+    let mut writes = desk.writes();
+    writes.insert(2, remember(taken.into_iter(), &answers));
+    ReceiptPlan { writes, fates }
+}
 
-    for &(request, new_receipt) in requests {
-        let receipt = &new_receipt.receipt;
-        let name = event_name(request, receipt);
-        if let Some(first) = known.get(&name) {
-            let differs = differs(first, receipt);
-            if !differs.is_empty() {
-                differences.insert((request.project.project, first.id), differs.join(","));
-            }
-            answers.push(answer::receipt(first.id, first.timeout_at, Some(&differs)));
-        } else if let Some(&index) = made_here.get(&name) {
-            let first = &mut new[index];
-            let differs = differs(&first.known, receipt);
-            if !differs.is_empty() {
-                first.differs = Some(differs.join(","));
-            }
-            answers.push(answer::receipt(
-                first.known.id,
-                first.known.timeout_at,
-                Some(&differs),
-            ));
-        } else {
-            let event = new_event(request, new_receipt, name);
-            payloads.extend(snapshot(request, new_receipt));
-            answers.push(answer::receipt(event.known.id, event.known.timeout_at, None));
-            made_here.insert(name, new.len());
-            new.push(event);
+/// Commits receipts whose keys are free, some of which fill an event that its provider has announced: it must not
+/// change in between.
+pub(super) async fn commit_locked(
+    store: &Store,
+    requests: &[(&IngestRequest, &NewReceipt)],
+) -> Result<Fates, StoreError> {
+    let tx = store.begin().await?;
+    let names = requests
+        .iter()
+        .map(|(request, new)| event_name(request, &new.receipt));
+    let known = store.lock_known_events(&tx, names).await?;
+    let plan = plan(requests, &known);
+    rows::write_together(&tx, plan.writes).await?;
+    tx.commit().await?;
+    Ok(plan.fates)
+}
+
+/// Where receipts are decided one after another, each on what those before have left.
+struct Desk<'a> {
+    known: &'a HashMap<ProviderEventName, KnownEvent>,
+    new: Vec<NewEvent<'a>>,
+    filled: Vec<Filling<'a>>,
+    /// The events that receipts of this batch have made or filled.
+    here: HashMap<ProviderEventName, Here>,
+    differences: BTreeMap<CaseKey, String>,
+    payloads: Vec<NewSnapshot<'a>>,
+}
+
+/// Where an event of this batch lies on the desk.
+#[derive(Clone, Copy)]
+enum Here {
+    New(usize),
+    Filled(usize),
+}
+
+impl<'a> Desk<'a> {
+    fn with_capacity(known: &'a HashMap<ProviderEventName, KnownEvent>, capacity: usize) -> Self {
+        Self {
+            known,
+            new: Vec::with_capacity(capacity),
+            filled: Vec::new(),
+            here: HashMap::with_capacity(capacity),
+            differences: BTreeMap::new(),
+            payloads: Vec::new(),
         }
     }
-    // In the order of their keys, so that two batches wait for each other in one direction only; so are the
-    // differences.
-    new.sort_unstable_by_key(|event| event.name);
-    payloads.sort_unstable_by_key(|payload| (payload.project, payload.event));
 
-    let differences = differences
-        .iter()
-        .map(|((project, event), differs)| (*project, *event, differs.as_str()));
-    let writes = vec![
-        receipts::insert(&new),
-        snapshots::insert(payloads),
-        remember(requests.iter().map(|(request, _)| *request), &answers),
-        receipts::note_differences(differences),
-    ];
-    ReceiptPlan { writes, answers }
+    fn take(&mut self, request: &IngestRequest, new: &'a NewReceipt) -> Result<String, IngestError> {
+        let name = event_name(request, &new.receipt);
+        if let Some(here) = self.here.get(&name).copied() {
+            return Ok(self.repeat_here(here, &new.receipt));
+        }
+        match self.known.get(&name) {
+            None => Ok(self.make(request, new, name)),
+            Some(KnownEvent {
+                status,
+                receipt: Some(first),
+            }) => Ok(self.repeat(request, status, first, &new.receipt)),
+            Some(KnownEvent {
+                status,
+                receipt: None,
+            }) => self.fill(request, new, name, status.clone()),
+        }
+    }
+
+    /// The first receipt of an event that nobody has told of.
+    fn make(&mut self, request: &IngestRequest, new: &'a NewReceipt, name: ProviderEventName) -> String {
+        let timeout_at = timeout_at(request, &new.receipt);
+        self.payloads.extend(snapshot(request, new));
+        self.here.insert(name, Here::New(self.new.len()));
+        self.new.push(NewEvent {
+            name,
+            id: new.event,
+            timeout_at,
+            receipt: first_receipt(&new.receipt),
+            provider_event_id: &new.receipt.provider_event_id,
+            shop_domain: new.receipt.shop_domain.as_deref(),
+            occurred_at: new.receipt.occurred_at,
+            received_at: request.received_at,
+            differs: None,
+        });
+        answer::receipt(new.event, timeout_at, None)
+    }
+
+    /// The first receipt of an event of which its provider has told. A payload must be sealed for that event.
+    fn fill(
+        &mut self,
+        request: &IngestRequest,
+        new: &'a NewReceipt,
+        name: ProviderEventName,
+        status: EventStatus,
+    ) -> Result<String, IngestError> {
+        if new.payload.is_some() && new.event != status.id {
+            return Err(IngestError::Announced(status.id));
+        }
+        let status = status.receive_receipt(timeout_at(request, &new.receipt));
+        let answer = answer::receipt(status.id, status.timeout_at, None);
+        self.payloads.extend(snapshot(request, new));
+        self.here.insert(name, Here::Filled(self.filled.len()));
+        self.filled.push(Filling {
+            project: request.project.project,
+            status,
+            provider: new.receipt.provider,
+            receipt: first_receipt(&new.receipt),
+            shop_domain: new.receipt.shop_domain.as_deref(),
+            occurred_at: new.receipt.occurred_at,
+            received_at: request.received_at,
+            differs: None,
+        });
+        Ok(answer)
+    }
+
+    fn repeat(
+        &mut self,
+        request: &IngestRequest,
+        status: &EventStatus,
+        first: &FirstReceipt,
+        again: &Receipt,
+    ) -> String {
+        let differs = differs(first, again);
+        if !differs.is_empty() {
+            let key = (request.project.project, status.id);
+            self.differences.insert(key, differs.join(","));
+        }
+        answer::receipt(status.id, status.timeout_at, Some(&differs))
+    }
+
+    fn repeat_here(&mut self, here: Here, again: &Receipt) -> String {
+        let (id, timeout_at, first, noted) = match here {
+            Here::New(index) => {
+                let event = &mut self.new[index];
+                (event.id, event.timeout_at, &event.receipt, &mut event.differs)
+            }
+            Here::Filled(index) => {
+                let event = &mut self.filled[index];
+                (
+                    event.status.id,
+                    event.status.timeout_at,
+                    &event.receipt,
+                    &mut event.differs,
+                )
+            }
+        };
+        let differs = differs(first, again);
+        if !differs.is_empty() {
+            *noted = Some(differs.join(","));
+        }
+        answer::receipt(id, timeout_at, Some(&differs))
+    }
+
+    /// In the order of their keys, so that two batches wait for each other in one direction only.
+    fn writes(mut self) -> Vec<Sql> {
+        self.new.sort_unstable_by_key(|event| event.name);
+        self.payloads
+            .sort_unstable_by_key(|payload| (payload.project, payload.event));
+        let differences = self.differences.iter();
+        let differences = differences.map(|((project, event), differs)| (*project, *event, differs.as_str()));
+        let differences = receipts::note_differences(differences);
+        let [filled_events, filled_incidents] = receipts::fill(&self.filled);
+        vec![
+            receipts::insert(&self.new),
+            snapshots::insert(self.payloads),
+            differences,
+            filled_events,
+            filled_incidents,
+        ]
+    }
 }
 
 /// Remembers the answers to these requests, in the order of their keys.
@@ -109,30 +251,20 @@ fn snapshot<'a>(request: &IngestRequest, receipt: &'a NewReceipt) -> Option<NewS
     })
 }
 
-fn new_event<'a>(
-    request: &IngestRequest,
-    NewReceipt { event, receipt, .. }: &'a NewReceipt,
-    name: ProviderEventName,
-) -> NewEvent<'a> {
+fn timeout_at(request: &IngestRequest, receipt: &Receipt) -> Timestamp {
     let minutes = receipt.timeout_minutes.unwrap_or(request.project.timeout_minutes);
-    NewEvent {
-        name,
-        known: KnownEvent {
-            id: *event,
-            timeout_at: request.received_at.plus_minutes(minutes),
-            event_type: receipt.event_type.clone(),
-            effect_type: receipt.effect_type,
-            internal_reference: receipt.internal_reference.clone(),
-        },
-        provider_event_id: &receipt.provider_event_id,
-        shop_domain: receipt.shop_domain.as_deref(),
-        occurred_at: receipt.occurred_at,
-        received_at: request.received_at,
-        differs: None,
+    request.received_at.plus_minutes(minutes)
+}
+
+fn first_receipt(receipt: &Receipt) -> FirstReceipt {
+    FirstReceipt {
+        event_type: receipt.event_type.clone(),
+        effect_type: receipt.effect_type,
+        internal_reference: receipt.internal_reference.clone(),
     }
 }
 
-fn differs(first: &KnownEvent, again: &Receipt) -> Vec<&'static str> {
+fn differs(first: &FirstReceipt, again: &Receipt) -> Vec<&'static str> {
     dedupe::differs(
         &ReceiptFacts {
             event_type: &first.event_type,

@@ -99,12 +99,31 @@ pub enum IngestError {
     /// What only the store can tell is wrong.
     #[error("a field is wrong")]
     Invalid(FieldErrors),
+    /// The event is known from its provider under this id, for which the payload must be sealed.
+    #[error("the payload must be sealed for the event that its provider has announced")]
+    Announced(EventId),
     /// The store is down or the queue full; not known to be accepted.
     #[error("the service is unavailable for the moment")]
     Unavailable,
     /// A fault of ours.
     #[error("an internal error")]
     Internal,
+}
+
+/// Why a request is not accepted, and the request where it may be sent again in another form.
+#[derive(Debug)]
+pub struct Declined {
+    /// Why.
+    pub error: IngestError,
+    /// The request, after [`IngestError::Announced`].
+    pub request: Option<Box<IngestRequest>>,
+}
+
+impl Declined {
+    /// Declined for this reason, without the request.
+    pub(super) const fn because(error: IngestError) -> Self {
+        Self { error, request: None }
+    }
 }
 
 /// What becomes of one request.

@@ -121,7 +121,8 @@ impl Store {
     ) -> Result<BTreeMap<CaseKey, StoredCase>, StoreError> {
         let events = Sql::over(
             format!(
-                "SELECT e.project_id, e.id, e.provider, e.provider_event_id, e.state, e.timeout_at, e.sweep_at
+                "SELECT e.project_id, e.id, e.provider, e.provider_event_id, e.state, e.timeout_at, e.sweep_at,
+                    e.received_at
                  FROM {{rows}} JOIN events e {condition} ORDER BY e.project_id, e.id{lock}"
             ),
             wanted,
@@ -131,7 +132,8 @@ impl Store {
             let stored = stored_event(&row)?;
             cases.insert(stored.key(), stored);
         }
-        // An event that the sweep still has to look at cannot have an incident.
+        // An event that the sweep still has to look at cannot have an incident; that its receipt came late changes
+        // nothing of it, see EventStatus::receive_receipt.
         let known = cases
             .iter()
             .filter(|(_, stored)| may_have_incident(&stored.case.event));
@@ -177,6 +179,7 @@ fn stored_event(row: &QueryResult) -> Result<StoredCase, StoreError> {
         state: rows::word(row, "state")?,
         timeout_at: rows::time(row, "timeout_at")?,
         sweep_at: rows::optional_time(row, "sweep_at")?,
+        has_receipt: rows::optional_time(row, "received_at")?.is_some(),
     };
     Ok(StoredCase {
         project: ProjectId::from_bytes(rows::id(row, "project_id")?),

@@ -4,9 +4,8 @@
 //! incidents in the order of the list. So a page costs a few rows of each number, however rare or common what is
 //! chosen may be. The digits are readable: 2103 is state 2, provider 1, effect type 3.
 //!
-//! The number is written with the incident and changes with its state. Whoever fills in an event's effect type
-//! later (an event that was first heard of from its provider) must do the same here: set the incident's
-//! `internal_reference`, and its `facet` by [`of_event`], in the transaction that fills the event.
+//! The number is written with the incident and changes with its state. The receipt of an event that was first heard of
+//! from its provider changes it too, in the transaction that fills the event ([`with_receipt`]).
 
 use std::fmt::Write as _;
 
@@ -67,6 +66,16 @@ pub(super) fn of_event(event: &str) -> String {
     }
     let _ = write!(sql, " ELSE {UNKNOWN} END)");
     sql
+}
+
+/// The provider's and effect type's part of the number of an event whose receipt has come.
+pub(super) const fn of_receipt(provider: Provider, effect: EffectType) -> i64 {
+    of_provider(provider) + of_effect(effect)
+}
+
+/// A stored number with another provider's and effect type's part, in SQL.
+pub(super) fn with_receipt(facet: &str, part: &str) -> String {
+    format!("{facet} - {facet} % {STATE} + {part}")
 }
 
 /// A stored number with another state, in SQL.

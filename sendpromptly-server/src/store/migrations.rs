@@ -26,6 +26,7 @@ mod m0012_retention;
 mod m0013_forgetting;
 mod m0015_watching;
 mod m0016_billing;
+mod m0017_intake;
 mod m0018_alerts;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
@@ -93,6 +94,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0013_forgetting::Migration),
             Box::new(m0015_watching::Migration),
             Box::new(m0016_billing::Migration),
+            Box::new(m0017_intake::Migration),
             Box::new(m0018_alerts::Migration),
         ]
     }

@@ -65,7 +65,8 @@ fn select(which: &str) -> String {
         "SELECT {COLUMNS},
             (SELECT count(*) FROM (SELECT 1 FROM incidents i
                 WHERE i.project_id = p.id AND i.state = 'open' LIMIT {MOST_COUNTED}) counted) AS open_incidents,
-            (SELECT e.id FROM events e WHERE e.project_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_event
+            (SELECT e.id FROM events e WHERE e.project_id = p.id AND e.received_at IS NOT NULL
+                ORDER BY e.id DESC LIMIT 1) AS last_event
          FROM projects p WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND {which}"
     )
 }

@@ -32,6 +32,8 @@ const HELD: &[(&str, &str)] = &[
     ("alert_escalations", "subject_id"),
     ("alert_destinations", "id"),
     ("signing_secrets", "id"),
+    ("provider_secrets", "id"),
+    ("provider_mappings", "provider"),
     ("api_keys", "id"),
 ];
 

@@ -23,6 +23,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO known_devices (token_digest, user_id, seen_at) VALUES ({id}, {user}, {now})",
     "INSERT INTO signing_secrets (id, project_id, sealed, created_at, expires_at)
      VALUES ({id}, {project}, {bytes}, {now}, {now})",
+    "INSERT INTO provider_secrets (id, project_id, provider, sealed, created_at, expires_at)
+     VALUES ({id}, {project}, 'stripe', {bytes}, {now}, {now})",
     "INSERT INTO sessions (id, token_digest, user_id, complete, address, agent, created_at, seen_at)
      VALUES ({id}, {bytes}, {user}, 1, '', '', {now}, {now})",
     "INSERT INTO used_forms (id) VALUES ({id})",

@@ -242,6 +242,25 @@ const SAMPLES: &[Sample] = &[
         Action("api_key.revoked"),
     ),
     sample(
+        "/orgs/{org}/projects/{project}/intake/secret",
+        &[
+            ("provider", "stripe"),
+            ("provider_secret", "whsec_0123456789abcdef"),
+            ("overlap", "at-once"),
+        ],
+        Action("intake.secret_set"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/intake/mapping",
+        &[("provider", "stripe"), ("mapping", "invoice.paid access_unlock")],
+        Action("intake.mapped"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/intake/stop",
+        &[("provider", "stripe")],
+        Action("intake.stopped"),
+    ),
+    sample(
         "/orgs/{org}/projects/{project}/secret",
         &[("overlap", "at-once")],
         Action("secret.rotated"),

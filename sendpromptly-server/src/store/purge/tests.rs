@@ -63,7 +63,13 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
     );
     let note = note.bind(project.as_bytes()).bind(incident.as_bytes()).bind(row);
     world.write(note.bind(row)).await;
+    let secret = Sql::new(
+        "INSERT INTO provider_secrets (id, project_id, provider, sealed, created_at) VALUES ({}, {}, 'stripe', {}, 0)",
+    );
+    let secret = secret.bind(entropy::ordered_id(NOW)).bind(project.as_bytes());
+    world.write(secret.bind(vec![1_u8])).await;
     for counted in [
+        "INSERT INTO provider_mappings (project_id, provider, mapping) VALUES ({}, 'stripe', 'a access_unlock')",
         "INSERT INTO hourly_counts (project_id, hour, events, opened) VALUES ({}, 1, 1, 1)",
         "INSERT INTO hourly_repairs (project_id, hour, step, repairs) VALUES ({}, 1, 1, 1)",
     ] {
