@@ -20,6 +20,12 @@ pub struct TimestampError;
 /// One minute in milliseconds.
 pub const MINUTE_MS: i64 = 60_000;
 
+/// One hour in milliseconds.
+pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+
+/// One day in milliseconds.
+pub const DAY_MS: i64 = 24 * HOUR_MS;
+
 impl Timestamp {
     /// The time of so many milliseconds since the Unix epoch.
     #[must_use]

@@ -12,6 +12,7 @@ use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
 use crate::config::KeyConfig;
+use crate::config::keys::KeyFile;
 use crate::platform::directory;
 use crate::store::{Store, StoreError};
 use crate::vault::audit_key;
@@ -57,7 +58,22 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError`] where the key cannot be had or the file cannot be appended to.
     pub fn open(config: &KeyConfig) -> Result<Self, CheckpointError> {
-        let key = audit_key::open(&config.audit)?;
+        Self::open_file(config, audit_key::open(&config.audit)?)
+    }
+
+    /// Those signed by the audit key, which must be there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and where there is no key.
+    pub fn open_with_key(config: &KeyConfig) -> Result<Self, CheckpointError> {
+        let there = KeyFile {
+            named: true,
+            ..config.audit.clone()
+        };
+        Self::open_file(config, audit_key::open(&there)?)
+    }
+
+    fn open_file(config: &KeyConfig, key: AuditKey) -> Result<Self, CheckpointError> {
         let path = config.checkpoints.path.clone();
         if !config.checkpoints.named {
             directory::make_private(directory::of_file(&path)).map_err(|error| unusable(&path, error))?;

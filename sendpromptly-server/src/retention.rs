@@ -4,10 +4,11 @@
 //! is over; a pass that takes more is a [`Work`] of its own. `docs/data.md` says for how long each thing is kept.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sendpromptly_core::audit::Origin;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
 use crate::checkpoints::Checkpoints;
 use crate::store::erasures::Erased;
@@ -15,11 +16,12 @@ use crate::store::old_events::Forgotten;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::{
-    Store, StoreError, attempts, billing, guesses, idempotency, known_devices, links, mail_rates,
+    Store, StoreError, attempts, billing, guesses, hours, idempotency, known_devices, links, mail_rates,
     provider_intake, second_factors, sessions, sign_ups, signing_secrets, snapshots,
 };
 
 mod audit;
+pub mod guard;
 mod organizations;
 pub mod pace;
 #[cfg(test)]
@@ -33,9 +35,6 @@ pub const PAGES: u32 = 256;
 
 /// Who does what is told in the audit log.
 const WORKER: &str = "retain";
-
-/// An hour in milliseconds. That long after its deletion no request and no call of a project is under way.
-const AN_HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// Rows that go with an event, about: itself, its result, and now and then an incident.
 const OF_AN_EVENT: u32 = 4;
@@ -59,6 +58,8 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
     Pass::rows("unclaimed_stripe_events", billing::old_unclaimed_events),
+    Pass::rows("hourly_counts", hours::old_counts),
+    Pass::rows("hourly_repairs", hours::old_repairs),
     Pass::of("erasures", Work::Erasures),
     Pass::of("events", Work::Events),
     Pass::of("audit_entries", Work::AuditEntries),
@@ -74,6 +75,27 @@ pub struct Keeper {
     pub store: Store,
     /// Signs where the audit log was pruned.
     pub checkpoints: Arc<Checkpoints>,
+    /// Where the next batch goes on.
+    places: Arc<Places>,
+}
+
+/// How far passes have come that go over many projects or chains, so that no batch looks through all of them.
+#[derive(Debug, Default)]
+struct Places {
+    events: Mutex<Option<ProjectId>>,
+}
+
+impl Keeper {
+    /// One that begins at the first of everything.
+    #[must_use]
+    pub fn new(store: Store, checkpoints: Arc<Checkpoints>) -> Self {
+        let places = Arc::default();
+        Self {
+            store,
+            checkpoints,
+            places,
+        }
+    }
 }
 
 /// A pass over one kind of thing.
@@ -116,7 +138,7 @@ pub struct Batch {
 }
 
 impl Pass {
-    const fn rows(name: &'static str, old: fn(Timestamp) -> OldRows) -> Self {
+    pub(crate) const fn rows(name: &'static str, old: fn(Timestamp) -> OldRows) -> Self {
         Self::of(name, Work::Rows(old))
     }
 
@@ -160,7 +182,10 @@ impl Pass {
             }
             Work::Events => {
                 let most = limit.get().div_ceil(OF_AN_EVENT);
-                let Forgotten { events, more } = store.forget_events(now, most).await?;
+                let place = &keeper.places.events;
+                let from = *place.lock().unwrap_or_else(PoisonError::into_inner);
+                let Forgotten { events, more, next } = store.forget_events(from, now, most).await?;
+                *place.lock().unwrap_or_else(PoisonError::into_inner) = next;
                 Ok(Batch { rows: events, more })
             }
             Work::AuditEntries => audit::prune(keeper, now, limit.get()).await,
@@ -211,5 +236,5 @@ fn of_kilobytes(limit: NonZeroU32) -> u32 {
 }
 
 fn deleted_by(now: Timestamp) -> Timestamp {
-    now.plus_millis(-AN_HOUR_MS)
+    now.plus_millis(-HOUR_MS)
 }

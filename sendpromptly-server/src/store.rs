@@ -70,6 +70,7 @@ pub mod receipts;
 pub mod repair_targets;
 pub mod resets;
 pub mod results;
+mod retained;
 mod retry;
 pub mod rows;
 pub mod scope;

@@ -202,10 +202,8 @@ impl World {
 
     /// What passes of retention work on.
     pub(crate) fn keeper(&self) -> Keeper {
-        Keeper {
-            store: self.store.clone(),
-            checkpoints: Arc::new(Checkpoints::open(&self.keys()).unwrap()),
-        }
+        let checkpoints = Checkpoints::open(&self.keys()).unwrap();
+        Keeper::new(self.store.clone(), Arc::new(checkpoints))
     }
 
     /// Runs every pass of retention until nothing is left to do; gives how many rows each has dropped.

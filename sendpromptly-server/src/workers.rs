@@ -187,10 +187,7 @@ impl Workers {
             store: store.clone(),
             interval,
         });
-        let keeper = Keeper {
-            store: store.clone(),
-            checkpoints: context.checkpoints.clone(),
-        };
+        let keeper = Keeper::new(store.clone(), context.checkpoints.clone());
         supervisor.start_rounds(Retain::new(keeper, context.metrics.retention.clone()));
         supervisor.start_rounds(MasterKeys::new(context.vault));
         supervisor.start_rounds(SignIns { store: store.clone() });

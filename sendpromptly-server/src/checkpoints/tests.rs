@@ -3,7 +3,7 @@
 use sendpromptly_core::audit::{Action, Draft, INSTANCE, Origin};
 
 use super::*;
-use crate::config::keys::{KeyFile, MasterKeySource};
+use crate::config::keys::MasterKeySource;
 use crate::store::{DatabaseUrl, StoreRole, audit};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -93,6 +93,8 @@ async fn a_key_that_an_option_names_must_be_there_and_others_are_made_with_their
     let refused = Checkpoints::open(&fixture.config).unwrap_err().to_string();
     assert!(refused.contains("is not there"), "{refused}");
     fixture.config.audit.named = false;
+    Checkpoints::open_with_key(&fixture.config).unwrap_err();
+    assert!(!fixture.config.audit.path.exists(), "who only prunes makes none");
     let made = Checkpoints::open(&fixture.config).unwrap().public_key();
     let public = audit_key::public_path(&fixture.config.audit.path);
     assert_eq!(audit_key::read_public(&public).unwrap(), made);

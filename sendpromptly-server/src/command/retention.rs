@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{CommandError, Context, print_json};
 use crate::checkpoints::Checkpoints;
 use crate::platform::clock;
+use crate::retention::guard::{self, Doubt};
 use crate::retention::pace::Pace;
 use crate::retention::{Keeper, PAGES, PASSES, Pass};
 
@@ -24,6 +25,9 @@ pub enum RetentionCommand {
         /// Then rewrite a SQLite file without the space that has become free; the server must be stopped
         #[arg(long, conflicts_with = "dry_run")]
         compact: bool,
+        /// It is right that the clock is more than 40 days beyond the last run
+        #[arg(long, conflicts_with = "dry_run")]
+        clock_is_right: bool,
     },
 }
 
@@ -38,12 +42,22 @@ struct Passed {
 /// # Errors
 /// [`CommandError`] by its cause.
 pub async fn run(context: &Context, command: RetentionCommand) -> Result<(), CommandError> {
-    let RetentionCommand::Run { dry_run, compact } = command;
-    let keeper = Keeper {
-        store: context.store.clone(),
-        checkpoints: Arc::new(Checkpoints::open(&context.config.keys)?),
-    };
+    let RetentionCommand::Run {
+        dry_run,
+        compact,
+        clock_is_right,
+    } = command;
+    let checkpoints = open_checkpoints(context)?;
+    let keeper = Keeper::new(context.store.clone(), Arc::new(checkpoints));
     let now = clock::now();
+    if !dry_run {
+        match guard::doubt(&context.store, now).await? {
+            Some(Doubt::Leapt { .. }) if clock_is_right => {}
+            Some(doubt) => return Err(CommandError::refused(format_args!("nothing is dropped: {doubt}"))),
+            None => {}
+        }
+        context.store.note_retained(now).await?;
+    }
     for pass in PASSES {
         let rows = if dry_run {
             pass.count(&keeper, now).await?
@@ -59,6 +73,15 @@ pub async fn run(context: &Context, command: RetentionCommand) -> Result<(), Com
         while context.store.give_space_back(PAGES).await? {}
     }
     Ok(())
+}
+
+/// By the servers' key: a prune mark of another one would break the proof of the audit log for good.
+fn open_checkpoints(context: &Context) -> Result<Checkpoints, CommandError> {
+    Checkpoints::open_with_key(&context.config.keys).map_err(|error| {
+        CommandError::refused(format_args!(
+            "{error}; where the audit log's old end goes, the servers' audit key signs that: run this where it lies"
+        ))
+    })
 }
 
 /// In batches, so that a server beside it can write between any two.

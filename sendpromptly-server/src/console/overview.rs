@@ -3,14 +3,13 @@
 use askama::Template;
 use sendpromptly_core::access::Role;
 use sendpromptly_core::incident::IncidentState;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
 use super::access::Seat;
 use super::page::{self, Frame, Nav};
 use super::when::{When, words};
 use super::{PageError, Visit};
 use crate::http::Response;
-use crate::store::hours::HOUR_MS;
 use crate::store::incident_list::Count;
 use crate::store::overview::{Period, Slots, Standing};
 

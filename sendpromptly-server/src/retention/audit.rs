@@ -8,15 +8,12 @@ use std::collections::BTreeMap;
 
 use sendpromptly_core::audit::{CheckpointKind, Head, SignedCheckpoint, Walk};
 use sendpromptly_core::id::OrganizationId;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{DAY_MS, Timestamp};
 
 use super::{Batch, Keeper};
 use crate::checkpoints::CheckpointError;
 use crate::store::audit_prunes::OldPart;
 use crate::store::{Store, StoreError};
-
-/// A day in milliseconds.
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// 12 months are never less than this.
 const KEPT_DAYS: i64 = 366;

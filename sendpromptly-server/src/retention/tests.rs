@@ -62,9 +62,9 @@ async fn a_signing_secret_is_gone_an_hour_after_its_end_and_the_newest_stays() {
     }
     let secrets = async || world.store.signing_secrets(world.project).await.unwrap().len();
     let before = secrets().await;
-    world.retain(NOW.plus_millis(AN_HOUR_MS - 1)).await;
+    world.retain(NOW.plus_millis(HOUR_MS - 1)).await;
     assert_eq!(secrets().await, before);
-    world.retain(NOW.plus_millis(AN_HOUR_MS)).await;
+    world.retain(NOW.plus_millis(HOUR_MS)).await;
     assert_eq!(secrets().await, before - 1);
 }
 
@@ -79,9 +79,9 @@ async fn a_deleted_project_is_removed_after_an_hour() {
         .await;
     assert!(deleted.unwrap());
     let projects = async || world.number(Sql::new("SELECT count(*) AS n FROM projects")).await;
-    let early = world.retain(NOW.plus_millis(AN_HOUR_MS - 1)).await;
+    let early = world.retain(NOW.plus_millis(HOUR_MS - 1)).await;
     assert_eq!((early["deleted_projects"], projects().await), (0, 1));
-    let late = world.retain(NOW.plus_millis(AN_HOUR_MS)).await;
+    let late = world.retain(NOW.plus_millis(HOUR_MS)).await;
     assert!(late["deleted_projects"] > 5, "{late:?}");
     assert_eq!(projects().await, 0);
 }
@@ -151,4 +151,38 @@ async fn a_snapshot_is_gone_after_30_days_and_so_is_the_key_of_its_day() {
     );
     world.retain(NOW.plus_millis(31 * DAYS)).await;
     assert_eq!(keys().await, 0);
+}
+
+#[tokio::test]
+async fn hours_are_dropped_after_the_longest_period_in_bounded_batches() {
+    let world = World::set_up().await;
+    let tables = ["hourly_counts", "hourly_repairs"];
+    for hour in 0..3 {
+        for (table, columns, values) in [
+            (tables[0], "events, opened", "1, 0"),
+            (tables[1], "step, repairs", "1, 1"),
+        ] {
+            let insert =
+                format!("INSERT INTO {table} (project_id, hour, {columns}) VALUES ({{}}, {{}}, {values})");
+            let hour = NOW.plus_millis(hour * HOUR_MS);
+            world
+                .write(Sql::new(insert).bind(world.project.as_bytes()).bind(hour))
+                .await;
+        }
+    }
+    let two = NonZeroU32::new(2).unwrap();
+    for table in tables {
+        let pass = PASSES.iter().find(|pass| pass.name() == table).unwrap();
+        let run = async |days| {
+            pass.run(&world.keeper(), NOW.plus_millis(days * DAYS), two)
+                .await
+                .unwrap()
+        };
+        assert_eq!(run(32).await.rows, 0);
+        let batches = [run(33).await, run(33).await];
+        assert_eq!(
+            batches,
+            [(2, true), (1, false)].map(|(rows, more)| Batch { rows, more })
+        );
+    }
 }

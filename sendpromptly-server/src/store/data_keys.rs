@@ -1,14 +1,12 @@
 //! Data keys, wrapped by a master key.
 
 use sea_orm::QueryResult;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{DAY_MS, Timestamp};
 
 use super::master_keys::BINDING;
 use super::old_rows::OldRows;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// A data key as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,16 +8,17 @@ use std::collections::BTreeMap;
 use sea_orm::ConnectionTrait;
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::spread::{Spread, Step};
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
+use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
 #[cfg(test)]
 mod tests;
 
-/// An hour in milliseconds.
-pub const HOUR_MS: i64 = 60 * 60 * 1_000;
+/// Hours are kept for the longest period that the overview shows.
+pub(crate) const KEPT_MS: i64 = 32 * 24 * HOUR_MS;
 
 /// A stretch of time: from its beginning to just before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,16 +185,18 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
 
-    /// Drops what was counted of hours before this time.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn forget_hours(&self, before: Timestamp) -> Result<(), StoreError> {
-        let writes = ["hourly_counts", "hourly_repairs"]
-            .map(|table| Sql::new(format!("DELETE FROM {table} WHERE hour < {{}}")).bind(before));
-        self.commit_together(writes.into()).await
-    }
+/// The counts of hours that the overview shows no more.
+pub(crate) fn old_counts(now: Timestamp) -> OldRows {
+    let old = OldRows::of("hourly_counts", "hour < {}").keyed_by("project_id, hour");
+    old.bind(now.plus_millis(-KEPT_MS))
+}
+
+/// The repairs of hours that the overview shows no more.
+pub(crate) fn old_repairs(now: Timestamp) -> OldRows {
+    let old = OldRows::of("hourly_repairs", "hour < {}").keyed_by("project_id, hour, step");
+    old.bind(now.plus_millis(-KEPT_MS))
 }
 
 pub(super) async fn counted_until(on: &impl ConnectionTrait) -> Result<Option<Timestamp>, StoreError> {

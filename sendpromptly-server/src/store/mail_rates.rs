@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::dedupe;
 use sendpromptly_core::id::UserId;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
 use super::old_rows::OldRows;
 use super::rows::Sql;
@@ -21,8 +21,6 @@ pub const TO_AN_ADDRESS: u32 = 5;
 pub const SIGN_UPS_FROM_A_NETWORK: u32 = 20;
 /// Mails that one user may cause in an hour.
 pub const BY_A_USER: u32 = 30;
-
-const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

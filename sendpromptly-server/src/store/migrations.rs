@@ -28,6 +28,7 @@ mod m0015_watching;
 mod m0016_billing;
 mod m0017_intake;
 mod m0018_alerts;
+mod m0019_clock;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -96,6 +97,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0016_billing::Migration),
             Box::new(m0017_intake::Migration),
             Box::new(m0018_alerts::Migration),
+            Box::new(m0019_clock::Migration),
         ]
     }
 }

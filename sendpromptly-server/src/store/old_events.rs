@@ -9,15 +9,12 @@ use std::collections::BTreeSet;
 
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::id::{EventId, ProjectId};
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{DAY_MS, Timestamp};
 
 use super::hours::first_id_at;
 use super::retry::retried;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Dialect, Store, StoreError};
-
-/// A day in milliseconds.
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// How long an event stays, however old it is, after its incident was resolved or dismissed.
 const SETTLED_KEPT_MS: i64 = 30 * DAY_MS;
@@ -68,22 +65,40 @@ pub struct Forgotten {
     pub events: u64,
     /// Whether there may be more.
     pub more: bool,
+    /// The project to look at next, and after it those behind it.
+    pub next: Option<ProjectId>,
+}
+
+impl Forgotten {
+    const NOTHING: Self = Self {
+        events: 0,
+        more: false,
+        next: None,
+    };
 }
 
 impl Store {
-    /// Forgets old events, with all that belongs to them, at most `limit` of one project.
+    /// Forgets old events, with all that belongs to them, at most `limit` of one project: the first that has any,
+    /// from this one on, and then from the first one on. Whoever goes on where the last batch was looks at each
+    /// project once.
     ///
     /// # Errors
     /// [`StoreError`] by its cause; nothing is forgotten then.
-    pub async fn forget_events(&self, now: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
-        if let Some(project) = self.project_with_old_events(now).await? {
+    pub async fn forget_events(
+        &self,
+        from: Option<ProjectId>,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Forgotten, StoreError> {
+        let mut project = self.project_with_old_events(from, now).await?;
+        if project.is_none() && from.is_some() {
+            project = self.project_with_old_events(None, now).await?;
+        }
+        if let Some(project) = project {
             return retried(|| self.walk_on(project, now, limit)).await;
         }
         let Some((project, events)) = self.left_behind(now, limit).await? else {
-            return Ok(Forgotten {
-                events: 0,
-                more: false,
-            });
+            return Ok(Forgotten::NOTHING);
         };
         retried(|| self.forget_left_behind(project, &events, now)).await
     }
@@ -108,36 +123,38 @@ impl Store {
 
     /// A project with an event that is too old and was not looked at. One that still waits for the sweep holds
     /// its project up for as long, which is seconds.
-    async fn project_with_old_events(&self, now: Timestamp) -> Result<Option<ProjectId>, StoreError> {
+    async fn project_with_old_events(
+        &self,
+        from: Option<ProjectId>,
+        now: Timestamp,
+    ) -> Result<Option<ProjectId>, StoreError> {
         let query = Sql::new(format!(
-            "SELECT p.id FROM projects p WHERE p.deleted_at IS NULL AND
+            "SELECT p.id FROM projects p WHERE p.id >= {{}} AND p.deleted_at IS NULL AND
                 (SELECT e.sweep_at IS NULL FROM events e
                  WHERE e.project_id = p.id AND e.id > coalesce(p.events_forgotten_to, {{}}) AND e.id < {}
                  ORDER BY e.id LIMIT 1)
              ORDER BY p.id LIMIT 1",
             self.dialect.kept_from()
         ));
-        let row = query.bind([0; 16]).bind(now).one(&self.reader).await?;
+        let from = from.map_or([0; 16], |project| *project.as_bytes());
+        let query = query.bind(from).bind([0; 16]).bind(now);
+        let row = query.one(&self.reader).await?;
         row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "id")?)))
             .transpose()
     }
 
     /// Goes on over a project's events from where it was left, and remembers where it came to.
     async fn walk_on(&self, project: ProjectId, now: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
-        let nothing = Forgotten {
-            events: 0,
-            more: false,
-        };
         let tx = self.begin().await?;
         let Some((from, kept_days)) = self.lock_place(&tx, project).await? else {
             tx.rollback().await?;
-            return Ok(nothing);
+            return Ok(Forgotten::NOTHING);
         };
         let kept_from = first_id_at(now.plus_millis(-kept_days * DAY_MS));
         let walked = self.lock_walked(&tx, project, from, kept_from, limit).await?;
         let Some(last) = walked.last().copied() else {
             tx.rollback().await?;
-            return Ok(nothing);
+            return Ok(Forgotten::NOTHING);
         };
         let staying = staying(&tx, project, &walked, now).await?;
         leave_behind(&tx, project, &staying).await?;
@@ -154,6 +171,7 @@ impl Store {
         Ok(Forgotten {
             events: going.len() as u64,
             more: true,
+            next: Some(project),
         })
     }
 
@@ -252,6 +270,7 @@ impl Store {
         Ok(Forgotten {
             events: going.len() as u64,
             more: !going.is_empty(),
+            next: None,
         })
     }
 

@@ -4,9 +4,9 @@ use sea_orm::DatabaseTransaction;
 use sendpromptly_core::id::{IncidentId, ProjectId};
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::spread::Step;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
-use super::hours::{Figures, HOUR_MS, Stretch, counted_until, first_id_at, time_of_id};
+use super::hours::{Figures, Stretch, counted_until, first_id_at, time_of_id};
 use super::incident_facets::Narrowed;
 use super::projects::DELETED;
 use super::rows::{self, Column, Kind, Rows, Sql};

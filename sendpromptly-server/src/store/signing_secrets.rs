@@ -4,15 +4,13 @@ use sea_orm::QueryResult;
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::project::Overlap;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
 use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
-
-const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// A signing secret as it is stored.
 #[derive(Debug, Clone)]

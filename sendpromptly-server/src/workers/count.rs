@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sendpromptly_core::time::{MINUTE_MS, Timestamp};
+use sendpromptly_core::time::{HOUR_MS, MINUTE_MS, Timestamp};
 
 use super::rounds::{Left, Rounds};
-use crate::store::hours::{self, HOUR_MS, Stretch};
+use crate::store::hours::{self, Stretch};
 use crate::store::{Store, StoreError};
 
 #[cfg(test)]
@@ -19,9 +19,6 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// How long after it was stamped something is surely committed, and how far the clocks of nodes may be apart.
 const SETTLED_MS: i64 = 2 * MINUTE_MS;
-
-/// Hours are kept for the longest period that the overview shows.
-const KEPT_MS: i64 = 32 * 24 * HOUR_MS;
 
 /// The worker.
 #[derive(Debug, Clone)]
@@ -45,7 +42,7 @@ impl Count {
     /// Counts what there is to count in one hour at most.
     async fn count(&self, now: Timestamp) -> Result<Left, StoreError> {
         let counted = self.store.counted_until().await?;
-        let oldest = now.plus_millis(-KEPT_MS);
+        let oldest = now.plus_millis(-hours::KEPT_MS);
         let settled = now.plus_millis(-SETTLED_MS);
         let from = counted.map_or(oldest, |counted| counted.max(oldest));
         if from >= settled {
@@ -68,7 +65,6 @@ impl Count {
         let stretch = Stretch { from, to };
         let figures = self.store.figures_of(stretch).await?;
         self.store.add_to_hours(counted, stretch, &figures).await?;
-        self.forget(counted, to).await?;
         Ok(if to < settled { Left::More } else { Left::Nothing })
     }
 
@@ -83,17 +79,8 @@ impl Count {
             self.store
                 .add_to_hours(counted, nothing, &BTreeMap::new())
                 .await?;
-            self.forget(counted, settled).await?;
         }
         Ok(Left::Nothing)
-    }
-
-    /// Drops old hours when a new one has begun.
-    async fn forget(&self, counted: Option<Timestamp>, now: Timestamp) -> Result<(), StoreError> {
-        if counted.map(hours::hour_of) == Some(hours::hour_of(now)) {
-            return Ok(());
-        }
-        self.store.forget_hours(now.plus_millis(-KEPT_MS)).await
     }
 }
 

@@ -9,8 +9,11 @@ use tokio::time::Instant;
 use super::rounds::{Left, Rounds};
 use crate::metrics::RetentionMetrics;
 use crate::retention::pace::Pace;
-use crate::retention::{self, Keeper, Pass};
+use crate::retention::{self, Keeper, Pass, guard};
 use crate::store::StoreError;
+
+#[cfg(test)]
+mod tests;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -19,10 +22,13 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 pub(super) struct Retain {
     keeper: Keeper,
     metrics: RetentionMetrics,
+    passes: &'static [Pass],
+    /// When all of them last began.
+    began: Option<Timestamp>,
     /// The passes that have more to do.
     left: Vec<(Pass, Pace)>,
-    /// Whether all of them are through, and the space is to be given back.
-    is_through: bool,
+    /// Whether space is to be given back.
+    is_space_due: bool,
 }
 
 impl Retain {
@@ -30,8 +36,10 @@ impl Retain {
         Self {
             keeper,
             metrics,
+            passes: retention::PASSES,
+            began: None,
             left: Vec::new(),
-            is_through: false,
+            is_space_due: false,
         }
     }
 }
@@ -46,13 +54,50 @@ impl Rounds for Retain {
     /// Runs one batch of each pass that has more to do, so that a long one holds up none of the others. Nor does
     /// one that fails.
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        if self.is_through {
+        if let Some(doubt) = guard::doubt(&self.keeper.store, now).await? {
+            tracing::error!("nothing is dropped: {doubt}");
+            return Ok(Left::Nothing);
+        }
+        if self.left.is_empty() && self.is_space_due {
             return self.give_space_back().await;
         }
-        if self.left.is_empty() {
-            let passes = retention::PASSES.iter();
-            self.left.extend(passes.map(|pass| (*pass, Pace::default())));
+        if self.left.is_empty() || self.is_due(now) {
+            self.begin(now).await?;
         }
+        let ran = self.run_each(now).await;
+        if self.left.is_empty() {
+            self.is_space_due = true;
+            self.metrics.is_up_to_date(now);
+        } else if self.is_space_due {
+            self.give_space_back().await?;
+        }
+        ran.map(|()| Left::More)
+    }
+}
+
+impl Retain {
+    /// Whether the passes that are through should look again, whatever the others do. A clock that was put back
+    /// tells nothing.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.began
+            .is_none_or(|began| now < began || now.since(began) >= EVERY)
+    }
+
+    /// Adds every pass that is through. What the others have freed by then is given back meanwhile.
+    async fn begin(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        self.keeper.store.note_retained(now).await?;
+        self.is_space_due = !self.left.is_empty();
+        for pass in self.passes {
+            if self.left.iter().all(|(left, _)| left.name() != pass.name()) {
+                self.left.push((*pass, Pace::default()));
+            }
+        }
+        self.began = Some(now);
+        Ok(())
+    }
+
+    /// Runs a batch of each; the first failure is told once all had their turn.
+    async fn run_each(&mut self, now: Timestamp) -> Result<(), StoreError> {
         let mut failure = None;
         for (pass, mut pace) in mem::take(&mut self.left) {
             let begin = Instant::now();
@@ -70,19 +115,13 @@ impl Rounds for Retain {
                 }
             }
         }
-        if self.left.is_empty() {
-            self.is_through = true;
-            self.metrics.is_up_to_date(now);
-        }
-        failure.map_or(Ok(Left::More), Err)
+        failure.map_or(Ok(()), Err)
     }
-}
 
-impl Retain {
     async fn give_space_back(&mut self) -> Result<Left, StoreError> {
         let begin = Instant::now();
-        self.is_through = self.keeper.store.give_space_back(retention::PAGES).await?;
-        if !self.is_through {
+        self.is_space_due = self.keeper.store.give_space_back(retention::PAGES).await?;
+        if !self.is_space_due {
             return Ok(Left::Nothing);
         }
         tokio::time::sleep(Pace::default().rest_after(begin.elapsed())).await;

@@ -1,16 +1,13 @@
 //! The filters of the audit log's page, from its address and back into one.
 
 use sendpromptly_core::audit::Action;
-use sendpromptly_core::time::Timestamp;
+use sendpromptly_core::time::{DAY_MS, Timestamp};
 use url::form_urlencoded;
 
 use super::super::form::Form;
 use crate::account::email::Email;
 use crate::store::audit_pages::AuditFilter;
 use crate::store::{Store, StoreError};
-
-/// A day in milliseconds.
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The filters as they were typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -259,10 +259,7 @@ async fn two_nodes_at_once_prune_a_chain_once_and_it_stays_whole() {
     let world = World::set_up().await;
     let keeper = world.keeper();
     fill(&world, &keeper).await;
-    let other = Keeper {
-        store: world.second_node().await,
-        ..keeper.clone()
-    };
+    let other = Keeper::new(world.second_node().await, keeper.checkpoints.clone());
     let pass = PASSES.iter().find(|pass| pass.name() == "audit_entries").unwrap();
     let nodes = [keeper.clone(), other].map(|node| {
         tokio::spawn(async move {

@@ -25,10 +25,10 @@ const fn day(number: i64) -> Timestamp {
 /// Forgets everything that is to be forgotten at this time, a few events at once; gives how many.
 async fn forget(world: &World, now: Timestamp) -> u64 {
     let announced = world.store.count_old_events(now).await.unwrap();
-    let mut events = 0;
+    let (mut events, mut next) = (0, None);
     loop {
-        let batch = world.store.forget_events(now, 3).await.unwrap();
-        events += batch.events;
+        let batch = world.store.forget_events(next, now, 3).await.unwrap();
+        (events, next) = (events + batch.events, batch.next);
         if !batch.more {
             assert_eq!(events, announced);
             return events;
@@ -224,9 +224,9 @@ async fn an_event_that_was_not_swept_yet_is_not_lost() {
         succeed(&world, event, NOW).await;
     }
     // As after a year of standstill: the sweep has not been there.
-    let batch = world.store.forget_events(day(500), 10).await.unwrap();
+    let batch = world.store.forget_events(None, day(500), 10).await.unwrap();
     assert_eq!(batch.events, 1);
-    let batch = world.store.forget_events(day(500), 10).await.unwrap();
+    let batch = world.store.forget_events(None, day(500), 10).await.unwrap();
     assert_eq!((batch.events, batch.more), (0, false));
     let due = world.store.overdue_events(day(500), 10).await.unwrap();
     assert_eq!(due, [((world.project, missing), world.organization)]);
@@ -253,7 +253,7 @@ async fn two_nodes_at_once_forget_each_event_once() {
         tokio::spawn(async move {
             let mut events = 0;
             for _ in 0..20 {
-                events += store.forget_events(day(400), 2).await.unwrap().events;
+                events += store.forget_events(None, day(400), 2).await.unwrap().events;
             }
             events
         })
@@ -263,4 +263,26 @@ async fn two_nodes_at_once_forget_each_event_once() {
         forgotten += node.await.unwrap();
     }
     assert_eq!((forgotten, events(&world).await), (20, 0));
+}
+
+#[tokio::test]
+async fn a_batch_goes_on_at_the_project_where_the_last_one_was_and_then_from_the_first() {
+    let world = World::set_up().await;
+    let second = ProjectId::new(NOW, entropy::for_id());
+    world.add_project(second).await;
+    let mut projects = vec![world.project, second];
+    projects.sort_unstable();
+    for project in &projects {
+        world.receive_for(*project, "evt_1").await;
+    }
+    world.write(Sql::new("UPDATE events SET sweep_at = NULL")).await;
+    let mut next = Some(projects[1]);
+    let mut order = Vec::new();
+    for _ in 0..2 {
+        let batch = world.store.forget_events(next, day(400), 10).await.unwrap();
+        assert_eq!(batch.events, 1);
+        next = batch.next;
+        order.push(next.unwrap());
+    }
+    assert_eq!(order, [projects[1], projects[0]]);
 }

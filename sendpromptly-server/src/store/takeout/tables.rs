@@ -373,6 +373,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("alert_escalations", "when an incident will be too long open"),
     ("alert_queue", "what the next alerts will tell"),
     (
+        "retained",
+        "when what was old was last dropped, of all organizations",
+    ),
+    (
         "audit_heads",
         "where the audit log ends, which its last line says",
     ),

@@ -4,8 +4,6 @@ use super::*;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, World};
 
-const HOUR: i64 = HOUR_MS;
-
 #[tokio::test]
 async fn what_is_younger_than_two_minutes_is_left_for_later() {
     let world = World::set_up().await;
@@ -37,20 +35,4 @@ async fn where_nothing_happens_it_writes_once_an_hour() {
     }
     points.dedup();
     assert!(points.len() <= 3, "{points:?}");
-}
-
-#[tokio::test]
-async fn hours_are_dropped_after_the_longest_period() {
-    let world = World::set_up().await;
-    world.receive("evt_1").await;
-    count_all(&world.store, NOW.plus_millis(HOUR)).await;
-    let hours = async || {
-        world
-            .number(Sql::new("SELECT count(*) AS n FROM hourly_counts"))
-            .await
-    };
-    count_all(&world.store, NOW.plus_millis(30 * 24 * HOUR)).await;
-    assert_eq!(hours().await, 1);
-    count_all(&world.store, NOW.plus_millis(33 * 24 * HOUR)).await;
-    assert_eq!(hours().await, 0);
 }
