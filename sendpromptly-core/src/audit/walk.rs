@@ -231,6 +231,21 @@ impl Walk {
         head_at(known.or(self.starts.last().copied()).unwrap_or_default())
     }
 
+    /// The first place from this one on where a checkpoint saw the chain, unless a restore has taken that back.
+    #[must_use]
+    pub fn seen_from(&self, seq: u64) -> Option<u64> {
+        self.seen.range((seq, [0; 32])..).next().map(|(seq, _)| *seq)
+    }
+
+    /// The last place up to this one where a checkpoint saw the chain, unless a restore has taken that back.
+    #[must_use]
+    pub fn seen_up_to(&self, seq: u64) -> Option<u64> {
+        self.seen
+            .range(..=(seq, [0xff; 32]))
+            .next_back()
+            .map(|(seq, _)| *seq)
+    }
+
     /// How many entries had their details erased so far.
     #[must_use]
     pub const fn redacted(&self) -> u64 {

@@ -1,7 +1,8 @@
 //! The audit log's old end: proven, signed, and then dropped.
 //!
 //! Entries are kept for 12 months, by whole UTC days. Before a part of a chain goes, it is walked and held against
-//! the signed checkpoints, up to the first of them beyond it: a log that was tampered with keeps its evidence.
+//! the signed checkpoints, up to the first of them beyond it: a log that was tampered with keeps its evidence, and
+//! one for which none of this node's checkpoints vouches is left to another node.
 //! Then a checkpoint of kind `prune` is on disk, outside the database, and only then the entries go.
 
 use std::collections::BTreeMap;
@@ -50,7 +51,11 @@ pub(super) async fn prune(keeper: &Keeper, now: Timestamp, limit: u32) -> Result
         let seen = seen.get(&organization).map_or(&[][..], Vec::as_slice);
         match prove(keeper, part, seen, limit - rows).await? {
             Ok(head) => rows += drop_up_to(keeper, part, head, now).await?,
-            Err(why) => tracing::warn!(
+            Err(Stays::Unseen) => tracing::info!(
+                %organization,
+                "the audit log is not pruned by this node: no checkpoint vouches for its old end in this node's file"
+            ),
+            Err(Stays::Wrong(why)) => tracing::warn!(
                 %organization,
                 %why,
                 "the audit log is not pruned: it was tampered with, and this is the evidence; see `audit verify`"
@@ -97,24 +102,44 @@ async fn seen_of(keeper: &Keeper, parts: &[OldPart], limit: u64) -> Result<Seen,
     Ok(seen)
 }
 
-/// Walks over at most `limit` entries that are over, and on to the next checkpoint; gives the last of them, or what
-/// is wrong.
+/// Why a part stays.
+enum Stays {
+    /// No checkpoint that this node has of it says what was there: another node's may.
+    Unseen,
+    /// This is wrong with it.
+    Wrong(String),
+}
+
+fn wrong(why: impl Into<String>) -> Result<Head, Stays> {
+    Err(Stays::Wrong(why.into()))
+}
+
+/// Up to where a part may go, and the checkpoint that vouches for it: one that saw the part whole, or as much of it
+/// as one did see. That a chain agrees with itself proves nothing to whoever owns the database.
+fn vouched_for(walk: &Walk, first: u64, last: u64) -> Option<(u64, u64)> {
+    if let Some(beyond) = walk.seen_from(last).filter(|seq| *seq <= last + LOOK_ON) {
+        return Some((last, beyond));
+    }
+    let within = walk.seen_up_to(last).filter(|seq| *seq >= first)?;
+    Some((within, within))
+}
+
+/// Walks over at most `limit` entries that are over, and on to the next checkpoint; gives the last of them, or why
+/// they stay.
 async fn prove(
     keeper: &Keeper,
     part: OldPart,
     seen: &[SignedCheckpoint],
     limit: u64,
-) -> Result<Result<Head, String>, StoreError> {
+) -> Result<Result<Head, Stays>, StoreError> {
     let Some(last) = part.last else {
-        return Ok(Err("entries are missing".to_owned()));
+        return Ok(wrong("entries are missing"));
     };
     let last = last.min(part.first - 1 + limit);
-    let witnesses = seen.iter().map(|signed| signed.checkpoint.seq);
-    let witness = witnesses
-        .filter(|seq| (last..=last + LOOK_ON).contains(seq))
-        .min();
-    let until = witness.unwrap_or(last);
     let mut walk = Walk::new(part.organization, seen);
+    let Some((last, until)) = vouched_for(&walk, part.first, last) else {
+        return Ok(Err(Stays::Unseen));
+    };
     let (mut walked, mut head) = (part.first - 1, None);
     while walked < until {
         let entries = keeper
@@ -122,13 +147,13 @@ async fn prove(
             .audit_entries(part.organization, walked, READ)
             .await?;
         if entries.is_empty() {
-            return Ok(Err(format!(
+            return Ok(wrong(format!(
                 "it ends at entry {walked}, and a checkpoint saw more"
             )));
         }
         for entry in entries.iter().take_while(|entry| entry.seq <= until) {
             if let Err(fault) = walk.step(entry) {
-                return Ok(Err(fault.to_string()));
+                return Ok(wrong(fault.to_string()));
             }
             if entry.seq == last {
                 head = Some(entry.as_head());
@@ -136,7 +161,7 @@ async fn prove(
         }
         walked = entries.last().map_or(until, |entry| entry.seq);
     }
-    Ok(head.ok_or_else(|| format!("entry {last} is missing")))
+    Ok(head.ok_or_else(|| Stays::Wrong(format!("entry {last} is missing"))))
 }
 
 /// Signs where a part ends, and drops it once that is on disk.

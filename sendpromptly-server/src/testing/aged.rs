@@ -76,6 +76,8 @@ impl World {
         let draft = Draft::new(&operator(), Action::ProjectChanged, self.project, &[]);
         let drafts = drafts_of(self.organization, NOW, vec![draft]);
         self.store.commit_audited(&[], &drafts).await.unwrap();
+        let checkpoints = self.keeper().checkpoints;
+        checkpoints.append_due(&self.store, NOW).await.unwrap();
     }
 
     fn id_in_sql(&self, id: [u8; 16]) -> String {

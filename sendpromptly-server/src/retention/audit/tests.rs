@@ -99,6 +99,8 @@ async fn entries_go_after_12_months_from_the_old_end_and_the_rest_is_proven() {
     // It goes on where it was, and new entries follow the old ones.
     assert_eq!(run(day(OVER + 2)).await, 8);
     write(&world, world.organization, day(OVER + 2)).await;
+    let end = day(OVER + 3);
+    keeper.checkpoints.append_due(&world.store, end).await.unwrap();
     let sound = prove_all(&world, &keeper).await.unwrap();
     assert_eq!((sound.pruned, sound.head.seq), (9, 13));
     let standing = world.store.audit_standing(world.scope()).await.unwrap();
@@ -275,4 +277,77 @@ async fn two_nodes_at_once_prune_a_chain_once_and_it_stays_whole() {
     }
     assert_eq!(dropped, 4);
     assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 3);
+}
+
+/// A node with the same key and a checkpoint file of its own.
+async fn node_with_own_file(world: &World) -> Keeper {
+    let mut keys = world.keys();
+    keys.checkpoints.path = world.directory.path().join("other.checkpoints");
+    let checkpoints = crate::checkpoints::Checkpoints::open(&keys).unwrap();
+    Keeper::new(world.second_node().await, checkpoints.into())
+}
+
+#[tokio::test]
+async fn a_node_prunes_only_what_its_own_checkpoints_saw() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    let other = node_with_own_file(&world).await;
+    fill(&world, &keeper).await;
+    assert_eq!(prune(&other, day(OVER), 100).await.unwrap().rows, 0);
+    assert_eq!(stored(&world, world.organization).await.len(), 12);
+    assert_eq!(prune(&keeper, day(OVER), 100).await.unwrap().rows, 4);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 3);
+    // From the next checkpoint on the other node has one that vouches for all before it.
+    write(&world, world.organization, day(OVER)).await;
+    other
+        .checkpoints
+        .append_due(&world.store, day(OVER))
+        .await
+        .unwrap();
+    assert_eq!(prune(&other, day(OVER + 1), 100).await.unwrap().rows, 3);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 6);
+}
+
+#[tokio::test]
+async fn where_the_next_checkpoint_is_missing_a_part_goes_as_far_as_one_saw_it() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    for number in 0..2 {
+        write(&world, world.organization, day(number)).await;
+        if number == 0 {
+            keeper.checkpoints.append_due(&world.store, day(0)).await.unwrap();
+        }
+    }
+    assert_eq!(prune(&keeper, day(OVER + 5), 100).await.unwrap().rows, 1);
+    assert_eq!(stored(&world, world.organization).await, [2]);
+}
+
+#[tokio::test]
+async fn what_a_restore_took_back_is_no_witness() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    write(&world, world.organization, day(0)).await;
+    let head = world.store.audit_head(world.organization).await.unwrap();
+    // Signed of a branch that the restore then left.
+    let lost = Head {
+        seq: 5,
+        hash: [7; 32],
+        ..head
+    };
+    let end = keeper
+        .checkpoints
+        .append_prune(world.organization, lost, day(0))
+        .await;
+    end.unwrap();
+    let seen = crate::checkpoints::declare::Seen::read(&keeper.checkpoints, &[]).unwrap();
+    crate::checkpoints::declare::declare(&world.store, &keeper.checkpoints, &seen, day(0))
+        .await
+        .unwrap();
+    write(&world, world.organization, day(0)).await;
+    assert_eq!(
+        prune(&keeper, day(OVER), 100).await.unwrap().rows,
+        1,
+        "up to where the restore went back to"
+    );
+    assert_eq!(stored(&world, world.organization).await, [2]);
 }
