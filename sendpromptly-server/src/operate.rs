@@ -11,7 +11,6 @@ use sendpromptly_core::case::{
 use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::signing::CallbackBody;
-use sendpromptly_core::snapshot;
 use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
@@ -172,7 +171,7 @@ impl Desk<'_> {
         };
         Ok(ReplayBody {
             json: body.to_json(),
-            with_payload: facts.sends_payload && snapshot::is_kept(&facts.event, self.now),
+            with_payload: facts.sends_payload,
         })
     }
 
@@ -220,7 +219,10 @@ impl Desk<'_> {
     }
 
     async fn facts(&self) -> Result<IncidentFacts, OperateError> {
-        let facts = self.store.incident_facts(self.project, self.incident).await?;
+        let facts = self
+            .store
+            .incident_facts(self.project, self.incident, self.now)
+            .await?;
         facts.ok_or(OperateError::NotFound)
     }
 

@@ -15,9 +15,10 @@ use crate::store::erasures::Erased;
 use crate::store::old_events::Forgotten;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
+use crate::store::snapshots::passes as snapshots;
 use crate::store::{
     Store, StoreError, attempts, billing, guesses, hours, idempotency, known_devices, links, mail_rates,
-    provider_intake, second_factors, sessions, sign_ups, signing_secrets, snapshots,
+    provider_intake, second_factors, sessions, sign_ups, signing_secrets,
 };
 
 mod audit;
@@ -165,7 +166,8 @@ impl Pass {
                 Ok(Batch { rows, more })
             }
             Work::Snapshots => {
-                let rows = store.forget_snapshots(now, of_kilobytes(limit)).await?;
+                let old = snapshots::old_snapshots(now);
+                let rows = store.drop_old(old, of_kilobytes(limit)).await?;
                 Ok(Batch { rows, more: rows > 0 })
             }
             Work::DeletedSnapshots => {
@@ -218,7 +220,7 @@ impl Pass {
         let store = &keeper.store;
         match self.work {
             Work::Rows(old) => store.count_old(old(now)).await,
-            Work::Snapshots => store.count_old_snapshots(now).await,
+            Work::Snapshots => store.count_old(snapshots::old_snapshots(now)).await,
             Work::DeletedSnapshots => store.count_deleted_snapshots(now).await,
             Work::Erasures => store.erasures_waiting(now).await,
             Work::Events => store.count_old_events(now).await,
@@ -232,7 +234,7 @@ impl Pass {
 
 /// Fewer rows in a batch, where each may be some kilobytes.
 fn of_kilobytes(limit: NonZeroU32) -> u32 {
-    limit.get().min(200)
+    limit.get().min(snapshots::BATCH)
 }
 
 fn deleted_by(now: Timestamp) -> Timestamp {

@@ -202,7 +202,7 @@ impl Committer {
                 let fates = if look.events.values().any(|known| known.receipt.is_none()) {
                     receipts::commit_locked(&self.store, &requests).await?
                 } else {
-                    let plan = receipts::plan(&requests, &look.events);
+                    let plan = receipts::plan(self.store.dialect(), &requests, &look.events);
                     self.store.commit_together(plan.writes).await?;
                     plan.fates
                 };

@@ -15,7 +15,7 @@ use crate::store::idempotency::{self, NewAnswer};
 use crate::store::receipts::{self, Filling, FirstReceipt, KnownEvent, NewEvent, ProviderEventName};
 use crate::store::rows::{self, Sql};
 use crate::store::snapshots::{self, NewSnapshot};
-use crate::store::{Store, StoreError};
+use crate::store::{Dialect, Store, StoreError};
 
 /// What a batch of receipts writes, and what becomes of each, in order.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(super) fn event_name(request: &IngestRequest, receipt: &Receipt) -> Provider
 /// Decides on receipts whose keys are free, given the events that are known. Where one of these was announced by its
 /// provider and waits for its receipt, what is known must be locked.
 pub(super) fn plan(
+    dialect: Dialect,
     requests: &[(&IngestRequest, &NewReceipt)],
     known: &HashMap<ProviderEventName, KnownEvent>,
 ) -> ReceiptPlan {
@@ -50,7 +51,7 @@ pub(super) fn plan(
         }
         fates.push(fate);
     }
-    let mut writes = desk.writes();
+    let mut writes = desk.writes(dialect);
     writes.insert(2, remember(taken.into_iter(), &answers));
     ReceiptPlan { writes, fates }
 }
@@ -66,7 +67,7 @@ pub(super) async fn commit_locked(
         .iter()
         .map(|(request, new)| event_name(request, &new.receipt));
     let known = store.lock_known_events(&tx, names).await?;
-    let plan = plan(requests, &known);
+    let plan = plan(store.dialect(), requests, &known);
     rows::write_together(&tx, plan.writes).await?;
     tx.commit().await?;
     Ok(plan.fates)
@@ -206,7 +207,7 @@ impl<'a> Desk<'a> {
     }
 
     /// In the order of their keys, so that two batches wait for each other in one direction only.
-    fn writes(mut self) -> Vec<Sql> {
+    fn writes(mut self, dialect: Dialect) -> Vec<Sql> {
         self.new.sort_unstable_by_key(|event| event.name);
         self.payloads
             .sort_unstable_by_key(|payload| (payload.project, payload.event));
@@ -216,7 +217,7 @@ impl<'a> Desk<'a> {
         let [filled_events, filled_incidents] = receipts::fill(&self.filled);
         vec![
             receipts::insert(&self.new),
-            snapshots::insert(self.payloads),
+            snapshots::insert(dialect, self.payloads),
             differences,
             filled_events,
             filled_incidents,
@@ -247,6 +248,7 @@ fn snapshot<'a>(request: &IngestRequest, receipt: &'a NewReceipt) -> Option<NewS
         project: request.project.project,
         event: receipt.event,
         era: payload.era,
+        received_at: request.received_at,
         sealed: &payload.sealed,
     })
 }

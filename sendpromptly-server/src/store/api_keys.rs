@@ -78,7 +78,7 @@ impl Store {
         let Some(row) = query.bind(hash.as_bytes()).one(&self.reader).await? else {
             return Ok(None);
         };
-        let keeps_snapshots = rows::count(&row, "keep_snapshots")? != 0;
+        let keeps_snapshots = rows::flag(&row, "keep_snapshots")?;
         Ok(Some(KeyHolder {
             key_id: KeyId::from_bytes(rows::id(&row, "id")?),
             project: ProjectId::from_bytes(rows::id(&row, "project_id")?),

@@ -193,6 +193,29 @@ pub fn begin<'a>(attempts: impl IntoIterator<Item = (&'a Attempt, &'a Nonce)>, n
     ]
 }
 
+/// Removes an attempt that has not ended; and where that is done, frees its replay, to be due at this time where it is
+/// still queued. The case must be locked.
+#[must_use]
+pub fn undo(attempt: &Attempt, due_at: Timestamp) -> [Sql; 2] {
+    let drop = Sql::new(
+        "DELETE FROM attempts WHERE project_id = {} AND replay_id = {} AND number = {} AND lease_token = {}
+         AND ended_at IS NULL",
+    );
+    let free = Sql::new(
+        "UPDATE replays SET attempts = attempts - 1, lease_token = NULL,
+            next_attempt_at = CASE WHEN state = 'queued' THEN {} ELSE next_attempt_at END
+         WHERE project_id = {} AND id = {}",
+    );
+    let (project, replay) = (attempt.project.as_bytes(), attempt.replay.as_bytes());
+    [
+        drop.bind(project)
+            .bind(replay)
+            .bind(attempt.number)
+            .bind(attempt.lease.as_bytes()),
+        free.bind(due_at).bind(project).bind(replay),
+    ]
+}
+
 /// Records how these attempts ended. What was taken for cut off gives way to what came of it after all.
 #[must_use]
 pub fn end(ends: &[AttemptEnd]) -> Sql {

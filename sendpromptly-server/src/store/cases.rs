@@ -212,7 +212,7 @@ pub(super) fn replay(row: &QueryResult) -> Result<Option<Replay>, StoreError> {
         attempts: rows::count(row, "attempts")?,
         steps: rows::count(row, "steps")?,
         cut_offs: rows::count(row, "cut_offs")?,
-        doubtful: rows::count(row, "doubtful")? != 0,
+        doubtful: rows::flag(row, "doubtful")?,
         last_status: last_status.and_then(|status| u16::try_from(status).ok()),
         next_attempt_at: rows::optional_time(row, "next_attempt_at")?,
         answer_due_at: rows::optional_time(row, "answer_due_at")?,

@@ -39,7 +39,7 @@ pub struct Claim {
     pub body: String,
     /// Whether the payload that is kept of the event goes along.
     pub with_payload: bool,
-    /// Whether the project keeps the first bytes of answers.
+    /// Whether the first bytes of the answer are kept: the project says so, and no payload goes along.
     pub keep_answer: bool,
 }
 
@@ -158,6 +158,22 @@ impl Store {
         Ok(claims)
     }
 
+    /// Undoes a claim of which nothing was sent, as if the attempt had never begun; the replay is due again at this
+    /// time. Where its lease is over, the attempt has ended otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn hand_back(&self, attempt: &Attempt, due_at: Timestamp) -> Result<(), StoreError> {
+        let tx = self.begin().await?;
+        self.lock_cases(&tx, &BTreeSet::from([(attempt.project, attempt.event)]))
+            .await?;
+        let [drop, free] = attempts::undo(attempt, due_at);
+        if drop.run(&tx).await? > 0 {
+            free.run(&tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
     /// Takes the rows of those projects where nobody else is claiming; gives their failures in a row.
     async fn hold_projects(
         &self,
@@ -254,10 +270,10 @@ fn due_call(row: &QueryResult) -> Result<DueCall, StoreError> {
         event: EventId::from_bytes(rows::id(row, "event_id")?),
         replay: ReplayId::from_bytes(rows::id(row, "id")?),
         body: rows::get(row, "body")?,
-        with_payload: rows::count(row, "with_payload")? != 0,
+        with_payload: rows::flag(row, "with_payload")?,
         repair_url: rows::get(row, "repair_url")?,
         answer_minutes: rows::count(row, "timeout_minutes")?,
-        keep_answer: rows::count(row, "keep_answers")? != 0,
+        keep_answer: rows::flag(row, "keep_answers")?,
         in_flight: rows::count(row, "in_flight")?,
     })
 }
@@ -304,7 +320,8 @@ fn claim(due: DueCall, stored: &StoredCase, now: Timestamp) -> Option<Claim> {
         repair_url: due.repair_url,
         body: due.body,
         with_payload: due.with_payload,
-        keep_answer: due.keep_answer,
+        // An endpoint may answer with what it was sent.
+        keep_answer: due.keep_answer && !due.with_payload,
     })
 }
 

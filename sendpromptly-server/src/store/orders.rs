@@ -4,6 +4,7 @@ use sea_orm::DatabaseTransaction;
 use sendpromptly_core::case::PlacedOrder;
 use sendpromptly_core::event::{EffectType, Mode, Provider};
 use sendpromptly_core::id::{EventId, IncidentId, OrganizationId, ProjectId, ReplayId};
+use sendpromptly_core::snapshot::too_old_at;
 use sendpromptly_core::time::Timestamp;
 
 use super::rows::{self, Column, Kind, Rows, Sql};
@@ -44,6 +45,7 @@ impl Store {
         &self,
         project: ProjectId,
         incident: IncidentId,
+        now: Timestamp,
     ) -> Result<Option<IncidentFacts>, StoreError> {
         let query = Sql::new(format!(
             "SELECT p.organization_id, p.mode, p.repair_url, i.event_id, e.provider, e.provider_event_id,
@@ -54,6 +56,7 @@ impl Store {
              JOIN projects p ON p.id = i.project_id
              WHERE i.project_id = {{}} AND i.id = {{}} AND p.deleted_at IS NULL"
         ));
+        let query = query.bind(too_old_at(now));
         let query = query.bind(project.as_bytes()).bind(incident.as_bytes());
         let Some(row) = query.one(&self.reader).await? else {
             return Ok(None);
@@ -70,7 +73,7 @@ impl Store {
             event_type: rows::get(&row, "event_type")?,
             effect: effect_type.zip(rows::get(&row, "internal_reference")?),
             occurred_at: rows::time(&row, "occurred_at")?,
-            sends_payload: rows::count(&row, "sends_payload")? != 0,
+            sends_payload: rows::flag(&row, "sends_payload")?,
         }))
     }
 

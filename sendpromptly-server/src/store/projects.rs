@@ -11,7 +11,7 @@ use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::signing_secrets::{self, SealedSecret};
-use super::snapshots::{self, Era};
+use super::snapshots::{Era, passes as snapshots};
 use super::{Store, StoreError, audit};
 
 /// A project as it is stored.
@@ -213,7 +213,11 @@ impl Store {
             drafts.push(Draft::new(origin, Action::ProjectChanged, id, &details));
         }
         let deletes = after.snapshot_era != before.snapshot_era;
-        let mut writes = vec![update(&after, deletes.then_some(now))];
+        let mut deleted_at = None;
+        if deletes {
+            deleted_at = Some(snapshots::deleted_up_to(&tx, id, now).await?);
+        }
+        let mut writes = vec![update(&after, deleted_at)];
         if deletes {
             drafts.push(Draft::new(origin, Action::SnapshotsDeleted, id, &[]));
             writes.push(snapshots::destroy_keys(id));
@@ -366,7 +370,6 @@ fn update(project: &Project, deleted_at: Option<Timestamp>) -> Sql {
 }
 
 pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
-    let flag = |column| Ok::<_, StoreError>(rows::count(row, column)? != 0);
     Ok(Project {
         id: ProjectId::from_bytes(rows::id(row, "id")?),
         organization: OrganizationId::from_bytes(rows::id(row, "organization_id")?),
@@ -374,9 +377,9 @@ pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
         mode: rows::word(row, "mode")?,
         repair_url: rows::get(row, "repair_url")?,
         timeout_minutes: rows::count(row, "timeout_minutes")?,
-        keep_answers: flag("keep_answers")?,
-        keep_snapshots: flag("keep_snapshots")?,
-        send_payload: flag("send_payload")?,
+        keep_answers: rows::flag(row, "keep_answers")?,
+        keep_snapshots: rows::flag(row, "keep_snapshots")?,
+        send_payload: rows::flag(row, "send_payload")?,
         snapshot_era: Era::read(row)?,
         events_kept_days: rows::count(row, "events_kept_days")?,
         created_at: rows::time(row, "created_at")?,

@@ -8,6 +8,7 @@ use sendpromptly_core::time::Timestamp;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
+use super::snapshots::passes as snapshots;
 use super::{Store, StoreError, audit, data_keys};
 
 #[cfg(test)]
@@ -143,6 +144,10 @@ impl Store {
 /// transaction can wait for it in a circle.
 async fn remove_rows(tx: &DatabaseTransaction, project: ProjectId, limit: u32) -> Result<u64, StoreError> {
     for (table, key) in HELD {
+        let limit = match *table {
+            "snapshots" => limit.min(snapshots::BATCH),
+            _ => limit,
+        };
         let delete = Sql::new(format!(
             "DELETE FROM {table} WHERE project_id = {{}} AND ({key}) IN
              (SELECT {key} FROM {table} WHERE project_id = {{}} LIMIT {limit})"

@@ -53,7 +53,7 @@ impl Store {
                 project: rows::get(row, "name")?,
                 mode: rows::word(row, "mode")?,
                 origin: url.and_then(|url| Some(Url::parse(&url).ok()?.origin().ascii_serialization())),
-                sends_payload: rows::count(row, "send_payload")? != 0,
+                sends_payload: rows::flag(row, "send_payload")?,
             };
             Ok((ProjectId::from_bytes(rows::id(row, "id")?), target))
         };

@@ -15,7 +15,7 @@ use super::{Dialect, StoreError};
 
 mod read;
 
-pub use read::{count, get, id, optional_id, optional_time, optional_word, time, word};
+pub use read::{count, flag, get, id, optional_id, optional_time, optional_word, time, word};
 
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,9 +14,11 @@ const ROWS: &[&str] = &[
      VALUES ({project}, {id}, 1, '', {id}, {now}, {now}, {bytes})",
     "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
      VALUES ({id}, 'project', {project}, 'answer', {now} / 86400000, 'k', {bytes})",
-    "INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({project}, {id}, 1, {bytes})",
+    "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed)
+     VALUES ({project}, {id}, 1, {now}, {bytes})",
     "UPDATE projects SET snapshot_era = 1, snapshots_deleted_at = {now} + 34387200000 WHERE id = {project}",
-    "INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({project}, {younger}, 0, {bytes})",
+    "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed)
+     VALUES ({project}, {younger}, 0, {now} + 34387200000, {bytes})",
     "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
      VALUES ({id}, 'project', {project}, 'snapshot', {now} / 86400000, 'k', {bytes})",
     "INSERT INTO guesses (bucket, failures, last_at) VALUES ({id}, 1, {now})",

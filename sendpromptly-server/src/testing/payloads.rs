@@ -28,9 +28,10 @@ impl World {
             project: self.project,
             event,
             era,
+            received_at: event.made_at(),
             sealed: &sealed,
         };
-        let insert = snapshots::insert([new]);
+        let insert = snapshots::insert(self.store.dialect(), [new]);
         self.store.commit_together(vec![insert]).await.unwrap();
     }
 }

@@ -140,3 +140,31 @@ async fn a_claim_passes_over_a_case_that_somebody_is_changing() {
     tx.rollback().await.unwrap();
     assert_eq!(world.claim(NOW).await.len(), 1);
 }
+
+#[tokio::test]
+async fn a_call_that_is_handed_back_leaves_no_trace_and_does_not_revive_what_has_ended() {
+    let world = World::set_up().await;
+    world.queue(world.project, 2).await;
+    let claims = world.claim(NOW).await;
+    let success = sendpromptly_core::replay::Effect::Success;
+    world.report(claims[1].attempt.event, success, None, NOW).await;
+    let later = NOW.plus_millis(60 * SECOND);
+    for claim in &claims {
+        world.store.hand_back(&claim.attempt, later).await.unwrap();
+    }
+    let attempts = Sql::new("SELECT count(*) AS n FROM attempts");
+    assert_eq!(world.number(attempts).await, 0);
+    for (claim, due) in claims.iter().zip([Some(later), None]) {
+        let stored = world.case(claim.attempt.event).await;
+        let replay = &stored.case.replays[0];
+        assert_eq!(
+            (stored.lease, replay.attempts, replay.next_attempt_at),
+            (None, 0, due)
+        );
+    }
+    let again = world.claim(later).await;
+    assert_eq!((again.len(), again[0].attempt.number), (1, 1));
+    // Its lease is another one by now.
+    world.store.hand_back(&claims[0].attempt, NOW).await.unwrap();
+    assert!(world.case(again[0].attempt.event).await.lease.is_some());
+}

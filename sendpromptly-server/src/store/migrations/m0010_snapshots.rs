@@ -30,14 +30,16 @@ impl MigrationTrait for Migration {
 }
 
 const STATEMENTS: &[&str] = &[
-    // An event's id tells when its receipt came, so no time is stored, and no index kept over one.
+    // An event's id may be older than its receipt, so the receipt's time is stored: 30 days count from it.
     "CREATE TABLE snapshots (
         project_id {id} NOT NULL,
         event_id {id} NOT NULL,
         era {int} NOT NULL,
+        received_at {int} NOT NULL,
         sealed {bytes} NOT NULL,
         PRIMARY KEY (project_id, event_id)
     ) {clustered}",
+    "CREATE INDEX snapshots_by_time ON snapshots (received_at)",
     "ALTER TABLE projects ADD COLUMN keep_snapshots {int} NOT NULL DEFAULT 0",
     // How often what was kept has been deleted. Only snapshots of the present era count.
     "ALTER TABLE projects ADD COLUMN snapshot_era {int} NOT NULL DEFAULT 0",

@@ -53,8 +53,9 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
     world
         .write(answer.bind(project.as_bytes()).bind(row).bind(fingerprint))
         .await;
-    let snapshot =
-        Sql::new("INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({}, {}, 0, {})");
+    let snapshot = Sql::new(
+        "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed) VALUES ({}, {}, 0, 0, {})",
+    );
     world
         .write(snapshot.bind(project.as_bytes()).bind(row).bind(vec![1_u8]))
         .await;
@@ -176,6 +177,24 @@ async fn what_it_held_is_removed_in_batches_and_others_keep_theirs() {
 
     assert_eq!(rows_of(&world, other).await, of_other);
     assert!(world.store.find_key(&kept.hash()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn few_payloads_are_removed_at_once_for_they_are_large() {
+    let world = World::set_up().await;
+    for number in 0..51_u8 {
+        let row = Sql::new(
+            "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed) VALUES ({}, {}, 0, 0, {})",
+        );
+        let row = row.bind(world.project.as_bytes()).bind([number; 16]);
+        world.write(row.bind(vec![1_u8])).await;
+    }
+    delete(&world).await;
+    let mut purged = Vec::new();
+    for _ in 0..2 {
+        purged.push(world.store.purge(NOW, 1_000).await.unwrap());
+    }
+    assert_eq!(purged, [Purged::Rows(50), Purged::Rows(1)]);
 }
 
 #[tokio::test]

@@ -73,6 +73,14 @@ pub fn count(row: &QueryResult, column: &str) -> Result<u32, StoreError> {
     u32::try_from(number).map_err(|_| StoreError::Corrupt(format!("{column}: {number} is no count")))
 }
 
+/// Reads a column that holds 1 or 0: yes or no.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] where the column holds something else.
+pub fn flag(row: &QueryResult, column: &str) -> Result<bool, StoreError> {
+    Ok(count(row, column)? != 0)
+}
+
 /// Reads a column of any type.
 ///
 /// # Errors

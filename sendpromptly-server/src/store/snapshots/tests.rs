@@ -1,11 +1,14 @@
 //! Which payloads are stored and found, where they open, and how they go.
 
+use sendpromptly_core::snapshot::KEPT;
+
+use super::passes::{CLOCKS_MS, old_snapshots};
 use super::*;
-use crate::payload;
+use crate::payload::{self, Payload};
 use crate::store::data_keys::KeyUse;
 use crate::store::projects::{ProjectChange, SnapshotChange};
 use crate::testing::{NOW, World, operator};
-use crate::vault::Vault;
+use crate::vault::{Purpose, Vault};
 
 const PAYLOAD: &str = r#"{"card":"4242"}"#;
 
@@ -48,7 +51,10 @@ impl Scene {
     async fn opened_by(&self, vault: &Vault, event: EventId) -> Option<String> {
         let key = (self.world.project, event);
         let opened = payload::open(&self.world.store, vault, key, NOW).await;
-        opened.unwrap().map(|text| text.as_str().to_owned())
+        match opened.unwrap() {
+            Payload::Text(text) => Some(text.as_str().to_owned()),
+            Payload::Gone | Payload::Lost(_) => None,
+        }
     }
 
     async fn rows(&self) -> i64 {
@@ -125,8 +131,8 @@ async fn snapshots_that_are_deleted_are_gone_at_once_and_removed_in_batches() {
         let kept = scene
             .world
             .store
-            .keeps_payload_of(scene.world.project, event, NOW);
-        assert!(!kept.await.unwrap());
+            .payload_received_at(scene.world.project, event, NOW);
+        assert_eq!(kept.await.unwrap(), None);
     }
     assert_eq!(scene.rows().await, 3);
     let minute = NOW.plus_millis(CLOCKS_MS);
@@ -192,7 +198,7 @@ async fn deleting_payloads_destroys_the_keys_of_past_days_at_once() {
 async fn a_snapshot_is_not_found_from_its_30th_day_on_though_its_row_is_there() {
     let scene = Scene::set_up().await;
     let event = scene.event("evt_1").await;
-    let over = NOW.plus(snapshot::KEPT);
+    let over = NOW.plus(KEPT);
     let found = async |now| {
         let stored = scene
             .world
@@ -202,9 +208,9 @@ async fn a_snapshot_is_not_found_from_its_30th_day_on_though_its_row_is_there() 
         let kept = scene
             .world
             .store
-            .keeps_payload_of(scene.world.project, event, now)
+            .payload_received_at(scene.world.project, event, now)
             .await;
-        (stored.unwrap().is_some(), kept.unwrap())
+        (stored.unwrap().is_some(), kept.unwrap().is_some())
     };
     assert_eq!(found(over.plus_millis(-1)).await, (true, true));
     assert_eq!(found(over).await, (false, false));
@@ -218,21 +224,91 @@ async fn old_snapshots_are_removed_in_bounded_batches_of_every_project_and_young
     for number in 0..3 {
         scene.event(&format!("evt_{number}")).await;
     }
-    let young = EventId::new(NOW.plus_millis(1), [0; 10]);
     let last = ProjectId::from_bytes([0xff; 16]);
-    for (project, event) in [(scene.world.project, young), (last, EventId::new(NOW, [1; 10]))] {
-        let row =
-            Sql::new("INSERT INTO snapshots (project_id, event_id, era, sealed) VALUES ({}, {}, 0, {})");
-        let row = row.bind(project.as_bytes()).bind(event.as_bytes());
-        scene.world.write(row.bind(vec![1_u8])).await;
-    }
-    let over = NOW.plus(snapshot::KEPT);
-    assert_eq!(store.forget_snapshots(over.plus_millis(-1), 2).await.unwrap(), 0);
-    assert_eq!(store.count_old_snapshots(over).await.unwrap(), 4);
+    put(
+        &scene,
+        scene.world.project,
+        EventId::new(NOW, [1; 10]),
+        NOW.plus_millis(1),
+    )
+    .await;
+    put(&scene, last, EventId::new(NOW, [1; 10]), NOW).await;
+    let over = NOW.plus(KEPT);
+    let early = old_snapshots(over.plus_millis(-1));
+    assert_eq!(store.drop_old(early, 3).await.unwrap(), 0);
+    assert_eq!(store.count_old(old_snapshots(over)).await.unwrap(), 4);
     let mut removed = Vec::new();
-    for _ in 0..4 {
-        removed.push(store.forget_snapshots(over, 2).await.unwrap());
+    for _ in 0..3 {
+        removed.push(store.drop_old(old_snapshots(over), 3).await.unwrap());
     }
-    assert_eq!(removed, [2, 1, 1, 0]);
+    assert_eq!(removed, [3, 1, 0], "a batch goes over several projects");
     assert_eq!(scene.rows().await, 1);
+}
+
+/// A row that nothing opens.
+async fn put(scene: &Scene, project: ProjectId, event: EventId, received_at: Timestamp) {
+    let row = Sql::new(
+        "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed) VALUES ({}, {}, 0, {}, {})",
+    );
+    let row = row.bind(project.as_bytes()).bind(event.as_bytes());
+    scene.world.write(row.bind(received_at).bind(vec![1_u8])).await;
+}
+
+#[tokio::test]
+async fn thirty_days_count_from_the_receipt_also_where_the_event_is_older() {
+    let scene = Scene::set_up().await;
+    let event = EventId::new(NOW.plus_millis(-5 * 86_400_000), [1; 10]);
+    put(&scene, scene.world.project, event, NOW).await;
+    let found = async |now| {
+        let store = &scene.world.store;
+        let found = store.payload_received_at(scene.world.project, event, now);
+        found.await.unwrap()
+    };
+    let over = NOW.plus(KEPT);
+    assert_eq!(found(over.plus_millis(-1)).await, Some(NOW));
+    assert_eq!(found(over).await, None);
+}
+
+#[tokio::test]
+async fn a_deletion_ordered_by_a_slow_clock_leaves_no_row() {
+    let scene = Scene::set_up().await;
+    let ahead = NOW.plus_millis(2 * 3_600_000);
+    put(&scene, scene.world.project, EventId::new(ahead, [1; 10]), ahead).await;
+    scene.change(SnapshotChange::OffAndDelete).await; // at NOW, by its clock
+    let remove = async |now| scene.world.store.remove_deleted_snapshots(now, 50).await.unwrap();
+    assert_eq!(remove(ahead.plus_millis(CLOCKS_MS)).await, 1);
+    assert_eq!(scene.rows().await, 0);
+}
+
+#[tokio::test]
+async fn what_is_stored_while_keeping_is_turned_off_waits_and_is_left_out() {
+    let scene = Scene::set_up().await;
+    let world = &scene.world;
+    let event = world.receive("evt_1").await;
+    let tx = world.store.begin().await.unwrap();
+    let off = Sql::new("UPDATE projects SET keep_snapshots = 0 WHERE id = {}");
+    off.bind(world.project.as_bytes()).run(&tx).await.unwrap();
+    let (store, project) = (world.store.clone(), world.project);
+    let storing = tokio::spawn(async move {
+        let new = NewSnapshot {
+            project,
+            event,
+            era: Era::default(),
+            received_at: NOW,
+            sealed: &[1],
+        };
+        let insert = insert(store.dialect(), [new]);
+        store.commit_together(vec![insert]).await.unwrap();
+    });
+    if world.store.dialect() == Dialect::Postgres {
+        // Until it waits for the one that turns keeping off, or has not waited.
+        let waits = "SELECT count(*) AS n FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%INTO snapshots%'";
+        while !storing.is_finished() && world.number(Sql::new(waits)).await == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    tx.commit().await.unwrap();
+    storing.await.unwrap();
+    assert_eq!(scene.rows().await, 0);
 }

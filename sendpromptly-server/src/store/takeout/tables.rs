@@ -234,7 +234,11 @@ pub static TAKEN: &[Table] = &[
     },
     Table {
         name: SNAPSHOTS,
-        columns: &[PROJECT, column("event_id", "t.event_id", Id("evt_"))],
+        columns: &[
+            PROJECT,
+            column("event_id", "t.event_id", Id("evt_")),
+            column("received_at", "t.received_at", Time),
+        ],
         // Those of an earlier era were deleted.
         from: "snapshots t JOIN projects p ON p.id = t.project_id AND p.snapshot_era = t.era",
         whose: Whose::Project,
