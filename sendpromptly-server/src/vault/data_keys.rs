@@ -106,11 +106,20 @@ impl DataKeys {
         key.await.map_err(VaultError::Shared)
     }
 
-    /// Two nodes that both find none make one each: every ciphertext names its own.
+    /// Two nodes that both find none make one each: every ciphertext names its own. So nobody waits for one that does
+    /// not unwrap either.
     async fn newest(&self, key_use: KeyUse, now: Timestamp) -> Result<Arc<Sealer>, VaultError> {
-        match self.store.newest_data_key(&key_use).await? {
-            Some(stored) => Ok(self.sealer(self.ring.unwrap(&stored).await?).await),
-            None => self.make(key_use, now).await,
+        let Some(stored) = self.store.newest_data_key(&key_use).await? else {
+            return self.make(key_use, now).await;
+        };
+        match self.ring.unwrap(&stored).await {
+            Ok(key) => Ok(self.sealer(key).await),
+            Err(error @ (VaultError::Damaged(_) | VaultError::WrongMasterKey(_))) => {
+                let (purpose, day) = (key_use.purpose, key_use.day);
+                tracing::error!(purpose, day, %error, "a data key does not unwrap here, so a new one is made to seal with");
+                self.make(key_use, now).await
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -14,6 +14,7 @@ use crate::store::api_keys::NewKey;
 use crate::store::data_keys::KeyUse;
 use crate::store::organizations::NewOrganization;
 use crate::store::projects::Project;
+use crate::store::rows::Sql;
 use crate::store::scope::OrganizationScope;
 use crate::store::signing_secrets::Rotation;
 use crate::store::users::NewUser;
@@ -385,25 +386,57 @@ async fn a_data_key_is_done_before_it_has_sealed_too_often() {
         keys: Arc::new(keys.sealing_at_most(3)),
         ..fixture.vault().await
     };
-    let mut sealed = Vec::new();
-    for _ in 0..7 {
-        sealed.push(vault.seal(Purpose::Mail, &ROW, b"x", NOW).await.unwrap());
-    }
-    let ids = |sealed: &[Vec<u8>]| {
-        let ids = sealed
-            .iter()
-            .map(|sealed| sendpromptly_core::envelope::data_key_id(sealed).unwrap());
-        ids.collect::<std::collections::BTreeSet<_>>().len()
-    };
-    assert_eq!((ids(&sealed[..3]), ids(&sealed[..4]), ids(&sealed)), (1, 2, 3));
-    for sealed in &sealed {
-        assert!(
-            fixture
-                .vault()
-                .await
-                .open_sealed(Purpose::Mail, &ROW, sealed)
-                .await
-                .is_ok()
+    for purpose in [Purpose::Mail, Purpose::Snapshot(PROJECT, Era::default())] {
+        let mut sealed = Vec::new();
+        for _ in 0..7 {
+            sealed.push(vault.seal(purpose, &ROW, b"x", NOW).await.unwrap());
+        }
+        assert_eq!(
+            (key_ids(&sealed[..3]), key_ids(&sealed[..4]), key_ids(&sealed)),
+            (1, 2, 3)
         );
+        for sealed in &sealed {
+            let opened = fixture.vault().await.open_sealed(purpose, &ROW, sealed).await;
+            assert!(opened.is_ok());
+        }
+    }
+}
+
+/// How many data keys have sealed these.
+fn key_ids(sealed: &[Vec<u8>]) -> usize {
+    let ids = sealed
+        .iter()
+        .map(|sealed| sendpromptly_core::envelope::data_key_id(sealed).unwrap());
+    ids.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[tokio::test]
+async fn where_the_data_key_of_the_day_does_not_unwrap_another_one_seals() {
+    let purpose = Purpose::Snapshot(PROJECT, Era::default());
+    for spoil in [
+        "UPDATE data_keys SET wrapped = zeroblob(60) WHERE purpose = 'snapshot'",
+        "UPDATE data_keys SET kid = 'missing' WHERE purpose = 'snapshot'",
+    ] {
+        let fixture = Fixture::set_up().await;
+        let first = fixture.vault().await;
+        let (one, two) = (fixture.vault().await, fixture.vault().await);
+        let mut sealed = vec![first.seal(purpose, &ROW, b"x", NOW).await.unwrap()];
+        fixture
+            .store
+            .commit_together(vec![Sql::new(spoil)])
+            .await
+            .unwrap();
+        for (node, millis) in [(&one, 1), (&two, 2), (&one, 3)] {
+            sealed.push(
+                node.seal(purpose, &ROW, b"x", NOW.plus_millis(millis))
+                    .await
+                    .unwrap(),
+            );
+        }
+        assert_eq!(key_ids(&sealed), 2, "{spoil}");
+        for node in [&one, &two] {
+            assert!(node.open_sealed(purpose, &ROW, &sealed[0]).await.is_err());
+            assert!(node.open_sealed(purpose, &ROW, &sealed[1]).await.is_ok());
+        }
     }
 }
