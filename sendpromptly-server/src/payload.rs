@@ -4,10 +4,21 @@ use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::store::{Store, StoreError};
+use crate::store::Store;
+use crate::store::snapshots::StoredSnapshot;
 use crate::vault::{Purpose, Vault, VaultError};
 
-/// The JSON text of an event's payload; `None` where it is not kept, not any more, or does not open for good.
+/// What there is of an event's payload.
+pub enum Payload {
+    /// Its JSON text.
+    Text(Zeroizing<String>),
+    /// It is not kept, or not any more.
+    Gone,
+    /// It is kept and will never open: it was changed, or its data key is gone or damaged.
+    Lost(StoredSnapshot),
+}
+
+/// The payload of an event.
 ///
 /// # Errors
 /// [`VaultError`] where it cannot be had now.
@@ -16,25 +27,32 @@ pub async fn open(
     vault: &Vault,
     (project, event): (ProjectId, EventId),
     now: Timestamp,
-) -> Result<Option<Zeroizing<String>>, VaultError> {
+) -> Result<Payload, VaultError> {
     let Some(stored) = store.kept_payload(project, event, now).await? else {
-        return Ok(None);
+        return Ok(Payload::Gone);
     };
     let purpose = Purpose::Snapshot(project, stored.era);
     let opened = vault.open_sealed(purpose, event.as_bytes(), &stored.sealed).await;
     match opened {
-        Ok(plain) => text(&plain).map(Some),
-        Err(error) if error.is_final() => {
+        // What was sealed is text, for it was part of a receipt's body.
+        Ok(plain) => Ok(match std::str::from_utf8(&plain) {
+            Ok(text) => Payload::Text(Zeroizing::new(text.to_owned())),
+            Err(_) => Payload::Lost(stored),
+        }),
+        Err(error) if error.is_final() || error.is_damage() => {
             tracing::warn!(%project, %event, %error, "a payload that is kept does not open");
-            Ok(None)
+            Ok(Payload::Lost(stored))
         }
         Err(error) => Err(error),
     }
 }
 
-/// What was sealed is text, for it was part of a receipt's body.
-fn text(plain: &[u8]) -> Result<Zeroizing<String>, VaultError> {
-    let text = std::str::from_utf8(plain);
-    let text = text.map_err(|_| StoreError::Corrupt("a payload is UTF-8".to_owned()))?;
-    Ok(Zeroizing::new(text.to_owned()))
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(..)",
+            Self::Gone => "Gone",
+            Self::Lost(_) => "Lost(..)",
+        })
+    }
 }

@@ -153,6 +153,17 @@ impl VaultError {
             _ => false,
         }
     }
+
+    /// Whether a data key does not unwrap by the master key of its name, of which the vault has seen at its start that
+    /// it unwraps others.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Shared(error) => error.is_damage(),
+            _ => false,
+        }
+    }
 }
 
 /// Seals and opens; cheap to clone.

@@ -42,6 +42,12 @@ const LOOK_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 /// Calls of dead nodes that are cut off in one transaction.
 const DEAD_BATCH: u32 = 64;
 
+/// How long a call waits whose payload could not be read.
+const UNTIL_NEXT_TRY: Duration = Duration::from_secs(60);
+
+/// How often it is tried to put back a call that was not made.
+const HAND_BACKS: u32 = 5;
+
 const FIRST_PROJECT: ProjectId = ProjectId::from_bytes([0; 16]);
 
 /// What calls need.
@@ -223,9 +229,28 @@ async fn see_through(
     stage: watch::Receiver<Stage>,
 ) {
     let under_way = calls.metrics.begin();
-    let end = call::make(&calls, claim, &secrets, stage).await;
+    let end = call::make(&calls, &claim, &secrets, stage).await;
     drop(under_way);
+    let Some(end) = end else {
+        hand_back(&calls, &claim).await;
+        return;
+    };
     calls.metrics.ended(end.outcome.status(), end.word, end.duration);
     // Nobody takes it any more only when the process is about to end; the lease then tells.
     let _ = calls.ends.send(Ended { end, _slot: slot }).await;
+}
+
+/// Undoes the claim of a call of which nothing was sent. It is due again a minute later.
+async fn hand_back(calls: &Calls, claim: &Claim) {
+    let again = clock::now().plus(UNTIL_NEXT_TRY);
+    for tries in 1..=HAND_BACKS {
+        match calls.store.hand_back(&claim.attempt, again).await {
+            Ok(()) => return,
+            Err(error) if tries == HAND_BACKS => {
+                // Its lease then tells.
+                tracing::error!(project = %claim.attempt.project, %error, "a call that was not made could not be put back");
+            }
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
 }

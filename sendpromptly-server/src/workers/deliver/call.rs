@@ -13,20 +13,24 @@ use tokio::sync::watch;
 
 use super::Calls;
 use crate::callback::{CallOutcome, NetworkErrorKind, RepairUrl, ReportedResult};
-use crate::payload;
+use crate::payload::{self, Payload};
 use crate::platform::clock;
 use crate::store::attempts::{AttemptEnd, PAYLOAD_GONE};
 use crate::store::claims::Claim;
 use crate::vault::Purpose;
 use crate::workers::beat::Stage;
 
-/// Makes the call. A stop that comes to its cutting off gives it up, unless its status line has come.
+/// How long a payload is waited for. With the call itself it is well within the lease.
+const OPENING: Duration = Duration::from_secs(5);
+
+/// Makes the call, and gives how it ended; `None` where it was not begun, for the payload that goes along cannot be had
+/// now. A stop that comes to its cutting off gives it up, unless its status line has come.
 pub(super) async fn make(
     calls: &Calls,
-    claim: Claim,
+    claim: &Claim,
     secrets: &[SigningSecret],
     mut stage: watch::Receiver<Stage>,
-) -> AttemptEnd {
+) -> Option<AttemptEnd> {
     let (project, replay) = (claim.attempt.project, claim.attempt.replay);
     // Its form is checked again, for the server may have been started under another policy since.
     let target = claim
@@ -41,52 +45,87 @@ pub(super) async fn make(
         }
         Some(Err(reason)) => Some(CallOutcome::Refused { reason }),
         Some(Ok(target)) => {
-            let body = match what_is_sent(calls, &claim, start).await {
-                Ok(body) => body,
-                Err(end) => return *end,
+            let body = tokio::select! {
+                biased;
+                body = tokio::time::timeout(OPENING, what_is_sent(calls, claim, start)) => body,
+                () = cut_off(&mut stage) => return None,
             };
-            let headers = headers(&claim, secrets, start, &body);
-            let call = calls.client.call(&target, headers, body, cut_off(&mut stage));
-            Some(call.await)
+            match body {
+                Ok(Sent::Body(body)) => {
+                    let headers = headers(claim, secrets, start, &body);
+                    let call = calls.client.call(&target, headers, body, cut_off(&mut stage));
+                    Some(call.await)
+                }
+                Ok(Sent::NothingAnyMore) => return Some(payload_gone(claim)),
+                Ok(Sent::NothingNow) => return None,
+                Err(_) => {
+                    tracing::warn!(%project, %replay, "the payload that goes along was not read in time, so the call waits");
+                    return None;
+                }
+            }
         }
     };
     if let Some(CallOutcome::Refused { reason }) = &outcome {
         tracing::warn!(%project, %replay, %reason, "halted: the repair URL may not be called");
     }
-    let (mut end, head) = end_of(&claim, outcome, start);
+    let (mut end, head) = end_of(claim, outcome, start);
     if claim.keep_answer && !head.is_empty() {
         end.answer_head = tokio::select! {
             biased;
-            sealed = seal(calls, &claim, &head, end.ended_at) => sealed,
+            sealed = seal(calls, claim, &head, end.ended_at) => sealed,
             () = cut_off(&mut stage) => None,
         };
     }
-    end
+    Some(end)
 }
 
-/// The body, with the payload where that goes along; or how the attempt ends where the payload cannot be had. One that
-/// is gone stays so. Where only the store is away, the call counts as cut off, and goes again.
-async fn what_is_sent(calls: &Calls, claim: &Claim, now: Timestamp) -> Result<Bytes, Box<AttemptEnd>> {
+/// What goes to the endpoint.
+enum Sent {
+    /// This body.
+    Body(Bytes),
+    /// Nothing, for the payload that was to go along is gone for good.
+    NothingAnyMore,
+    /// Nothing yet, for it cannot be read now.
+    NothingNow,
+}
+
+/// The body, with the payload where that goes along. One that will never open is removed, so that the next order goes
+/// without it.
+async fn what_is_sent(calls: &Calls, claim: &Claim, now: Timestamp) -> Sent {
     if !claim.with_payload {
-        return Ok(Bytes::from(claim.body.clone()));
+        return Sent::Body(Bytes::from(claim.body.clone()));
     }
-    let (project, replay) = (claim.attempt.project, claim.attempt.replay);
-    let end = match payload::open(&calls.store, &calls.vault, (project, claim.attempt.event), now).await {
-        Ok(Some(payload)) => return Ok(body_with_payload(&claim.body, &payload).into()),
-        Ok(None) => {
+    let (project, event, replay) = (claim.attempt.project, claim.attempt.event, claim.attempt.replay);
+    let lost = match payload::open(&calls.store, &calls.vault, (project, event), now).await {
+        Ok(Payload::Text(payload)) => return Sent::Body(body_with_payload(&claim.body, &payload).into()),
+        Ok(Payload::Gone) => {
             tracing::warn!(%project, %replay, "halted: the payload that was to go along is no longer kept");
-            AttemptEnd {
-                outcome: AttemptOutcome::PayloadGone,
-                word: PAYLOAD_GONE,
-                ..AttemptEnd::cut_off(claim.attempt, now)
-            }
+            return Sent::NothingAnyMore;
         }
+        Ok(Payload::Lost(lost)) => lost,
         Err(error) => {
-            tracing::warn!(%project, %replay, %error, "the payload that goes along cannot be read now");
-            AttemptEnd::cut_off(claim.attempt, now)
+            tracing::error!(%project, %replay, %error, "the payload that goes along cannot be read, so the call waits");
+            return Sent::NothingNow;
         }
     };
-    Err(Box::new(end))
+    match calls.store.drop_lost_payload(project, event, &lost).await {
+        Ok(()) => {
+            tracing::error!(%project, %replay, %event, "halted: the payload that was to go along opens no more and is removed");
+            Sent::NothingAnyMore
+        }
+        Err(error) => {
+            tracing::error!(%project, %replay, %error, "a payload that opens no more cannot be removed, so the call waits");
+            Sent::NothingNow
+        }
+    }
+}
+
+fn payload_gone(claim: &Claim) -> AttemptEnd {
+    AttemptEnd {
+        outcome: AttemptOutcome::PayloadGone,
+        word: PAYLOAD_GONE,
+        ..AttemptEnd::cut_off(claim.attempt, clock::now())
+    }
 }
 
 /// Is ready when calls under way should be cut off.
