@@ -10,7 +10,7 @@ use crate::console::access::Seat;
 use crate::console::page::{self, Frame, Nav};
 use crate::console::{PageError, Visit};
 use crate::http::Response;
-use crate::payload;
+use crate::payload::{self, Payload};
 use crate::store::incidents::IncidentRecord;
 
 /// What the page of an incident says of the payload, where one is kept.
@@ -26,8 +26,7 @@ struct PayloadPage {
     frame: Frame,
     path: String,
     title: String,
-    /// `None` where it was deleted, or does not open.
-    payload: Option<String>,
+    payload: String,
     reason: String,
 }
 
@@ -35,10 +34,10 @@ struct PayloadPage {
 pub(super) async fn card(visit: &Visit, record: &IncidentRecord) -> Result<Option<PayloadCard>, PageError> {
     let kept = visit
         .store()
-        .keeps_payload_of(record.project, record.event, visit.now)
+        .payload_received_at(record.project, record.event, visit.now)
         .await?;
-    Ok(kept.then(|| PayloadCard {
-        until: words::time(record.event.made_at().plus(KEPT)),
+    Ok(kept.map(|received_at| PayloadCard {
+        until: words::time(received_at.plus(KEPT)),
         form: visit.new_form_token(),
         reason_max: ReadReason::MAX,
     }))
@@ -60,22 +59,35 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         return refuse(&visit, &seat, StatusCode::UNPROCESSABLE_ENTITY, why, typed).await;
     };
     let (store, vault) = (visit.store(), &visit.console.setting.vault);
-    let event = (record.project, record.event);
-    if !store.keeps_payload_of(event.0, event.1, visit.now).await? {
-        let why = "No payload is kept of this event.".to_owned();
-        return refuse(&visit, &seat, StatusCode::CONFLICT, why, typed).await;
-    }
+    // It is opened first, so that the log tells of no look that there was not; and noted before it is shown.
+    let opened = payload::open(store, vault, (record.project, record.event), visit.now).await;
+    let text = match opened {
+        Ok(Payload::Text(text)) => text,
+        Ok(Payload::Gone) => {
+            let why = "No payload is kept of this event: its 30 days are over, or it was deleted.".to_owned();
+            return refuse(&visit, &seat, StatusCode::CONFLICT, why, typed).await;
+        }
+        Ok(Payload::Lost(_)) => {
+            let why = "The payload is damaged and can never be opened: it was changed, or its key is lost."
+                .to_owned();
+            return refuse(&visit, &seat, StatusCode::CONFLICT, why, typed).await;
+        }
+        Err(error) => {
+            tracing::error!(project = %record.project, %error, "a payload cannot be opened now");
+            let why = "The payload cannot be opened now. It is still kept: try again later.".to_owned();
+            return refuse(&visit, &seat, StatusCode::SERVICE_UNAVAILABLE, why, typed).await;
+        }
+    };
     let origin = visit.origin(seat.who.user);
     let about = (record.event, record.incident.id);
     store
         .note_snapshot_read(seat.scope, about, &reason, &origin, visit.now)
         .await?;
-    let opened = payload::open(store, vault, event, visit.now).await?;
     page::page(&PayloadPage {
         frame: visit.frame_of(&seat, "Payload", Nav::Incidents),
         path: seat.path(&format!("/incidents/{}", record.incident.id)),
         title: title(&record),
-        payload: opened.map(|text| text.as_str().to_owned()),
+        payload: text.as_str().to_owned(),
         reason: reason.as_str().to_owned(),
     })
 }

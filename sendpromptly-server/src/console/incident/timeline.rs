@@ -133,15 +133,16 @@ pub(super) async fn read(
 ) -> Result<Timeline, PageError> {
     let store = visit.store();
     let incident = record.incident.id;
-    // An answer is the customer's data: whoever works on incidents sees it, and who only reads does not.
-    let with_heads = seat.role >= Role::Operator;
+    // An answer is the customer's data, as a payload is: whoever works on incidents sees it, and who only reads does
+    // not, nor is he told of it.
+    let may_work = seat.role >= Role::Operator;
     let until = match part {
         Part::Newest => END_OF_TIME,
         Part::Before(place) | Part::Whole(place) => place.at,
     };
     let (results, attempts, actions, notes) = tokio::try_join!(
         store.results_of(record.project, record.event, until),
-        store.attempts_of(record.project, record.event, until, with_heads),
+        store.attempts_of(record.project, record.event, until, may_work),
         store.actions_on(seat.scope, incident, until),
         store.notes_on(record.project, incident, until),
     )?;
@@ -154,7 +155,10 @@ pub(super) async fn read(
     moments.extend(results.iter().map(result));
     moments.push(opening(record));
     moments.extend(attempts.iter().map(call));
-    moments.extend(actions.iter().filter_map(|done| action(done, &names)));
+    let told = actions
+        .iter()
+        .filter(|done| may_work || done.action != Action::SnapshotRead.as_str());
+    moments.extend(told.filter_map(|done| action(done, &names)));
     moments.extend(notes.iter().map(|written| note(written, &names)));
     let mut timeline = choose(moments, is_all, part);
     for moment in &mut timeline.moments {
