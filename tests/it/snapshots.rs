@@ -42,9 +42,18 @@ async fn set(world: &World, more: &[&str]) -> Value {
 /// Sends receipts with payloads through every way that a receipt can take, and gives all that then lasts or was
 /// said: the store while the server runs and after, and the log at its finest level.
 async fn places(kind: StoreKind, keep: &str) -> (World, Vec<(&'static str, String)>) {
+    let endpoint = Endpoint::start(|_, call| {
+        if call.json().get("payload").is_some() {
+            Reply::Text(200, MARKER) // as an endpoint that echoes what it got
+        } else {
+            Reply::status(200)
+        }
+    })
+    .await;
     let options = Options::quick().set("--log", "trace");
-    let mut world = World::start_with(kind, &options, &[]).await;
-    set(&world, &["--snapshots", keep]).await;
+    let url = endpoint.url();
+    let mut world = World::start_with(kind, &options, &["--repair-url", &url]).await;
+    set(&world, &["--snapshots", keep, "--send-payload", "true"]).await;
     let api = world.api();
     let body = with_payload("evt_1");
     assert_eq!(api.receipt("key-1", &body).await.status, 202);
@@ -54,6 +63,18 @@ async fn places(kind: StoreKind, keep: &str) -> (World, Vec<(&'static str, Strin
     assert_eq!(api.receipt("key-1", &other).await.status, 409);
     let wrong = with(body, "provider", json!("paypal"));
     assert_eq!(api.receipt("key-3", &wrong).await.status, 422);
+    let first = api.receipt("key-1", &with_payload("evt_1")).await;
+    let event = first.json()["event_id"].as_str().unwrap().to_owned();
+    let failed = api.report(&event, "failed").await;
+    let incident = failed["incident_id"].as_str().unwrap().to_owned();
+    world.cli.reprocess(&incident).await;
+    world.replay_becomes(&incident, "delivered").await;
+    let sent = String::from_utf8(endpoint.calls()[0].body.clone()).unwrap();
+    assert_eq!(
+        sent.contains(MARKER),
+        keep == "true",
+        "it went along where it is kept"
+    );
     let running = database(&world).await;
     world.server.stop().await;
     let places = vec![
@@ -69,6 +90,8 @@ async fn a_payload_is_dropped_and_no_key_made_where_its_project_keeps_none(kind:
     for (place, text) in &places {
         assert_absent(place, text, MARKER);
     }
+    // And the search finds what is there.
+    assert!(places[0].1.contains("listening") && places[1].1.contains("customer_42"));
     let sql = world.sql().await;
     assert_eq!((sql.rows("events").await, sql.rows("snapshots").await), (1, 0));
     let keys = "SELECT count(*) AS n FROM data_keys WHERE purpose = 'snapshot'";
@@ -80,6 +103,8 @@ async fn a_kept_payload_is_nowhere_in_plain(kind: StoreKind) {
     for (place, text) in &places {
         assert_absent(place, text, MARKER);
     }
+    // And the search finds what is there.
+    assert!(places[0].1.contains("listening") && places[1].1.contains("customer_42"));
     let sql = world.sql().await;
     assert_eq!((sql.rows("events").await, sql.rows("snapshots").await), (1, 1));
     let sealed = format!("SELECT {} AS t FROM snapshots", sql.hex_of_bytes("sealed"));
