@@ -4,6 +4,7 @@
 //! A store is bound to its master keys at its first use, so others are refused at the start and not found out
 //! row by row. Which of them is active changes by rotations (see `docs/master-keys.md`).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::config::KeyConfig;
 use crate::platform::entropy;
 use crate::store::data_keys::WrappedKey;
+use crate::store::master_keys::BINDING;
 use crate::store::signing_secrets::SealedSecret;
 use crate::store::snapshots::Era;
 use crate::store::{Store, StoreError};
@@ -292,25 +294,45 @@ impl Vault {
     }
 }
 
-/// Whether the master keys at hand unwrap these data keys of a store that is not open.
+/// Whether the master keys at hand open a store that is not open yet, which has these data keys. A single one may be
+/// damaged, for which nobody is kept from all others; gives how many are.
 ///
 /// # Errors
-/// [`VaultError`] of the first one that they do not unwrap.
+/// [`VaultError`] where a master key is missing, does not unwrap the key that binds the store, or unwraps none of
+/// several data keys that bear its name.
 pub async fn must_open<'a>(
     config: &KeyConfig,
     keys: impl IntoIterator<Item = &'a WrappedKey>,
-) -> Result<(), VaultError> {
-    let mut keys = keys.into_iter().peekable();
-    if keys.peek().is_none() {
-        return Ok(()); // it was never bound to a master key
+) -> Result<usize, VaultError> {
+    let mut by_kid: BTreeMap<&str, Vec<&WrappedKey>> = BTreeMap::new();
+    for key in keys {
+        by_kid.entry(&key.kid).or_default().push(key);
+    }
+    if by_kid.is_empty() {
+        return Ok(0); // it was never bound to a master key
     }
     let provider = provider::provider(&config.master);
     provider.load().await?;
-    for key in keys {
-        let unwrapped = provider.unwrap(key).await;
-        unwrapped.map_err(|error| VaultError::of_master_keys(&*provider, error))?;
+    let mut all = 0;
+    for keys in by_kid.into_values() {
+        let (mut damaged, mut refused) = (0, None);
+        for key in &keys {
+            let Err(error) = provider.unwrap(key).await else {
+                continue;
+            };
+            let error = VaultError::of_master_keys(&*provider, error);
+            if !matches!(error, VaultError::Damaged(_)) || key.id == BINDING {
+                return Err(error);
+            }
+            damaged += 1;
+            refused = Some(error);
+        }
+        match refused {
+            Some(error) if damaged == keys.len() && damaged > 1 => return Err(error),
+            _ => all += damaged,
+        }
     }
-    Ok(())
+    Ok(all)
 }
 
 const fn place<'a>(purpose: &'a Purpose, row: &'a [u8; 16]) -> Place<'a> {

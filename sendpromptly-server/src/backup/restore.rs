@@ -29,6 +29,8 @@ pub struct Restored {
     pub day_keys: usize,
     /// Keys that go by days and are lost, for their file was not there.
     pub day_keys_lost: usize,
+    /// Keys that are back and do not unwrap: they were damaged when the backup was made.
+    pub keys_damaged: usize,
     /// Where each audit chain goes on.
     pub chains: Vec<Declared>,
 }
@@ -60,11 +62,16 @@ pub async fn restore(
         DatabaseUrl::Sqlite(path) => ready.put_into_sqlite(path).await?,
         DatabaseUrl::Postgres(url) => ready.put_into_postgres(url).await?,
     };
-    let Backup { main, by_days } = &ready.backup;
+    let Backup {
+        main,
+        by_days,
+        keys_damaged,
+    } = &ready.backup;
     Ok(Restored {
         made_at: main.header.made_at.clone(),
         day_keys: by_days.as_ref().map_or(0, |keys| keys.keys.len()),
         day_keys_lost: by_days.as_ref().map_or(main.header.day_keys, |_| 0),
+        keys_damaged: *keys_damaged,
         chains,
     })
 }
@@ -73,6 +80,7 @@ pub async fn restore(
 struct Backup {
     main: Sound,
     by_days: Option<Sound>,
+    keys_damaged: usize,
 }
 
 /// Everything that a restore needs.
@@ -87,7 +95,7 @@ struct Ready<'a> {
 
 async fn verify(config: &Config, file: &Path) -> Result<Backup, BackupError> {
     let path = file.to_owned();
-    let backup = blocking(move || read(&path)).await?;
+    let mut backup = blocking(move || read(&path)).await?;
     let header = &backup.main.header;
     if header.store != Kind::from(config.storage.database.dialect()) {
         return Err(BackupError::Refused(format!(
@@ -103,7 +111,8 @@ async fn verify(config: &Config, file: &Path) -> Result<Backup, BackupError> {
     }
     let keys = backup.main.keys.iter();
     let by_days = backup.by_days.iter().flat_map(|sound| &sound.keys);
-    vault::must_open(&config.keys, keys.chain(by_days).map(|row| &row.key)).await?;
+    let keys = keys.chain(by_days).map(|row| &row.key);
+    backup.keys_damaged = vault::must_open(&config.keys, keys).await?;
     Ok(backup)
 }
 
@@ -121,7 +130,11 @@ fn read(file: &Path) -> Result<Backup, BackupError> {
             why: "it belongs to another backup; move it away to restore without it",
         });
     }
-    Ok(Backup { main, by_days })
+    Ok(Backup {
+        main,
+        by_days,
+        keys_damaged: 0,
+    })
 }
 
 impl Ready<'_> {

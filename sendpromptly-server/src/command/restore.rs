@@ -44,6 +44,12 @@ pub async fn run(config: Config, command: RestoreCommand) -> Result<(), CommandE
             restored.day_keys_lost
         );
     }
+    if restored.keys_damaged > 0 {
+        eprintln!(
+            "warning: {} data keys of the backup are damaged, and what they sealed is lost; nothing else is",
+            restored.keys_damaged
+        );
+    }
     print_json(&restored)
 }
 

@@ -17,6 +17,7 @@ use super::{Target, back_up, backup_of, keys_of};
 
 on_both_stores!(
     the_backup_alone_holds_no_key_that_goes_by_days,
+    a_damaged_data_key_keeps_no_backup_from_being_restored,
     an_answer_comes_back_with_the_key_file_and_is_lost_without_it,
     a_snapshot_comes_back_with_the_key_file_and_is_lost_without_it
 );
@@ -49,6 +50,24 @@ async fn the_backup_alone_holds_no_key_that_goes_by_days(kind: StoreKind) {
     assert!(output.stderr.contains("is not there"), "{output:?}");
     assert_eq!(output.json()["day_keys_lost"], by_days.len());
     assert!(target.store.sql().await.texts(&wrapped).await.is_empty());
+}
+
+async fn a_damaged_data_key_keeps_no_backup_from_being_restored(kind: StoreKind) {
+    let world = World::start(kind).await;
+    let sql = world.sql().await;
+    let damaged = sql.bytes(&"00".repeat(60));
+    let changed = sql
+        .run(&format!(
+            "UPDATE data_keys SET wrapped = {damaged} WHERE purpose = 'signing_secret'"
+        ))
+        .await;
+    assert_eq!(changed, 1);
+    back_up(&world).await;
+    let target = Target::with_keys_of(&world).await;
+    let output = target.restore(&world).await;
+    assert_eq!(output.json()["keys_damaged"], 1);
+    assert!(output.stderr.contains("1 data keys"), "{output:?}");
+    assert_eq!(target.store.sql().await.rows("data_keys").await, 2);
 }
 
 async fn an_answer_comes_back_with_the_key_file_and_is_lost_without_it(kind: StoreKind) {
