@@ -51,7 +51,8 @@ impl From<&WrappedKey> for DataKeyPlace {
 /// Whether a master key may be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// It wraps nothing, and nothing will be wrapped by it; its removal is in the audit log.
+    /// It wraps nothing, and nothing will be wrapped by it unless a rotation makes it active, which none does but with
+    /// the first key of a ring; its removal is in the audit log.
     Free,
     /// It is the active one.
     Active,

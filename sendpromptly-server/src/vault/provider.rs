@@ -54,10 +54,11 @@ pub trait KeyProvider: fmt::Debug + Send + Sync {
     /// Whether this program makes and removes keys there; else others do.
     fn is_ours_to_change(&self) -> bool;
 
-    /// Forgets a key for good. Nothing may be wrapped by it any more.
+    /// Forgets a key for good. Nothing may be wrapped by it any more, and it is not the first one, which a rotation
+    /// may be about to make active.
     ///
     /// # Errors
-    /// [`ProviderError::ReadOnly`] where others remove keys.
+    /// [`ProviderError::ReadOnly`] where others remove keys, [`ProviderError::First`] where it stands first.
     fn forget<'a>(&'a self, kid: &'a str) -> BoxFuture<'a, Result<(), ProviderError>>;
 }
 
@@ -87,6 +88,12 @@ pub enum ProviderError {
         /// What is wrong with it.
         why: UnwrapError,
     },
+    /// The key stands first, and is not removed.
+    #[error(
+        "{0} stands first: a rotation makes it active, and may be about to; `sendpromptly master-key rotate` first, and \
+         once more, and then it can be removed"
+    )]
+    First(String),
     /// The keys are changed by somebody else.
     #[error("{0} is not this program's to change")]
     ReadOnly(String),

@@ -85,10 +85,16 @@ impl RingText for RingFile {
     }
 
     fn take_out(&self, kid: &str) -> Result<MasterKeys, ProviderError> {
-        self.edit(|keys, text| {
+        let mut is_first = false;
+        let kept = self.edit(|keys, text| {
+            is_first = keys.first() == kid;
             let is_there = keys.kids().any(|known| known == kid);
-            is_there.then(|| master_keys::without(text, kid))
-        })
+            (is_there && !is_first).then(|| master_keys::without(text, kid))
+        })?;
+        if is_first {
+            return Err(ProviderError::First(kid.to_owned()));
+        }
+        Ok(kept)
     }
 }
 
@@ -176,6 +182,16 @@ mod tests {
         assert_eq!(after.permissions().mode() & 0o777, 0o400);
         assert_eq!((after.uid(), after.gid()), (before.uid(), before.gid()));
         assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn the_first_key_is_never_taken_out_for_a_rotation_may_be_about_to_make_it_active() {
+        let fixture = Fixture::new();
+        let first = fixture.kids().remove(0);
+        let added = fixture.file.add_after(&first).unwrap().first().to_owned();
+        let refused = fixture.file.take_out(&added);
+        assert!(matches!(refused, Err(ProviderError::First(_))));
+        assert_eq!(fixture.kids(), [added, first]);
     }
 
     #[test]

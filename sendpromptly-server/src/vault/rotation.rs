@@ -243,6 +243,12 @@ impl Vault {
         if !provider.kids().iter().any(|known| known == kid) {
             return Err(RotationError::NoKey(kid.to_owned()));
         }
+        // A node that is rotating may have been given it, and be about to make it active.
+        provider.load().await.map_err(VaultError::from)?;
+        let is_first = provider.kids().first().is_some_and(|first| first == kid);
+        if is_first && self.active_master_key().await? != kid {
+            return Err(VaultError::from(ProviderError::First(kid.to_owned())).into());
+        }
         let draft = Draft::new(origin, Action::MasterKeyRemoved, kid, &[]);
         let told = provider.is_ours_to_change().then_some(draft);
         let drafts = drafts_of(INSTANCE, now, told.into_iter().collect());

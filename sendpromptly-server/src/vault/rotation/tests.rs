@@ -266,6 +266,25 @@ async fn a_key_that_is_active_or_wraps_something_is_not_removed() {
 }
 
 #[tokio::test]
+async fn a_prepared_key_is_not_removed_under_a_rotation_that_is_about_to_make_it_active() {
+    let world = World::set_up().await;
+    let vault = start(&world).await;
+    let before = active(&world).await;
+    let prepared = vault.prepare_rotation().await.unwrap();
+    let other = start(&world).await;
+    let refused = other.remove_master_key(&prepared, &operator(), NOW).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("stands first"), "{said}");
+    assert_eq!(world.store.audit_head(INSTANCE).await.unwrap().seq, 0);
+    vault
+        .activate(&before, &prepared, &operator(), NOW)
+        .await
+        .unwrap();
+    let sealed = seal_many(&vault, 1).await;
+    assert_opens(&start(&world).await, &sealed).await;
+}
+
+#[tokio::test]
 async fn rotations_and_removals_are_in_the_instances_audit_log() {
     let world = World::set_up().await;
     let vault = start(&world).await;
