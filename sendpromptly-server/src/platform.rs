@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod directory;
 pub mod entropy;
+pub mod programs;
 pub mod user;

@@ -9,11 +9,15 @@ use std::thread::JoinHandle;
 use url::Url;
 
 use super::BackupError;
+use crate::platform::programs;
 
 /// Bytes of a program's words that are kept.
 const SAID: u64 = 64 * 1024;
 /// Lines of them that are shown.
 const SHOWN: usize = 3;
+
+/// Variables that PostgreSQL's own library goes by and ours does not.
+const ELSEWHERE: [&str; 3] = ["PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR"];
 
 /// Where the programs lie, and the database that they work on.
 #[derive(Clone)]
@@ -108,6 +112,11 @@ impl Programs {
             .as_ref()
             .map_or_else(|| PathBuf::from(name), |directory| directory.join(name));
         let mut command = Command::new(program);
+        programs::keep_options_from(&mut command);
+        // They would lead it to another database than the one that this program has connected to.
+        for name in ELSEWHERE {
+            command.env_remove(name);
+        }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null());
         command
@@ -146,7 +155,7 @@ impl Programs {
     }
 }
 
-/// A program that runs. It is ended when it is dropped.
+/// A program that runs. Whoever drops it closes the pipes to it.
 pub(super) struct Running {
     name: &'static str,
     child: Child,
@@ -221,7 +230,10 @@ fn environment(url: &str) -> Vec<(&'static str, String)> {
             found.push((name, value));
         }
     };
-    put("PGHOST", decoded(url.host_str().unwrap_or_default()));
+    // An IPv6 address stands in brackets in a URL, and without in the variable.
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    put("PGHOST", decoded(host));
     put(
         "PGPORT",
         url.port().map(|port| port.to_string()).unwrap_or_default(),
@@ -291,6 +303,8 @@ mod tests {
             ("PGSSLMODE", "require"),
         ];
         assert_eq!(found, expected.map(|(name, value)| (name, value.to_owned())));
+        let six = environment("postgres://me@[::1]:5433/pay");
+        assert!(six.contains(&("PGHOST", "::1".to_owned())), "{six:?}");
         let socket = environment("postgres://postgres@localhost/pay?host=/run/postgresql");
         assert!(
             socket.contains(&("PGHOST", "/run/postgresql".to_owned())),

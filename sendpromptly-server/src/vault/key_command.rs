@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::key_ring::RingText;
 use super::provider::ProviderError;
-use crate::config::options::VARIABLE_PREFIX;
+use crate::platform::programs;
 
 #[cfg(test)]
 mod tests;
@@ -140,12 +140,7 @@ impl Group {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // They may hold passwords, and are none of the command's business.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with(VARIABLE_PREFIX) {
-                command.env_remove(name);
-            }
-        }
+        programs::keep_options_from(&mut command);
         let child = command.spawn()?;
         let id = child.id();
         let (sender, events) = channel();

@@ -126,19 +126,28 @@ async fn the_databases_password_is_in_no_argument() {
     const PASSWORD: &str = "hunter2-in-the-url";
     let world = World::start_with(StoreKind::Postgres, &Options::quick(), &[]).await;
     let seen = world.store.directory().join("seen");
+    let environment = world.store.directory().join("environment");
     let script = format!(
-        "{VERSION}echo \"$@\" >'{}'; [ \"$PGPASSWORD\" = {PASSWORD} ] && exec /usr/bin/pg_dump \"$@\"\nexit 1\n",
-        seen.display()
+        "{VERSION}echo \"$@\" >'{}'; env >'{}'; [ \"$PGPASSWORD\" = {PASSWORD} ] && exec /usr/bin/pg_dump \"$@\"\nexit 1\n",
+        seen.display(),
+        environment.display()
     );
     let url = world
         .store
         .url()
         .replace("postgres@localhost", &format!("postgres:{PASSWORD}@localhost"));
-    let cli = by(&world.cli, &programs(&world, &["pg_dump"], &script)).with("SENDPROMPTLY_DATABASE_URL", url);
+    let cli = by(&world.cli, &programs(&world, &["pg_dump"], &script))
+        .with("SENDPROMPTLY_DATABASE_URL", url)
+        .with("PGHOSTADDR", "192.0.2.1")
+        .with("PGSERVICE", "elsewhere");
     let file = backup_of(&world);
     let output = cli.run(&["backup", file.to_str().unwrap()]).await;
     assert_eq!(output.code, 0, "{output:?}");
     let arguments = fs::read_to_string(seen).unwrap();
     assert!(arguments.contains("--format=custom"), "{arguments}");
     assert!(!format!("{arguments} {output:?}").contains(PASSWORD));
+    let environment = fs::read_to_string(environment).unwrap();
+    for own in ["SENDPROMPTLY_", "PGHOSTADDR", "PGSERVICE"] {
+        assert!(!environment.contains(own), "{environment}");
+    }
 }
