@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sendpromptly_core::audit::{Action, Draft as Entry, INSTANCE, Origin};
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::audit::{Action, Draft as Entry, Head, INSTANCE, Origin};
+use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 use serde::Serialize;
 
@@ -75,6 +77,9 @@ pub async fn restore(
         chains,
     })
 }
+
+/// Where each audit chain ends.
+type Heads = Vec<(OrganizationId, Head)>;
 
 /// A backup that can be put back.
 struct Backup {
@@ -158,8 +163,10 @@ impl Ready<'_> {
                 "the backup's content is damaged: {damage}"
             )));
         }
-        let chains = self.complete(&store).await?;
+        let (tx, heads) = self.complete(&store).await?;
+        tx.commit().await.map_err(StoreError::from)?;
         store.close().await?;
+        let chains = self.declare(heads).await?;
         put_in_place(made.path(), path).map_err(|error| BackupError::io(path, error))?;
         Ok(chains)
     }
@@ -197,21 +204,23 @@ impl Ready<'_> {
         store.begin_restore().await?;
         let main = Sound::read(self.backup.main.path(), Part::Main)?;
         blocking(move || pipe(&main, programs.restore(&schema)?)).await?;
-        let chains = self.complete(&store).await?;
+        let (tx, heads) = self.complete(&store).await?;
+        let chains = self.declare(heads).await?;
+        tx.commit().await.map_err(StoreError::from)?;
         turn.end().await?;
         store.close().await?;
         Ok(chains)
     }
 
-    /// Puts the keys back, brings the tables up to date, and declares to where the audit log went back. The last
-    /// commit makes it a store that can be used.
-    async fn complete(&self, store: &Store) -> Result<Vec<Declared>, BackupError> {
+    /// Puts the keys back, brings the tables up to date, and gives to where the audit log went back. The commit makes
+    /// it a store that can be used.
+    async fn complete(&self, store: &Store) -> Result<(DatabaseTransaction, Heads), BackupError> {
         store.put_key_rows(&self.backup.main.keys).await?;
         if let Some(by_days) = &self.backup.by_days {
             store.put_key_rows(&by_days.keys).await?;
         }
         store.complete_schema().await?;
-        let chains = declare(store, &self.checkpoints, &self.seen, self.now).await?;
+        let heads = store.audit_heads().await?;
         let header = self.header();
         let details = [
             ("backup", header.backup.as_str()),
@@ -222,8 +231,12 @@ impl Ready<'_> {
         let tx = store.begin().await?;
         store.write_audited(&tx, Vec::new(), &drafts).await?;
         store.finish_restore(&tx).await?;
-        tx.commit().await.map_err(StoreError::from)?;
-        Ok(chains)
+        Ok((tx, heads))
+    }
+
+    /// Tells of the restore beside the store: last, for what is signed cannot be taken back.
+    async fn declare(&self, heads: Heads) -> Result<Vec<Declared>, BackupError> {
+        Ok(declare(heads, &self.checkpoints, &self.seen, self.now).await?)
     }
 }
 

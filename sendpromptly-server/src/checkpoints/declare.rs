@@ -10,7 +10,6 @@ use sendpromptly_core::time::Timestamp;
 use serde::Serialize;
 
 use super::{CheckpointError, Checkpoints, file, unusable};
-use crate::store::Store;
 
 /// A chain that went back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,13 +44,13 @@ impl Seen {
     }
 }
 
-/// Appends a checkpoint of kind `restore` for each chain: of the store, and of those that only checkpoints have
+/// Appends a checkpoint of kind `restore` for each chain: of the store, which ends at these heads, and of those that only checkpoints have
 /// seen, which are gone whole.
 ///
 /// # Errors
 /// [`CheckpointError`] where the file cannot be written.
 pub async fn declare(
-    store: &Store,
+    heads: Vec<(OrganizationId, Head)>,
     checkpoints: &Checkpoints,
     Seen(seen): &Seen,
     now: Timestamp,
@@ -63,7 +62,7 @@ pub async fn declare(
         .iter()
         .map(|signed| (signed.checkpoint.organization, Head::EMPTY))
         .collect();
-    chains.extend(store.audit_heads().await?);
+    chains.extend(heads);
     let restores: Vec<_> = chains
         .iter()
         .map(|(organization, head)| {

@@ -58,7 +58,7 @@ async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), Co
     let checkpoints = Checkpoints::open(&context.config.keys)?;
     let now = clock::now();
     let seen = Seen::read(&checkpoints, &command.checkpoints)?;
-    let chains = declare(&context.store, &checkpoints, &seen, now).await?;
+    let chains = declare(context.store.audit_heads().await?, &checkpoints, &seen, now).await?;
     let entry = Draft::new(&cli_origin(), Action::StoreRestored, INSTANCE, &[]);
     let drafts = audit::drafts_of(INSTANCE, now, vec![entry]);
     context.store.commit_audited(&[], &drafts).await?;

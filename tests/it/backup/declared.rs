@@ -166,6 +166,33 @@ fn take_base_backup(host: &Path, base: &Path) {
 }
 
 #[tokio::test]
+async fn a_restore_that_fails_declares_nothing() {
+    let mut world = World::start(StoreKind::Postgres).await;
+    back_up(&world).await;
+    world.server.stop().await;
+    let target = Target::with_keys_of(&world).await;
+    let sql = target.store.sql().await;
+    // It fails at the last of its statements.
+    for statement in [
+        "CREATE SCHEMA other",
+        "CREATE FUNCTION other.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+           IF EXISTS (SELECT 1 FROM pg_event_trigger_dropped_objects() WHERE object_name = 'unfinished_restore') THEN
+             RAISE EXCEPTION 'not now';
+           END IF;
+         END $$",
+        "CREATE EVENT TRIGGER refuse ON sql_drop EXECUTE FUNCTION other.refuse()",
+    ] {
+        sql.run(statement).await;
+    }
+    let checkpoints = target.store.data_dir().join("audit.checkpoints");
+    let before = fs::read(&checkpoints).unwrap();
+    assert_refused(&target.restore(&world).await, &[]);
+    assert_eq!(fs::read(&checkpoints).unwrap(), before);
+    sql.run("DROP EVENT TRIGGER refuse").await;
+    assert_eq!(target.restore(&world).await.code, 0);
+}
+
+#[tokio::test]
 async fn a_store_that_is_served_is_not_restored_into() {
     let world = World::start(StoreKind::Sqlite).await;
     back_up(&world).await;
