@@ -15,6 +15,60 @@ pub use super::migrations::Turn;
 /// the restore's own.
 pub(super) const UNFINISHED: &str = "unfinished_restore";
 
+/// Every table that this program makes or has ever made: all that a restore may take away.
+const TABLES: &[&str] = &[
+    "alert_changes",
+    "alert_destinations",
+    "alert_escalations",
+    "alert_queue",
+    "api_keys",
+    "attempts",
+    "audit_details",
+    "audit_entries",
+    "audit_heads",
+    "audit_prunes",
+    "counted",
+    "data_keys",
+    "erasures",
+    "events",
+    "failed_sign_ins",
+    "guesses",
+    "hourly_counts",
+    "hourly_repairs",
+    "idempotency",
+    "incidents",
+    "invitations",
+    "known_devices",
+    "links",
+    "mail_rates",
+    "members",
+    "notes",
+    "orders",
+    "organizations",
+    "outbox",
+    "project_calls",
+    "projects",
+    "provider_mappings",
+    "provider_secrets",
+    "recovery_codes",
+    "replays",
+    "results",
+    "seaql_migrations",
+    "second_factor_proposals",
+    "second_factors",
+    "sessions",
+    "sign_ups",
+    "signing_secrets",
+    "snapshots",
+    "stripe_events",
+    "used_forms",
+    "users",
+    UNFINISHED,
+];
+
+/// The functions, likewise.
+const FUNCTIONS: &[&str] = &["audit_entries_guard"];
+
 /// Connections to PostgreSQL of a restore: one has the turn, the others work.
 const CONNECTIONS: u32 = 3;
 
@@ -103,23 +157,30 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn is_unused(&self) -> Result<bool, StoreError> {
-        let tables = self.tables().await?;
+        self.is_unused_on(&self.writer).await
+    }
+
+    async fn is_unused_on(&self, on: &impl ConnectionTrait) -> Result<bool, StoreError> {
+        let tables = self.tables(on).await?;
         if tables.is_empty() {
             return Ok(true);
         }
+        if tables.iter().any(|table| !TABLES.contains(&table.as_str())) {
+            return Ok(false);
+        }
         for table in ["organizations", "users", "audit_entries"] {
             let any = Sql::new(format!("SELECT 1 AS found FROM {table} LIMIT 1"));
-            if !tables.iter().any(|known| known == table) || any.one(&self.writer).await?.is_some() {
+            if !tables.iter().any(|known| known == table) || any.one(on).await?.is_some() {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    async fn tables(&self) -> Result<Vec<String>, StoreError> {
+    async fn tables(&self, on: &impl ConnectionTrait) -> Result<Vec<String>, StoreError> {
         let query = match self.dialect {
             Dialect::Sqlite => {
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
             }
             Dialect::Postgres => {
                 "SELECT c.relname::text AS name FROM pg_class c
@@ -127,8 +188,7 @@ impl Store {
                    AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')"
             }
         };
-        let found = Sql::new(query).all(&self.writer).await?;
-        found.iter().map(|row| rows::get(row, "name")).collect()
+        names(query, on).await
     }
 
     /// Takes the turn to change the tables of a PostgreSQL database; servers that start wait for its end.
@@ -145,16 +205,24 @@ impl Store {
     /// # Errors
     /// [`StoreError::Schema`] where something is in it.
     pub async fn begin_restore(&self) -> Result<(), StoreError> {
-        let tables = self.tables().await?;
-        let unfinished = tables.iter().any(|table| table == UNFINISHED);
-        if !unfinished && !self.is_unused().await? {
-            return Err(StoreError::Schema(
-                "the database is not empty, and a restore goes into an empty one only; make one with `createdb`"
-                    .to_owned(),
-            ));
-        }
         let tx = self.begin().await?;
-        drop_everything(&tx).await?;
+        let tables = self.tables(&tx).await?;
+        let functions = names(FUNCTIONS_THERE, &tx).await?;
+        let is_foreign =
+            |name: &&String| !TABLES.contains(&name.as_str()) && !FUNCTIONS.contains(&name.as_str());
+        if let Some(foreign) = tables.iter().chain(&functions).find(is_foreign) {
+            return Err(not_empty(&format!(": {foreign} is not this program's")));
+        }
+        if !tables.is_empty() {
+            // From here on nobody puts anything into them.
+            let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
+            Sql::new(lock).run(&tx).await?;
+        }
+        let unfinished = tables.iter().any(|table| table == UNFINISHED);
+        if !unfinished && !self.is_unused_on(&tx).await? {
+            return Err(not_empty(""));
+        }
+        drop_own(&tx, &tables).await?;
         Sql::new(format!("CREATE TABLE {UNFINISHED} (since bigint)"))
             .run(&tx)
             .await?;
@@ -204,20 +272,33 @@ pub async fn applied_steps(on: &impl ConnectionTrait) -> Result<Vec<String>, Sto
     found.iter().map(|row| rows::get(row, "version")).collect()
 }
 
-/// Drops the tables and functions of this schema, but for those of extensions.
-async fn drop_everything(tx: &DatabaseTransaction) -> Result<(), StoreError> {
-    let query = Sql::new(
-        "SELECT 'DROP TABLE IF EXISTS ' || c.oid::regclass || ' CASCADE' AS statement FROM pg_class c
-         WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p')
-           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
-         UNION ALL
-         SELECT 'DROP FUNCTION IF EXISTS ' || p.oid::regprocedure || ' CASCADE' FROM pg_proc p
-         WHERE p.pronamespace = current_schema()::regnamespace AND p.prokind = 'f'
-           AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')",
-    );
-    for row in query.all(tx).await? {
-        let statement: String = rows::get(&row, "statement")?;
-        Sql::new(statement).run(tx).await?;
+/// The functions of this schema, but for those of extensions.
+const FUNCTIONS_THERE: &str = "SELECT p.proname::text AS name FROM pg_proc p
+     WHERE p.pronamespace = current_schema()::regnamespace
+       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')";
+
+async fn names(query: &str, on: &impl ConnectionTrait) -> Result<Vec<String>, StoreError> {
+    let found = Sql::new(query).all(on).await?;
+    found.iter().map(|row| rows::get(row, "name")).collect()
+}
+
+fn not_empty(why: &str) -> StoreError {
+    StoreError::Schema(format!(
+        "the database is not empty{why}, and a restore goes into an empty one only; make one with `createdb`"
+    ))
+}
+
+/// Drops these tables and this program's functions. What others have made to depend on them keeps them.
+async fn drop_own(tx: &DatabaseTransaction, tables: &[String]) -> Result<(), StoreError> {
+    if !tables.is_empty() {
+        Sql::new(format!("DROP TABLE {}", tables.join(", ")))
+            .run(tx)
+            .await?;
+    }
+    for function in FUNCTIONS {
+        Sql::new(format!("DROP FUNCTION IF EXISTS {function}()"))
+            .run(tx)
+            .await?;
     }
     Ok(())
 }
@@ -283,6 +364,18 @@ mod tests {
             .collect();
         assert_eq!(names, ["committed"]);
         assert_eq!(copy.damage().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn every_table_of_the_schema_is_known_as_this_programs() {
+        let world = crate::testing::World::set_up().await;
+        let tables = world.store.tables(&world.store.writer).await.unwrap();
+        assert!(tables.len() > 30, "{tables:?}");
+        let unknown: Vec<_> = tables
+            .iter()
+            .filter(|table| !TABLES.contains(&table.as_str()))
+            .collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use super::{Target, assert_refused, back_up, backup_of, keys_of};
 on_both_stores!(
     a_filled_store_comes_back_with_every_row,
     a_restore_over_data_is_refused,
+    a_restore_takes_away_nothing_of_another_program,
     a_restore_needs_the_master_key_of_the_backup,
     a_store_that_was_only_made_is_as_good_as_none,
     a_restored_store_is_served_and_knows_what_it_answered
@@ -80,6 +81,29 @@ async fn a_restore_over_data_is_refused(kind: StoreKind) {
     let before = content(&target.store.sql().await, kind).await;
     assert_refused(&target.restore(&world).await, &["not empty"]);
     assert_eq!(content(&target.store.sql().await, kind).await, before);
+}
+
+async fn a_restore_takes_away_nothing_of_another_program(kind: StoreKind) {
+    let world = World::start(kind).await;
+    back_up(&world).await;
+    let target = Target::with_keys_of(&world).await;
+    assert_eq!(target.cli.run(&["migrate"]).await.code, 0);
+    let sql = target.store.sql().await;
+    sql.run("CREATE TABLE of_another (a bigint)").await;
+    sql.run("INSERT INTO of_another VALUES (1)").await;
+    assert_refused(&target.restore(&world).await, &["not empty"]);
+    assert_eq!(sql.rows("of_another").await, 1);
+    assert_eq!(sql.rows("organizations").await, 0);
+    sql.run("DROP TABLE of_another").await;
+    if kind == StoreKind::Postgres {
+        sql.run("CREATE FUNCTION of_another() RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'")
+            .await;
+        assert_refused(&target.restore(&world).await, &["not empty", "of_another"]);
+        assert_eq!(sql.count("SELECT of_another() AS n").await, 1);
+        sql.run("DROP FUNCTION of_another").await;
+    }
+    sql.close().await;
+    assert_eq!(target.restore(&world).await.code, 0);
 }
 
 async fn a_restore_needs_the_master_key_of_the_backup(kind: StoreKind) {
