@@ -201,6 +201,7 @@ impl Ready<'_> {
             )));
         }
         let turn = store.take_turn().await?;
+        turn.keep_servers_away().await?;
         store.begin_restore().await?;
         let main = Sound::read(self.backup.main.path(), Part::Main)?;
         blocking(move || pipe(&main, programs.restore(&schema)?)).await?;

@@ -134,7 +134,7 @@ impl Store {
     pub async fn open(url: &DatabaseUrl, role: StoreRole, connections: u32) -> Result<Self, StoreError> {
         let store = match url {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, role).await?,
-            DatabaseUrl::Postgres(url) => open_postgres(url, connections).await?,
+            DatabaseUrl::Postgres(url) => open_postgres(url, connections, role).await?,
         };
         migrations::prepare(&store, role).await?;
         Ok(store)
@@ -223,7 +223,56 @@ fn is_outside_transactions(
     })
 }
 
-pub(super) async fn open_postgres(url: &str, connections: u32) -> Result<Store, StoreError> {
+pub(super) async fn open_postgres(url: &str, connections: u32, role: StoreRole) -> Result<Store, StoreError> {
+    let mut options = postgres_options(url, connections);
+    if role == StoreRole::Serve {
+        must_not_be_restored_into(url).await?;
+        // Each connection keeps restores away, so that none gets in while one of them is made anew.
+        options.map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    sqlx::query(SERVE).execute(connection).await?;
+                    Ok(())
+                })
+            })
+        });
+    }
+    let pool = Database::connect(options).await?;
+    Ok(Store {
+        dialect: Dialect::Postgres,
+        writer: pool.clone(),
+        reader: pool,
+        lock: None,
+    })
+}
+
+/// A lock that servers share and a restore has alone: an arbitrary number, and the schema in which the tables lie.
+/// A session has it for as long as it lasts.
+const SERVE: &str =
+    "SELECT pg_advisory_lock_shared(1582142472, hashtext(coalesce(current_schema()::text, '')))";
+
+/// Whether a server could have it now.
+const MAY_SERVE: &str = "SELECT pg_try_advisory_lock_shared(1582142472, \
+     hashtext(coalesce(current_schema()::text, ''))) AS free";
+
+/// Takes it for a restore, until the transaction ends.
+pub(super) const KEEP_SERVERS_AWAY: &str = "SELECT pg_try_advisory_xact_lock(1582142472, \
+     hashtext(coalesce(current_schema()::text, ''))) AS free";
+
+async fn must_not_be_restored_into(url: &str) -> Result<(), StoreError> {
+    let looking = Database::connect(postgres_options(url, 1)).await?;
+    let query = Statement::from_string(DbBackend::Postgres, MAY_SERVE);
+    let row = looking.query_one_raw(query).await?;
+    looking.close().await?;
+    match row.map(|row| row.try_get("", "free")).transpose()? {
+        Some(true) => Ok(()),
+        _ => Err(StoreError::Unavailable(
+            "a restore into this database is under way; start the server when it has ended".to_owned(),
+        )),
+    }
+}
+
+fn postgres_options(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
         .max_connections(connections)
@@ -247,13 +296,7 @@ pub(super) async fn open_postgres(url: &str, connections: u32) -> Result<Store, 
                     ("lock_timeout", "5s"),
                 ])
         });
-    let pool = Database::connect(options).await?;
-    Ok(Store {
-        dialect: Dialect::Postgres,
-        writer: pool.clone(),
-        reader: pool,
-        lock: None,
-    })
+    options
 }
 
 /// A command that runs as another user would leave files behind that the server cannot write.

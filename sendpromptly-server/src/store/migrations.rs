@@ -8,7 +8,7 @@ use std::fs::File;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
-use super::connect::StoreRole;
+use super::connect::{KEEP_SERVERS_AWAY, StoreRole};
 use super::whole::{UNFINISHED, applied_steps};
 use super::{Dialect, Store, StoreError};
 
@@ -230,6 +230,24 @@ impl Turn {
                 }
                 Ok(Self::Transaction(Box::new(transaction)))
             }
+        }
+    }
+
+    /// Keeps servers away from a PostgreSQL database until it is given back.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where one runs on it.
+    pub async fn keep_servers_away(&self) -> Result<(), StoreError> {
+        let Self::Transaction(transaction) = self else {
+            return Ok(());
+        };
+        let query = Statement::from_string(DbBackend::Postgres, KEEP_SERVERS_AWAY);
+        let row = transaction.query_one_raw(query).await?;
+        match row.map(|row| row.try_get("", "free")).transpose()? {
+            Some(true) => Ok(()),
+            _ => Err(StoreError::Unavailable(
+                "a server runs on this database; stop every one before a restore".to_owned(),
+            )),
         }
     }
 

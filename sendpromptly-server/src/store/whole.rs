@@ -6,7 +6,7 @@ use std::path::Path;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement};
 
 use super::rows::{self, Sql};
-use super::{DatabaseUrl, Dialect, Store, StoreError, connect, migrations};
+use super::{DatabaseUrl, Dialect, Store, StoreError, StoreRole, connect, migrations};
 use crate::platform::directory;
 
 pub use super::migrations::Turn;
@@ -100,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn connect_to_postgres(url: &str) -> Result<Self, StoreError> {
-        connect::open_postgres(url, CONNECTIONS).await
+        connect::open_postgres(url, CONNECTIONS, StoreRole::Command).await
     }
 
     /// Keeps servers and other restores away from a SQLite file until this is dropped, and makes its directory.
@@ -331,7 +331,6 @@ impl DatabaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StoreRole;
 
     #[tokio::test]
     async fn a_copy_waits_for_no_writer_and_holds_what_was_committed() {
