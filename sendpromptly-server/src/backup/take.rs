@@ -58,14 +58,18 @@ pub async fn take(
     store.commit_audited(&[], &drafts).await?;
     let (content, front) = match programs {
         Some(programs) => of_postgres(store, programs, now).await?,
-        None => of_sqlite(store, file, verify, now).await?,
+        None => of_sqlite(store, file, now).await?,
     };
+    let of_keys = keys_file(file);
     let finished = blocking(move || {
         let taken = write(&main, &keys, &content, &front, verify)?;
         drop(content);
         // Without this one there is no backup; so a kill in between leaves none that lacks its keys.
         keys.finish()?;
-        main.finish()?;
+        if let Err(error) = main.finish() {
+            let _ = std::fs::remove_file(&of_keys);
+            return Err(error);
+        }
         Ok((taken, front.header))
     });
     let ((bytes, sum), header) = finished.await?;
@@ -100,19 +104,14 @@ enum Content {
     },
 }
 
-async fn of_sqlite(
-    store: &Store,
-    file: &Path,
-    verify: bool,
-    now: Timestamp,
-) -> Result<(Content, Front), BackupError> {
+async fn of_sqlite(store: &Store, file: &Path, now: Timestamp) -> Result<(Content, Front), BackupError> {
     let copy = Passing::begin(beside(file, ".copy"))?;
     // Its words would be of the database's disk, and it may be this file's that is full.
     let copied = store.copy_into(copy.path()).await;
     copied.map_err(|error| BackupError::Refused(format!("{}: {error}", copy.path().display())))?;
     let copied = Store::open_alone(copy.path()).await?;
-    let damage = if verify { copied.damage().await? } else { None };
-    if let Some(damage) = damage {
+    // A restore would refuse it, and by then it may be the only one there is.
+    if let Some(damage) = copied.damage().await? {
         return Err(BackupError::Refused(format!(
             "the database is damaged, and so would be its backup: {damage}"
         )));
