@@ -75,7 +75,16 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
         });
     }
     let mut text = Zeroizing::new(String::with_capacity(1024));
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    // What was cut off would be lost when the rest is written back.
+    if text.len() as u64 > MAX_BYTES {
+        return Err(KeyFileError::Malformed {
+            path: path.to_owned(),
+            why: "it holds more than 64 KiB",
+        });
+    }
     Ok(text)
 }
 
@@ -195,6 +204,17 @@ mod tests {
         assert!(read_back.iter().all(|text| *text == read_back[0]));
         let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
         assert_eq!(left.len(), 1, "no draft stays behind");
+    }
+
+    #[test]
+    fn a_key_file_that_is_too_long_is_refused_and_not_cut_off() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.key");
+        let longest = usize::try_from(MAX_BYTES).unwrap();
+        create(&path, &"a".repeat(longest)).unwrap();
+        assert_eq!(read(&path).unwrap().len(), longest);
+        replace(&path, &"a".repeat(longest + 1)).unwrap();
+        assert!(matches!(read(&path), Err(KeyFileError::Malformed { .. })));
     }
 
     #[test]
