@@ -1,9 +1,9 @@
 //! A file that appears whole or not at all: written under another name in the same directory, synced, renamed.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::BackupError;
@@ -32,17 +32,30 @@ impl Draft {
             .mode(0o600)
             .open(&path)
             .map_err(failed)?;
+        // A link would lead to a file of somebody else's choice.
+        if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) {
+            let why = "it is a link; remove it, or name another file";
+            return Err(BackupError::Broken { path, why });
+        }
+        let made_by = file.metadata().map_err(failed)?.uid();
+        if made_by != rustix::process::geteuid().as_raw() {
+            let why = "it belongs to another user; remove it, or name another file";
+            return Err(BackupError::Broken { path, why });
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(BackupError::UnderWay(target.to_owned())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
         // Whoever had the lock before may have finished the file that was opened here.
-        let is_ours = fs::metadata(&path).is_ok_and(|meta| Some(meta.ino()) == inode(&file));
+        let is_ours = fs::symlink_metadata(&path).is_ok_and(|meta| Some(meta.ino()) == inode(&file));
         if !is_ours {
             return Err(BackupError::UnderWay(target.to_owned()));
         }
+        must_be_absent(target)?;
         file.set_len(0).map_err(failed)?;
+        file.set_permissions(Permissions::from_mode(0o600))
+            .map_err(failed)?;
         Ok(Self {
             target: target.to_owned(),
             path,
@@ -151,10 +164,21 @@ mod tests {
         drop(Draft::begin(&target).unwrap());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
         fs::write(beside(&target, ".part"), "left by a kill").unwrap();
+        fs::set_permissions(beside(&target, ".part"), Permissions::from_mode(0o644)).unwrap();
         Draft::begin(&target).unwrap().finish().unwrap();
         let made = fs::metadata(&target).unwrap();
-        assert_eq!(made.len(), 0);
+        assert_eq!((made.len(), made.mode() & 0o7777), (0, 0o600));
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_draft_follows_no_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (target, other) = (directory.path().join("a.backup"), directory.path().join("other"));
+        fs::write(&other, "of another").unwrap();
+        std::os::unix::fs::symlink(&other, beside(&target, ".part")).unwrap();
+        assert!(Draft::begin(&target).is_err());
+        assert_eq!(fs::read_to_string(&other).unwrap(), "of another");
     }
 
     #[test]
