@@ -8,7 +8,7 @@ use sendpromptly_core::hex;
 use sendpromptly_core::time::Timestamp;
 use serde::Serialize;
 
-use super::draft::{Draft, Passing, beside};
+use super::draft::{Draft, Passing, beside, must_be_absent};
 use super::format::{self, Header, Part, Sound, Writer};
 use super::{BackupError, Programs, blocking, keys_file};
 use crate::platform::entropy;
@@ -60,14 +60,17 @@ pub async fn take(
         Some(programs) => of_postgres(store, programs, now).await?,
         None => of_sqlite(store, file, now).await?,
     };
-    let of_keys = keys_file(file);
+    let (of_main, of_keys) = (file.to_owned(), keys_file(file));
     let finished = blocking(move || {
         let taken = write(&main, &keys, &content, &front, verify)?;
         drop(content);
         // Without this one there is no backup; so a kill in between leaves none that lacks its keys.
         keys.finish()?;
         if let Err(error) = main.finish() {
-            let _ = std::fs::remove_file(&of_keys);
+            // Without it they would stand in the way of the next one.
+            if must_be_absent(&of_main).is_ok() {
+                let _ = std::fs::remove_file(&of_keys);
+            }
             return Err(error);
         }
         Ok((taken, front.header))
