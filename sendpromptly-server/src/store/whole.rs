@@ -53,6 +53,7 @@ const TABLES: &[&str] = &[
     "recovery_codes",
     "replays",
     "results",
+    "retained",
     "seaql_migrations",
     "second_factor_proposals",
     "second_factors",
