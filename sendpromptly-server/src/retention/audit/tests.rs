@@ -340,9 +340,14 @@ async fn what_a_restore_took_back_is_no_witness() {
         .await;
     end.unwrap();
     let seen = crate::checkpoints::declare::Seen::read(&keeper.checkpoints, &[]).unwrap();
-    crate::checkpoints::declare::declare(&world.store, &keeper.checkpoints, &seen, day(0))
-        .await
-        .unwrap();
+    crate::checkpoints::declare::declare(
+        world.store.audit_heads().await.unwrap(),
+        &keeper.checkpoints,
+        &seen,
+        day(0),
+    )
+    .await
+    .unwrap();
     write(&world, world.organization, day(0)).await;
     assert_eq!(
         prune(&keeper, day(OVER), 100).await.unwrap().rows,
