@@ -107,9 +107,10 @@ pub async fn add_note(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     };
     let (author, origin) = (seat.who.user, visit.origin(seat.who.user));
     let store = visit.store();
-    store
-        .add_note(seat.scope, &record, author, &text, &origin, visit.now)
-        .await?;
+    let added = store.add_note(seat.scope, &record, author, &text, &origin, visit.now);
+    if !added.await? {
+        return Err(PageError::NotFound);
+    }
     Ok(back(&visit, &seat, "noted"))
 }
 
