@@ -1,9 +1,11 @@
 //! Erasing from the audit log what names a deleted user: the entries stay, prove themselves, and tell an id.
 //!
 //! Every chain is looked through, a batch of details at a time, for anybody may have written the address into a
-//! reason. Where a process ends meanwhile, the next one goes on from where it was.
+//! reason. Where a process ends meanwhile, the next one goes on from where it was. Each is looked through twice:
+//! a sign-in that was under way when the user was deleted may write the address behind the first look.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::names_address;
@@ -15,6 +17,12 @@ use super::{Store, StoreError};
 
 #[cfg(test)]
 mod tests;
+
+/// How long after the user's end the second look begins: whatever was under way is written then.
+pub const SECOND_LOOK_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// Those that can be looked through: at first at once.
+const DUE: &str = "(e.second_look = 0 AND e.created_at <= {} OR e.second_look = 1 AND e.created_at <= {})";
 
 /// What is to be erased of a user who is deleted.
 #[derive(Debug)]
@@ -46,7 +54,7 @@ pub enum Erased {
     Batch {
         /// How many details are erased.
         details: u64,
-        /// Whether nothing is left to look through for this user.
+        /// Whether this look for the user is over.
         is_done: bool,
     },
     /// Nothing waits to be erased.
@@ -59,6 +67,7 @@ struct Erasure {
     addresses: Vec<String>,
     chain: [u8; 16],
     seq: i64,
+    is_second_look: bool,
 }
 
 impl Store {
@@ -74,10 +83,11 @@ impl Store {
         let tx = self.begin().await?;
         let lock = self.dialect.for_update_skip_locked("e");
         let next = Sql::new(format!(
-            "SELECT e.user_id, e.addresses, e.organization_id, e.seq FROM erasures e
-             WHERE e.created_at <= {{}} ORDER BY e.created_at, e.user_id LIMIT 1{lock}"
+            "SELECT e.user_id, e.addresses, e.organization_id, e.seq, e.second_look FROM erasures e
+             WHERE {DUE} ORDER BY e.created_at, e.user_id LIMIT 1{lock}"
         ));
-        let Some(row) = next.bind(deleted_by).one(&tx).await? else {
+        let next = next.bind(deleted_by).bind(second_look_of(deleted_by));
+        let Some(row) = next.one(&tx).await? else {
             return Ok(Erased::Nothing);
         };
         let erasure = erasure_of(&row)?;
@@ -86,19 +96,21 @@ impl Store {
         Ok(erased)
     }
 
-    /// For how many users who were deleted by this time details may still have to be erased.
+    /// For how many users who were deleted by this time details may still have to be erased, and can be now.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn erasures_waiting(&self, deleted_by: Timestamp) -> Result<u64, StoreError> {
-        let query = Sql::new("SELECT count(*) AS n FROM erasures WHERE created_at <= {}");
-        let row = query.bind(deleted_by).one(&self.reader).await?;
+        let query = Sql::new(format!("SELECT count(*) AS n FROM erasures e WHERE {DUE}"));
+        let query = query.bind(deleted_by).bind(second_look_of(deleted_by));
+        let row = query.one(&self.reader).await?;
         row.map_or(Ok(0), |row| rows::count(&row, "n").map(u64::from))
     }
 }
 
 impl Erasure {
-    /// Erases what is found among the next details, and notes how far that was. An erasure at its end goes.
+    /// Erases what is found among the next details, and notes how far that was. An erasure goes at the end of its
+    /// second look.
     async fn look_through(&self, tx: &DatabaseTransaction, limit: u32) -> Result<Erased, StoreError> {
         const COLUMNS: &[Column] = &[
             Column::new("organization_id", Kind::Id),
@@ -135,7 +147,14 @@ impl Erasure {
                 let note = Sql::new("UPDATE erasures SET organization_id = {}, seq = {} WHERE user_id = {}");
                 note.bind(chain).bind(seq).bind(self.user)
             }
-            None => Sql::new("DELETE FROM erasures WHERE user_id = {}").bind(self.user),
+            None if self.is_second_look => {
+                Sql::new("DELETE FROM erasures WHERE user_id = {}").bind(self.user)
+            }
+            None => {
+                let again =
+                    "UPDATE erasures SET organization_id = {}, seq = 0, second_look = 1 WHERE user_id = {}";
+                Sql::new(again).bind([0; 16]).bind(self.user)
+            }
         };
         rows::write_together(tx, [note, erase]).await?;
         Ok(Erased::Batch {
@@ -143,6 +162,10 @@ impl Erasure {
             is_done,
         })
     }
+}
+
+fn second_look_of(now: Timestamp) -> Timestamp {
+    now.plus_millis(-i64::try_from(SECOND_LOOK_AFTER.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn erasure_of(row: &QueryResult) -> Result<Erasure, StoreError> {
@@ -153,5 +176,6 @@ fn erasure_of(row: &QueryResult) -> Result<Erasure, StoreError> {
             .map_err(|_| StoreError::Corrupt("addresses: no list of texts".to_owned()))?,
         chain: rows::id(row, "organization_id")?,
         seq: rows::get(row, "seq")?,
+        is_second_look: rows::get::<i64>(row, "second_look")? != 0,
     })
 }

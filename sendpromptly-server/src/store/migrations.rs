@@ -29,6 +29,7 @@ mod m0016_billing;
 mod m0017_intake;
 mod m0018_alerts;
 mod m0019_clock;
+mod m0020_second_look;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -98,6 +99,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0017_intake::Migration),
             Box::new(m0018_alerts::Migration),
             Box::new(m0019_clock::Migration),
+            Box::new(m0020_second_look::Migration),
         ]
     }
 }

@@ -40,8 +40,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
     "INSERT INTO hourly_counts (project_id, hour, events, opened) VALUES ({project}, {now}, 1, 0)",
     "INSERT INTO hourly_repairs (project_id, hour, step, repairs) VALUES ({project}, {now}, 1, 1)",
-    "INSERT INTO erasures (user_id, addresses, organization_id, seq, created_at)
-     VALUES ({id}, '[]', {id}, 0, {now} + 1)",
+    "INSERT INTO erasures (user_id, addresses, organization_id, seq, created_at, second_look)
+     VALUES ({id}, '[]', {id}, 0, {now} + 1 - 600000, 1)",
     "INSERT INTO events (project_id, id, provider, provider_event_digest, provider_event_id, event_type, occurred_at,
         timeout_at, state) VALUES ({project}, {id}, 'stripe', {id}, 'evt', 'paid', {now}, {now}, 'succeeded')",
     "INSERT INTO organizations (id, name, created_at, deletion_due_at) VALUES ({id}, 'due', {now}, {now} + 1)",

@@ -86,10 +86,29 @@ async fn an_erasure_goes_on_where_another_process_left_it() {
     assert_eq!(
         again.erase_details(LATER, 3).await.unwrap(),
         batch(0, true),
-        "the end"
+        "the end of the first look"
     );
     assert_eq!(again.erase_details(LATER, 3).await.unwrap(), Erased::Nothing);
     assert!(told(&world, world.organization).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_written_behind_the_first_look_is_erased_by_a_second_one_minutes_later() {
+    let world = World::set_up().await;
+    deleted(&world).await;
+    while world.store.erase_details(LATER, 1_000).await.unwrap() != Erased::Nothing {}
+    log(&world, world.organization, ADA).await;
+    let again = NOW.plus(SECOND_LOOK_AFTER);
+    let before = again.plus_millis(-1);
+    assert_eq!(
+        world.store.erase_details(before, 9).await.unwrap(),
+        Erased::Nothing
+    );
+    assert_eq!(world.store.erasures_waiting(again).await.unwrap(), 1);
+    while world.store.erase_details(again, 1_000).await.unwrap() != Erased::Nothing {}
+    assert!(told(&world, world.organization).await.is_empty());
+    let rows = Sql::new("SELECT count(*) AS n FROM erasures");
+    assert_eq!(world.number(rows).await, 0, "the addresses go with it");
 }
 
 #[tokio::test]
