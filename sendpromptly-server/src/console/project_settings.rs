@@ -78,16 +78,13 @@ pub async fn save(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let name = form.text("name").parse::<Name>();
     let timeout = form.text("timeout_minutes").parse::<Timeout>();
     let keep_answers = form.has("keep_answers");
-    let days = form.text("events_kept_days").parse::<EventsKept>();
-    let (Ok(name), Ok(timeout), Ok(days)) = (&name, &timeout, &days) else {
+    let (Ok(name), Ok(timeout)) = (&name, &timeout) else {
         let fields = Fields {
             name: form.text("name").to_owned(),
             timeout_minutes: form.text("timeout_minutes").to_owned(),
             keep_answers,
-            events_kept_days: form.text("events_kept_days").to_owned(),
             wrong_name: name.err().map(|error| format!("The name {error}.")),
             wrong_timeout: timeout.err().map(|error| format!("The timeout {error}.")),
-            wrong_days: days.err().map(|error| format!("It {error}.")),
             ..Fields::from(&project)
         };
         let page = settings_page(&visit, &seat, &project, fields);
@@ -97,6 +94,33 @@ pub async fn save(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         name: Some(name.as_str().to_owned()),
         timeout_minutes: Some(timeout.minutes()),
         keep_answers: Some(keep_answers),
+        ..ProjectChange::default()
+    };
+    change_it(&visit, &seat, project.id, &change).await?;
+    Ok(back_to(&seat, project.id, "saved"))
+}
+
+/// `POST /orgs/{org}/projects/{project}/retention`: for how long events are kept. It has a form of its own, for a
+/// lower number destroys, and a code is asked for.
+///
+/// # Errors
+/// [`PageError`] by its cause.
+pub async fn save_retention(visit: Visit, seat: Seat) -> Result<Response, PageError> {
+    let project = find(&visit, &seat).await?;
+    let typed = visit.form.text("events_kept_days");
+    let days = match typed.parse::<EventsKept>() {
+        Ok(days) => days,
+        Err(error) => {
+            let fields = Fields {
+                events_kept_days: typed.to_owned(),
+                wrong_days: Some(format!("It {error}.")),
+                ..Fields::from(&project)
+            };
+            let page = settings_page(&visit, &seat, &project, fields);
+            return page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    let change = ProjectChange {
         events_kept_days: Some(days.days()),
         ..ProjectChange::default()
     };

@@ -206,6 +206,7 @@ pub static ROUTES: &[Route] = &[
     post("/orgs/{org}/projects/{project}/test", door!(member(Operator, No, project::test))),
     get("/orgs/{org}/projects/{project}/settings", door!(member(Admin, No, project_settings::show))),
     post("/orgs/{org}/projects/{project}/settings", door!(member(Admin, No, project_settings::save))),
+    post("/orgs/{org}/projects/{project}/retention", door!(member(Admin, Code, project_settings::save_retention))),
     post("/orgs/{org}/projects/{project}/repair-url", door!(member(Admin, Code, project_settings::save_url))),
     always(post("/orgs/{org}/projects/{project}/snapshots", door!(member(Admin, Code, project_settings::save_snapshots)))),
     get("/orgs/{org}/projects/{project}/alerts", door!(member(Operator, No, alerts::show))),

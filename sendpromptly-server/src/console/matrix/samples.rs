@@ -189,11 +189,12 @@ const SAMPLES: &[Sample] = &[
     },
     sample(
         "/orgs/{org}/projects/{project}/settings",
-        &[
-            ("name", "Another name"),
-            ("timeout_minutes", "45"),
-            ("events_kept_days", "400"),
-        ],
+        &[("name", "Another name"), ("timeout_minutes", "45")],
+        Action("project.changed"),
+    ),
+    sample(
+        "/orgs/{org}/projects/{project}/retention",
+        &[("events_kept_days", "400")],
         Action("project.changed"),
     ),
     sample(

@@ -42,6 +42,7 @@ fn what_is_sensitive_takes_a_code_or_the_password() {
         "password",
         "remove",
         "repair-url",
+        "retention",
         "role",
         "second-factor",
         "secret",
