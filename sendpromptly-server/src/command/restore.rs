@@ -11,6 +11,7 @@ use crate::checkpoints::Checkpoints;
 use crate::checkpoints::declare::{Seen, declare};
 use crate::config::Config;
 use crate::platform::clock;
+use crate::store::organization_deletion::begin_grace_anew;
 use crate::store::{StoreRole, audit};
 
 /// Which backup.
@@ -61,7 +62,8 @@ async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), Co
     let chains = declare(context.store.audit_heads().await?, &checkpoints, &seen, now).await?;
     let entry = Draft::new(&cli_origin(), Action::StoreRestored, INSTANCE, &[]);
     let drafts = audit::drafts_of(INSTANCE, now, vec![entry]);
-    context.store.commit_audited(&[], &drafts).await?;
+    let grace = begin_grace_anew(now);
+    context.store.commit_audited(&[grace], &drafts).await?;
     context.close().await?;
     for chain in &chains {
         print_json(chain)?;

@@ -227,6 +227,15 @@ fn ended_by(now: Timestamp) -> Timestamp {
     now.plus_millis(-i64::try_from(UNDER_WAY.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Begins the time of grace of every order anew, as part of a restore: an order may have been taken back since.
+pub fn begin_grace_anew(now: Timestamp) -> Sql {
+    let due = now.plus(GRACE);
+    let anew = Sql::new(
+        "UPDATE organizations SET deletion_due_at = {} WHERE deletion_due_at < {} AND deleted_at IS NULL",
+    );
+    anew.bind(due).bind(due)
+}
+
 /// What ends an organization, in this order. Keys go before what they sealed.
 fn ends(organization: OrganizationId, now: Timestamp) -> Vec<Sql> {
     let of_it = |text: &str| Sql::new(text).bind(organization.as_bytes());

@@ -95,7 +95,14 @@ async fn a_declared_loss_passes_and_an_undeclared_one_does_not() {
     world.server.stop().await;
     let file = world.store.data_dir().join("test.db");
     let kept = world.store.directory().join("kept.db");
+    let due = "SELECT count(*) AS n FROM organizations WHERE deletion_due_at <= 1000";
+    let sql = world.sql().await;
+    sql.run("UPDATE organizations SET deletion_due_at = 1000").await;
+    sql.close().await;
     fs::copy(&file, &kept).unwrap();
+    let sql = world.sql().await;
+    sql.run("UPDATE organizations SET deletion_due_at = NULL").await; // taken back, and that is lost
+    sql.close().await;
     world.restart(&Options::quick()).await;
     world.api().new_incident().await;
     world.server.stop().await;
@@ -105,6 +112,11 @@ async fn a_declared_loss_passes_and_an_undeclared_one_does_not() {
     let declared = world.cli.run(&["restore", "--declare"]).await.json_lines();
     let own = chain(&declared, &world.organization);
     assert!(own["lost_up_to"].as_u64() > own["back_to"].as_u64(), "{own}");
+    assert_eq!(
+        world.sql().await.count(due).await,
+        0,
+        "its time of grace begins anew"
+    );
     assert_declared(&world.cli.run(&["audit", "verify"]).await, &world.organization);
 }
 

@@ -48,6 +48,23 @@ async fn an_order_is_carried_out_after_seven_days_and_not_before() {
     assert!(!world.store.has_organization(world.organization).await.unwrap());
 }
 
+/// The order may have been taken back after the backup was made.
+#[tokio::test]
+async fn a_restore_begins_the_time_of_grace_anew() {
+    let world = World::set_up().await;
+    order(&world, NOW).await;
+    let restored = NOW.plus_millis(30 * DAY);
+    world.write(begin_grace_anew(restored)).await;
+    let due = restored.plus(GRACE);
+    assert!(!end(&world, due.plus_millis(-1)).await);
+    assert_eq!(order(&world, restored).await, Some(due));
+    world.write(begin_grace_anew(NOW)).await;
+    assert_eq!(order(&world, restored).await, Some(due), "it is never shortened");
+    assert!(keep(&world, restored).await);
+    world.write(begin_grace_anew(restored)).await;
+    assert!(!keep(&world, restored).await, "no order comes of it");
+}
+
 #[tokio::test]
 async fn an_order_that_was_taken_back_is_none() {
     let world = World::set_up().await;
