@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::hex;
+use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::snapshot::ReadReason;
 use sendpromptly_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +23,7 @@ use crate::store::takeout::tables::{self, Content, Table};
 use crate::store::takeout::{Line, Place, SealedField, Takeout};
 use crate::store::{Store, StoreError, audit};
 use crate::trail::export::Export;
-use crate::vault::{Purpose, Vault};
+use crate::vault::{Purpose, Vault, VaultError};
 
 /// The form of the files, as the manifest names it.
 const FORMAT: &str = "sendpromptly.export.v1";
@@ -44,9 +46,30 @@ pub enum TakeoutError {
         /// How.
         error: io::Error,
     },
+    /// A sealed value does not open, though its key is there or may be.
+    #[error(
+        "what is sealed in {row} of {project} does not open: {error}; without --with-snapshots it stays sealed"
+    )]
+    Sealed {
+        /// Whose.
+        project: ProjectId,
+        /// The row that it was sealed for, in hex digits.
+        row: String,
+        /// How.
+        error: VaultError,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What opens what is kept sealed, and why that goes along.
+#[derive(Debug, Clone, Copy)]
+pub struct Opening<'a> {
+    /// Opens it.
+    pub vault: &'a Vault,
+    /// Why; the audit log tells it.
+    pub reason: &'a ReadReason,
 }
 
 /// Who exports what, and by whose means.
@@ -59,7 +82,7 @@ pub struct Taker<'a> {
     /// Signs where the audit log ends.
     pub checkpoints: &'a Checkpoints,
     /// Opens what is kept sealed, where that goes along.
-    pub vault: Option<&'a Vault>,
+    pub opening: Option<Opening<'a>>,
     /// Who asks.
     pub origin: &'a Origin,
     /// When.
@@ -115,7 +138,15 @@ impl Taker<'_> {
         if !self.store.has_organization(self.scope.id()).await? {
             return Err(TakeoutError::NoOrganization);
         }
-        let draft = Draft::new(self.origin, Action::OrganizationExported, self.scope.id(), &[]);
+        let reason = self.opening.map(|opening| opening.reason.as_str());
+        let opened = reason.map(|reason| [("with_snapshots", "true"), ("reason", reason)]);
+        let details = opened.as_ref().map_or(&[][..], |details| &details[..]);
+        let draft = Draft::new(
+            self.origin,
+            Action::OrganizationExported,
+            self.scope.id(),
+            details,
+        );
         let drafts = audit::drafts_of(self.scope.id(), self.now, vec![draft]);
         self.store.commit_audited(&[], &drafts).await?;
         let draft = Unfinished::make(to)?;
@@ -129,7 +160,7 @@ impl Taker<'_> {
         let takeout = takeout.ok_or(TakeoutError::NoOrganization)?;
         let (mut files, mut left_out) = (Vec::new(), left_out());
         for table in tables::TAKEN {
-            if table.is_sealed_whole() && self.vault.is_none() {
+            if table.is_sealed_whole() && self.opening.is_none() {
                 left_out.push(LeftOut {
                     table: table.name,
                     because: "sealed; it is opened with --with-snapshots",
@@ -145,7 +176,7 @@ impl Taker<'_> {
             organization_id: self.scope.id().to_string(),
             exported_at: self.now.to_string(),
             program: env!("CARGO_PKG_VERSION"),
-            with_snapshots: self.vault.is_some(),
+            with_snapshots: self.opening.is_some(),
             files,
             left_out,
         };
@@ -165,22 +196,22 @@ impl Taker<'_> {
         let mut file = Written::create(directory, format!("{}.jsonl", table.name))?;
         let mut place = Place::begin(table);
         loop {
-            let lines = takeout.next(&mut place, self.vault.is_some()).await?;
+            let lines = takeout.next(&mut place, self.opening.is_some()).await?;
             if lines.is_empty() {
                 return file.finish();
             }
             for line in lines {
-                file.write(&self.text_of(line).await)?;
+                file.write(&self.text_of(line).await?)?;
             }
         }
     }
 
-    async fn text_of(&self, line: Line) -> String {
+    async fn text_of(&self, line: Line) -> Result<String, TakeoutError> {
         let mut fields = line.fields;
-        if let (Some(sealed), Some(vault)) = (&line.sealed, self.vault) {
-            fields.insert(sealed.column.name.to_owned(), opened(vault, sealed).await);
+        if let (Some(sealed), Some(Opening { vault, .. })) = (&line.sealed, self.opening) {
+            fields.insert(sealed.column.name.to_owned(), opened(vault, sealed).await?);
         }
-        format!("{}\n", Value::Object(fields))
+        Ok(format!("{}\n", Value::Object(fields)))
     }
 
     async fn write_audit(&self, directory: &Path) -> Result<Listed, TakeoutError> {
@@ -200,16 +231,22 @@ fn left_out() -> Vec<LeftOut> {
         .collect()
 }
 
-/// What was sealed, as text; nothing where its key is destroyed.
-async fn opened(vault: &Vault, sealed: &SealedField) -> Value {
+/// What was sealed, as text; nothing where its key is destroyed, and only there: what was changed, or cannot be
+/// opened just now, must not pass for what is forgotten.
+async fn opened(vault: &Vault, sealed: &SealedField) -> Result<Value, TakeoutError> {
     let purpose = match sealed.column.content {
         Content::Answer => Purpose::Answer(sealed.project),
         Content::Payload => Purpose::Snapshot(sealed.project, Era::default()), // a value names its own key
     };
-    let plain = vault.open_sealed(purpose, &sealed.row, &sealed.bytes).await;
-    plain.map_or(Value::Null, |plain| {
-        String::from_utf8_lossy(&plain).into_owned().into()
-    })
+    match vault.open_sealed(purpose, &sealed.row, &sealed.bytes).await {
+        Ok(plain) => Ok(String::from_utf8_lossy(&plain).into_owned().into()),
+        Err(error) if error.is_without_key() => Ok(Value::Null),
+        Err(error) => Err(TakeoutError::Sealed {
+            project: sealed.project,
+            row: hex::encode(&sealed.row),
+            error,
+        }),
+    }
 }
 
 /// A directory in the making, which goes unless it becomes whole.

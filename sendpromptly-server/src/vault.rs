@@ -140,6 +140,9 @@ pub enum VaultError {
     /// A sealed value does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The data key under which a value was sealed is not there: it was destroyed, or never was.
+    #[error("the data key is gone")]
+    KeyIsGone,
     /// Somebody else asked for the same at the same time, and it failed.
     #[error(transparent)]
     Shared(Arc<Self>),
@@ -152,6 +155,16 @@ impl VaultError {
         match self {
             Self::Open(_) => true,
             Self::Shared(error) => error.is_final(),
+            _ => self.is_without_key(),
+        }
+    }
+
+    /// Whether nothing is wrong but that the data key is gone, as it is when its time is over.
+    #[must_use]
+    pub fn is_without_key(&self) -> bool {
+        match self {
+            Self::KeyIsGone => true,
+            Self::Shared(error) => error.is_without_key(),
             _ => false,
         }
     }
@@ -222,7 +235,7 @@ impl Vault {
     /// Opens the value of a row.
     ///
     /// # Errors
-    /// [`VaultError::Open`] where it was changed, moved, or its data key is gone.
+    /// [`VaultError::Open`] where it was changed or moved, [`VaultError::KeyIsGone`] where its data key is gone.
     pub async fn open_sealed(
         &self,
         purpose: Purpose,

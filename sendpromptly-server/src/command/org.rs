@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use sendpromptly_core::hex;
 use sendpromptly_core::id::{OrganizationId, UserId};
+use sendpromptly_core::snapshot::ReadReason;
 use serde::Serialize;
 
 use super::{CommandError, Context, print_json, stdin};
@@ -16,7 +17,7 @@ use crate::store::StoreError;
 use crate::store::organizations::NewOrganization;
 use crate::store::scope::OrganizationScope;
 use crate::store::users::NewUser;
-use crate::takeout::{TakeoutError, Taker};
+use crate::takeout::{Opening, TakeoutError, Taker};
 
 /// What can be done with organizations.
 #[derive(Debug, Subcommand)]
@@ -36,8 +37,11 @@ pub enum OrgCommand {
         #[arg(long, value_name = "ID")]
         org: OrganizationId,
         /// Open what is kept sealed, payloads and the first bytes of answers, and write it along
-        #[arg(long)]
+        #[arg(long, requires = "reason")]
         with_snapshots: bool,
+        /// Why it is opened, 1 to 1,024 characters on one line; the audit log tells it
+        #[arg(long, value_name = "TEXT", requires = "with_snapshots")]
+        reason: Option<ReadReason>,
         /// The directory, which must not be there yet
         directory: PathBuf,
     },
@@ -88,9 +92,10 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
         OrgCommand::Create { name, owner_email } => create_with_password(context, &name, &owner_email).await,
         OrgCommand::Export {
             org,
-            with_snapshots,
+            with_snapshots: _,
+            reason,
             directory,
-        } => export(context, org, with_snapshots, &directory).await,
+        } => export(context, org, reason.as_ref(), &directory).await,
         OrgCommand::Delete { id } => delete(context, id).await,
         OrgCommand::Keep { id } => keep(context, id).await,
     }
@@ -144,20 +149,22 @@ pub(super) async fn create(
 async fn export(
     context: &Context,
     id: OrganizationId,
-    with_snapshots: bool,
+    reason: Option<&ReadReason>,
     directory: &Path,
 ) -> Result<(), CommandError> {
-    let vault = if with_snapshots {
-        Some(context.vault().await?)
-    } else {
-        None
+    let opening = match reason {
+        Some(reason) => Some(Opening {
+            vault: context.vault().await?,
+            reason,
+        }),
+        None => None,
     };
     let checkpoints = Checkpoints::open(&context.config.keys)?;
     let taker = Taker {
         store: &context.store,
         scope: OrganizationScope::of_the_command_line(id),
         checkpoints: &checkpoints,
-        vault,
+        opening,
         origin: &context.origin(),
         now: clock::now(),
     };

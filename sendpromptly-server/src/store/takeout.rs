@@ -20,8 +20,6 @@ use tables::{Form, Key, SealedColumn, Table, Whose};
 /// Rows read at once.
 const PAGE: usize = 500;
 
-const AN_HOUR_MS: i64 = 60 * 60 * 1_000;
-
 /// The rows of an organization, as they were when it was begun.
 #[derive(Debug)]
 pub struct Takeout {
@@ -215,7 +213,6 @@ fn value(row: &QueryResult, name: &str, form: Form) -> Result<Value, StoreError>
             .map(|id| format!("{prefix}{}", hex::encode(&id)))
             .into(),
         Form::Time => number()?.map_or(Value::Null, of_time),
-        Form::Hour => number()?.map_or(Value::Null, |hour| of_time(hour * AN_HOUR_MS)),
         Form::Number => number()?.into(),
         Form::Flag => number()?.map(|flag| flag != 0).into(),
         Form::Text => text()?.into(),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use moka::future::Cache;
-use sendpromptly_core::envelope::{DataKey, OpenError, data_key_id};
+use sendpromptly_core::envelope::{DataKey, data_key_id};
 use sendpromptly_core::time::Timestamp;
 
 use super::master_keys::MasterKeyring;
@@ -100,7 +100,7 @@ impl DataKeys {
     pub(super) async fn to_open(&self, sealed: &[u8]) -> Result<Arc<DataKey>, VaultError> {
         let id = data_key_id(sealed)?;
         let key = self.opening.try_get_with(id, async {
-            let stored = self.store.data_key(&id).await?.ok_or(OpenError)?;
+            let stored = self.store.data_key(&id).await?.ok_or(VaultError::KeyIsGone)?;
             Ok(Arc::new(self.ring.unwrap(&stored).await?))
         });
         key.await.map_err(VaultError::Shared)

@@ -65,8 +65,6 @@ pub(super) enum Form {
     Id(&'static str),
     /// RFC 3339.
     Time,
-    /// An hour since 1970, as the time at which it begins.
-    Hour,
     Number,
     Flag,
     Text,
@@ -99,7 +97,7 @@ const fn column(name: &'static str, sql: &'static str, form: Form) -> Column {
     Column { name, sql, form }
 }
 
-use Form::{Flag, Hour, Id, Number, Origin, Text, Time};
+use Form::{Flag, Id, Number, Origin, Text, Time};
 
 const PROJECT: Column = column("project_id", "t.project_id", Id("prj_"));
 
@@ -166,6 +164,8 @@ pub static TAKEN: &[Table] = &[
             column("keep_snapshots", "t.keep_snapshots", Flag),
             column("send_payload", "t.send_payload", Flag),
             column("events_kept_days", "t.events_kept_days", Number),
+            column("escalate_minutes", "t.escalate_minutes", Number),
+            column("silence_minutes", "t.silence_minutes", Number),
             column("stripe_mapping", "(SELECT m.mapping FROM provider_mappings m WHERE m.project_id = t.id AND m.provider = 'stripe')", Text),
             column("shopify_mapping", "(SELECT m.mapping FROM provider_mappings m WHERE m.project_id = t.id AND m.provider = 'shopify')", Text),
             column("created_at", "t.created_at", Time),
@@ -277,6 +277,7 @@ pub static TAKEN: &[Table] = &[
             column("reason", "t.reason", Text),
             column("opened_at", "t.opened_at", Time),
             column("resolved_at", "t.resolved_at", Time),
+            column("settled_at", "t.settled_at", Time),
         ],
         from: "incidents t",
         whose: Whose::Project,
@@ -310,6 +311,7 @@ pub static TAKEN: &[Table] = &[
             column("last_status", "t.last_status", Number),
             column("next_attempt_at", "t.next_attempt_at", Time),
             column("answer_due_at", "t.answer_due_at", Time),
+            column("with_payload", "t.with_payload", Flag),
             column("body", "t.body", Text),
             column("created_at", "t.created_at", Time),
         ],
@@ -344,7 +346,7 @@ pub static TAKEN: &[Table] = &[
         name: "hourly_counts",
         columns: &[
             PROJECT,
-            column("hour", "t.hour", Hour),
+            column("hour", "t.hour", Time),
             column("events", "t.events", Number),
             column("incidents_opened", "t.opened", Number),
         ],
@@ -357,7 +359,7 @@ pub static TAKEN: &[Table] = &[
         name: "hourly_repairs",
         columns: &[
             PROJECT,
-            column("hour", "t.hour", Hour),
+            column("hour", "t.hour", Time),
             column("step", "t.step", Number),
             column("repairs", "t.repairs", Number),
         ],
