@@ -1,7 +1,7 @@
 //! Projects to which no receipt comes, where that is to be told.
 
 use sendpromptly_core::alert::{News, Silence};
-use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
@@ -23,10 +23,12 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn listened_to(&self, after: ProjectId, limit: u32) -> Result<Vec<QuietProject>, StoreError> {
-        // Events are stored in the order of their ids, so no index more is kept for their time.
+        // Events are stored in the order of their ids, so no index more is kept for their time. What a provider
+        // announced is no receipt.
         let query = Sql::new(format!(
             "SELECT p.id, p.silence_minutes, p.silence_since, p.silence_told_at,
-                (SELECT e.id FROM events e WHERE e.project_id = p.id ORDER BY e.id DESC LIMIT 1) AS last_event
+                (SELECT e.received_at FROM events e WHERE e.project_id = p.id AND e.received_at IS NOT NULL
+                    ORDER BY e.id DESC LIMIT 1) AS last_receipt
              FROM projects p WHERE p.silence_minutes IS NOT NULL AND p.deleted_at IS NULL AND p.id > {{}}
              ORDER BY p.id LIMIT {limit}"
         ));
@@ -34,13 +36,12 @@ impl Store {
         found
             .iter()
             .map(|row| {
-                let last_event = rows::optional_id(row, "last_event")?.map(EventId::from_bytes);
                 Ok(QuietProject {
                     project: ProjectId::from_bytes(rows::id(row, "id")?),
                     silence: Silence {
                         minutes: rows::count(row, "silence_minutes")?,
                         since: rows::time(row, "silence_since")?,
-                        last_receipt_at: last_event.map(|event| event.made_at()),
+                        last_receipt_at: rows::optional_time(row, "last_receipt")?,
                         told_at: rows::optional_time(row, "silence_told_at")?,
                     },
                 })

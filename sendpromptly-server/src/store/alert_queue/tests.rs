@@ -262,6 +262,24 @@ async fn silence_is_told_once_by_whichever_node_finds_it_and_so_is_its_end() {
 }
 
 #[tokio::test]
+async fn what_a_provider_announced_is_no_receipt() {
+    let world = World::set_up().await;
+    set(&world, None, Some(15)).await;
+    world.receive("evt_1").await;
+    let last = async || {
+        let first = ProjectId::from_bytes([0; 16]);
+        world.store.listened_to(first, 9).await.unwrap()[0]
+            .silence
+            .last_receipt_at
+    };
+    assert_eq!(last().await, Some(NOW));
+    world
+        .write(Sql::new("UPDATE events SET received_at = NULL"))
+        .await;
+    assert_eq!(last().await, None);
+}
+
+#[tokio::test]
 async fn a_removed_destination_is_told_nothing_more() {
     let world = World::set_up().await;
     let destination = add(&world, false).await;
