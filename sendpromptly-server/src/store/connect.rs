@@ -148,15 +148,20 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
         StoreRole::Serve => Some(Arc::new(lock_for_serving(path)?)),
         StoreRole::Migrate | StoreRole::Command => None,
     };
+    let is_new = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
     let writer = connect_sqlite(path, 1, move |options| {
         let checkpoint = if role == StoreRole::Serve {
             SQLITE_CHECKPOINT_PAGES
         } else {
             "0"
         };
+        // It is a new file's; one that was made without is compacted once. To say it again would take the write lock.
+        let options = if is_new {
+            options.auto_vacuum(SqliteAutoVacuum::Incremental)
+        } else {
+            options
+        };
         options
-            // Of a new file; one that was made without is compacted once.
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
