@@ -71,7 +71,7 @@ async fn a_full_disk_gives_503_until_there_is_space_again() {
         "env",
         "--ignore-signal=XFSZ",
         "prlimit",
-        "--fsize=1000000:unlimited",
+        "--fsize=4000000:unlimited",
     ];
     let world = World::start_on(store, &Options::quick().under(&full), &[]).await;
     let mut accepted = 0;

@@ -172,10 +172,10 @@ async fn a_form_that_is_wrong_is_refused_in_words(kind: StoreKind) {
 
 async fn on_invitation_only_nobody_signs_up(kind: StoreKind) {
     let store = TestStore::new(kind).await;
-    let server = Server::start(&store, &Options::quick().set("--signup", "open")).await;
+    let mut server = Server::start(&store, &Options::quick().set("--signup", "open")).await;
     let mut browser = Browser::new(&server);
     let form = browser.visit("/sign-up").await.ok().form("/sign-up");
-    drop(server);
+    server.kill().await;
     let server = Server::start(&store, &Options::quick().set("--signup", "invite")).await;
     let mut browser = browser.moved_to(&server);
     let page = browser.visit("/sign-up").await.ok();

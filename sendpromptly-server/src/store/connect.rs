@@ -148,7 +148,7 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
         StoreRole::Serve => Some(Arc::new(lock_for_serving(path)?)),
         StoreRole::Migrate | StoreRole::Command => None,
     };
-    let is_new = std::fs::metadata(path).is_ok_and(|file| file.len() == 0);
+    let is_new = fs::metadata(path).is_ok_and(|file| file.len() == 0);
     let writer = connect_sqlite(path, 1, move |options| {
         let checkpoint = if role == StoreRole::Serve {
             SQLITE_CHECKPOINT_PAGES

@@ -139,7 +139,7 @@ async fn the_ring_may_be_what_age_decrypts() {
     let organization = cli.create_organization("acme").await;
     let project = cli.create_project(&organization, &[]).await.id;
     let options = Options::quick().set("--master-key-command", decrypt(&identity));
-    let server = Server::start(&store, &options).await;
+    let mut server = Server::start(&store, &options).await;
     let doctor = cli.run(&["doctor"]).await;
     assert!(
         doctor
@@ -157,7 +157,7 @@ async fn the_ring_may_be_what_age_decrypts() {
     std::fs::remove_file(&ring).unwrap();
     encrypt(&identity, &format!("{second}\n"), &ring).await;
     assert_opens(&cli, &project).await;
-    drop(server);
+    server.kill().await;
     assert_eq!(
         Server::start(&store, &options).await.get("/readyz").await.status,
         200
