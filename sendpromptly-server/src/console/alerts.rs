@@ -9,7 +9,7 @@ use sendpromptly_core::project::Timeout;
 use sendpromptly_core::request::MAX_TIMEOUT_MINUTES;
 
 use super::access::Seat;
-use super::first_lines::FirstLines;
+use super::credentials::OncePage;
 use super::page::{self, Frame, Nav};
 use super::projects::{office, sentence};
 use super::when::When;
@@ -61,19 +61,6 @@ struct Fields {
     escalate_minutes: String,
     silence_minutes: String,
     wrong_minutes: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "credential_once.html")]
-struct OncePage<'a> {
-    frame: Frame,
-    path: String,
-    title: &'a str,
-    label: &'a str,
-    copy: &'a str,
-    credential: &'a str,
-    advice: String,
-    lines: Option<FirstLines>,
 }
 
 /// `GET /orgs/{org}/projects/{project}/alerts`.

@@ -15,19 +15,20 @@ use crate::http::Response;
 use crate::projects::ProjectError;
 use crate::store::projects::Project;
 
+/// A credential, shown this once.
 #[derive(Template)]
 #[template(path = "credential_once.html")]
-struct OncePage<'a> {
-    frame: Frame,
-    path: String,
-    title: &'a str,
-    label: &'a str,
+pub(super) struct OncePage<'a> {
+    pub(super) frame: Frame,
+    pub(super) path: String,
+    pub(super) title: &'a str,
+    pub(super) label: &'a str,
     /// What the button that copies it says.
-    copy: &'a str,
-    credential: &'a str,
-    advice: String,
+    pub(super) copy: &'a str,
+    pub(super) credential: &'a str,
+    pub(super) advice: String,
     /// Lines that hold it, where it is a key.
-    lines: Option<FirstLines>,
+    pub(super) lines: Option<FirstLines>,
 }
 
 /// `POST /orgs/{org}/projects/{project}/keys`: makes a key, and shows it this once.

@@ -3,7 +3,7 @@
 use sea_orm::QueryResult;
 use sendpromptly_core::alert::Channel;
 use sendpromptly_core::audit::{Action, Draft, Origin};
-use sendpromptly_core::id::{AlertId, OrganizationId, ProjectId};
+use sendpromptly_core::id::{AlertId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 
 use super::retry::retried;
@@ -179,17 +179,7 @@ impl Store {
         &self,
         id: AlertId,
     ) -> Result<Option<(OrganizationScope, ProjectId)>, StoreError> {
-        let query = Sql::new(
-            "SELECT p.organization_id, p.id FROM alert_destinations d JOIN projects p ON p.id = d.project_id
-             WHERE d.id = {} AND p.deleted_at IS NULL",
-        );
-        let row = query.bind(id.as_bytes()).one(&self.reader).await?;
-        row.map(|row| {
-            let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
-            let project = ProjectId::from_bytes(rows::id(&row, "id")?);
-            Ok((OrganizationScope::of_the_command_line(organization), project))
-        })
-        .transpose()
+        self.project_of("alert_destinations", id.as_bytes()).await
     }
 
     /// Removes a destination, with what it was still to be told; `false` where there is none.

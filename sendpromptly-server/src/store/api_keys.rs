@@ -134,17 +134,7 @@ impl Store {
         &self,
         id: KeyId,
     ) -> Result<Option<(OrganizationScope, ProjectId)>, StoreError> {
-        let query = Sql::new(
-            "SELECT p.organization_id, p.id FROM api_keys k JOIN projects p ON p.id = k.project_id
-             WHERE k.id = {} AND p.deleted_at IS NULL",
-        );
-        let row = query.bind(id.as_bytes()).one(&self.reader).await?;
-        row.map(|row| {
-            let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
-            let project = ProjectId::from_bytes(rows::id(&row, "id")?);
-            Ok((OrganizationScope::of_the_command_line(organization), project))
-        })
-        .transpose()
+        self.project_of("api_keys", id.as_bytes()).await
     }
 
     /// Revokes a key and gives since when it is; `None` where there is none. A second time changes nothing.

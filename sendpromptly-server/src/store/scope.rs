@@ -3,7 +3,7 @@
 
 use sendpromptly_core::access::Role;
 use sendpromptly_core::billing::Plan;
-use sendpromptly_core::id::{OrganizationId, UserId};
+use sendpromptly_core::id::{OrganizationId, ProjectId, UserId};
 use sendpromptly_core::time::Timestamp;
 
 use super::billing::{self, PLAN};
@@ -82,6 +82,25 @@ impl Store {
         ));
         let found = query.bind(user.as_bytes()).all(&self.reader).await?;
         found.iter().map(membership).collect()
+    }
+
+    /// Whose the row of a table is that belongs to a project, for an operator at the machine, who may see every one.
+    pub(super) async fn project_of(
+        &self,
+        table: &'static str,
+        id: &[u8; 16],
+    ) -> Result<Option<(OrganizationScope, ProjectId)>, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT p.organization_id, p.id FROM {table} t JOIN projects p ON p.id = t.project_id
+             WHERE t.id = {{}} AND p.deleted_at IS NULL"
+        ));
+        let row = query.bind(id).one(&self.reader).await?;
+        row.map(|row| {
+            let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
+            let project = ProjectId::from_bytes(rows::id(&row, "id")?);
+            Ok((OrganizationScope(organization), project))
+        })
+        .transpose()
     }
 }
 
