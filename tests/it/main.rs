@@ -51,6 +51,7 @@ mod replays;
 mod results;
 mod retention;
 mod routes;
+mod sandbox;
 mod schemathesis;
 mod second_factor;
 mod sessions;
