@@ -2,7 +2,7 @@
 //!
 //! A backup is two files. `FILE` holds the store, but for the data keys that go by days; those lie in `FILE.keys`.
 //! So what was sealed by the day is forgotten with the key files of its time, in old backups too. The formats are
-//! told in `docs/data.md`, the use in `docs/operations.md`.
+//! told in `docs/data.md`, the use in `docs/backup.md`.
 
 use std::io;
 use std::path::{Path, PathBuf};
