@@ -205,10 +205,7 @@ async fn test(context: &Context, id: AlertId) -> Result<(), CommandError> {
         client: callback_client(&config.callbacks)?,
         policy: config.callbacks.policy.clone(),
         transport: transport(config)?,
-        base_url: match &config.http.public_url {
-            Some(url) => url.as_str().into(),
-            None => format!("http://{}", config.http.listen).into(),
-        },
+        base_url: config.http.base_url(config.http.listen).into(),
     };
     let vault = context.vault().await?;
     let sent = in_office(context, scope, async |office| {

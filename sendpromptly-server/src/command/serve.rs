@@ -127,7 +127,7 @@ impl Server {
         let listener = listen(config.http.listen).await?;
         let address = listener.local_addr()?;
         let vault = context.vault().await?.clone();
-        let post = Post::new(vault, &base_url(config, address), Arc::default());
+        let post = Post::new(vault, &config.http.base_url(address), Arc::default());
         let metrics = Arc::new(Metrics::new(context.store.dialect().name()));
         let transport = transport(config)?;
         let sender = Sender {
@@ -169,7 +169,7 @@ impl Server {
             callbacks: client,
             policy: config.callbacks.policy.clone(),
             schedule: config.callbacks.schedule.clone(),
-            base_url: base_url(config, address),
+            base_url: config.http.base_url(address),
             post,
             mail_goes_to_files: config.mail.smtp.is_none(),
             sign_up: config.sign_up,
@@ -271,17 +271,6 @@ pub(super) fn transport(config: &Config) -> Result<Transport, CommandError> {
         );
     }
     Ok(transport)
-}
-
-/// How links in mails lead here.
-fn base_url(config: &Config, address: SocketAddr) -> String {
-    let scheme = if config.http.tls.is_some() {
-        "https"
-    } else {
-        "http"
-    };
-    let own = || format!("{scheme}://{address}");
-    config.http.public_url.clone().unwrap_or_else(own)
 }
 
 /// Keeps the site's memory small for as long as there is a site.

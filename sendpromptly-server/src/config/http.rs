@@ -35,6 +35,14 @@ pub struct TlsConfig {
 }
 
 impl HttpConfig {
+    /// How links lead here, without a slash at their end: as it is reached from outside, or at this address.
+    #[must_use]
+    pub fn base_url(&self, address: SocketAddr) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let own = || format!("{scheme}://{address}");
+        self.public_url.clone().unwrap_or_else(own)
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let listen = reader.one(&options::LISTEN, str::parse);
         let public_url = reader.optional(&options::PUBLIC_URL, origin);

@@ -212,6 +212,35 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
+fn a_monitors_path_never_comes_by_the_command_line() {
+    let secret = "https://monitor.example/ping/canary";
+    let said = read(&[("heartbeat-url", secret)], &[], "").unwrap_err();
+    assert!(
+        said.contains("without a path") && !said.contains("canary"),
+        "{said}"
+    );
+    let query = "https://monitor.example/?canary";
+    assert!(read(&[("heartbeat-url", query)], &[], "").is_err());
+    for open in ["https://monitor.example", "http://127.0.0.1:8000/"] {
+        assert!(read(&[("heartbeat-url", open)], &[], "").is_ok(), "{open}");
+    }
+    assert!(read(&[], &[("SENDPROMPTLY_HEARTBEAT_URL", secret)], "").is_ok());
+    let in_file = format!("heartbeat-url = \"{secret}\"");
+    assert!(read(&[], &[], &in_file).is_ok());
+}
+
+#[test]
+fn links_lead_to_where_the_server_is_reached() {
+    let address = "127.0.0.1:8443".parse().unwrap();
+    let base = |options: &[(&'static str, &str)]| read(options, &[], "").unwrap().http.base_url(address);
+    let tls = [("tls-cert", "cert.pem"), ("tls-key", "key.pem")];
+    assert_eq!(base(&[]), "http://127.0.0.1:8443");
+    assert_eq!(base(&tls), "https://127.0.0.1:8443");
+    let public = [&tls[..], &[("public-url", "https://pay.example.com")]].concat();
+    assert_eq!(base(&public), "https://pay.example.com");
+}
+
+#[test]
 fn stripes_secrets_never_come_by_the_command_line_and_its_options_stand_together() {
     let secret = ("SENDPROMPTLY_STRIPE_WEBHOOK_SECRET", "whsec_1,whsec_2");
     let key = ("SENDPROMPTLY_STRIPE_API_KEY", "sk_test_canary");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::options;
-use super::sources::Reader;
+use super::sources::{Reader, Source};
 use super::value::{NotAllowed, duration};
 use crate::callback::{AddressPolicy, RepairUrl};
 
@@ -31,13 +31,29 @@ impl WatchConfig {
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let metrics_listen = reader.optional(&options::METRICS_LISTEN, str::parse);
-        let heartbeat_url = reader.optional(&options::HEARTBEAT_URL, monitor);
+        let heartbeat_url = read_monitor(reader);
         let heartbeat_interval = reader.one(&options::HEARTBEAT_INTERVAL, interval);
         Some(Self {
             metrics_listen: metrics_listen?,
             heartbeat_url: heartbeat_url?,
             heartbeat_interval: heartbeat_interval?,
         })
+    }
+}
+
+/// With more than an origin it may be a secret, and every user of the machine can read the command line.
+fn read_monitor(reader: &mut Reader<'_>) -> Option<Option<RepairUrl>> {
+    let option = &options::HEARTBEAT_URL;
+    let url = reader.optional(option, monitor)?;
+    let is_open = |url: &RepairUrl| url.as_str().trim_end_matches('/') == url.origin();
+    match (&url, reader.source(option)) {
+        (Some(url), Some(Source::Option)) if !is_open(url) => {
+            let allowed =
+                "without a path there, which may be a secret; give it in the file or the environment";
+            reader.refuse(option, Source::Option, allowed);
+            None
+        }
+        _ => Some(url),
     }
 }
 

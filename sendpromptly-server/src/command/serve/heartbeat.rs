@@ -32,30 +32,18 @@ pub(super) fn start(
     let client = CallbackClient::new(client).map_err(|error| CommandError::Usage(error.to_string()))?;
     let mut ticks = tokio::time::interval(config.heartbeat_interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pulse = Pulse {
+        client,
+        url,
+        failing: false,
+    };
     Ok(Some(tokio::spawn(async move {
-        let mut pulse = Pulse {
-            client,
-            url,
-            failing: false,
-        };
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 _ = stop.changed() => return,
             }
-            let waiting_for = readiness.waiting_for().await;
-            if waiting_for.is_empty() {
-                pulse
-                    .send(async {
-                        let _ = stop.changed().await;
-                    })
-                    .await;
-            } else {
-                tracing::warn!(
-                    ?waiting_for,
-                    "not ready, so the monitor of --heartbeat-url is not called"
-                );
-            }
+            pulse.beat(&readiness, stop.clone()).await;
         }
     })))
 }
@@ -67,6 +55,22 @@ struct Pulse {
 }
 
 impl Pulse {
+    /// Calls once if the server is ready. The stop is a receiver of its own: what a call has seen of it, the loop sees too.
+    async fn beat(&mut self, readiness: &Readiness, mut stop: watch::Receiver<()>) {
+        let waiting_for = readiness.waiting_for().await;
+        if !waiting_for.is_empty() {
+            tracing::warn!(
+                ?waiting_for,
+                "not ready, so the monitor of --heartbeat-url is not called"
+            );
+            return;
+        }
+        let cut = async {
+            let _ = stop.changed().await;
+        };
+        self.send(cut).await;
+    }
+
     /// Calls once. What goes wrong is logged when it begins and when it is over; the URL's path is a secret.
     async fn send(&mut self, cut: impl Future<Output = ()>) {
         let monitor = self.url.origin();
@@ -91,5 +95,44 @@ impl Pulse {
     fn fails(&mut self, why: &str) {
         self.failing = true;
         tracing::warn!(monitor = %self.url.origin(), why, "the monitor of --heartbeat-url could not be called");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// How often the server is asked before it is ready.
+    const NOT_READY: usize = 5;
+
+    #[tokio::test]
+    async fn nobody_is_called_while_the_server_is_not_ready() {
+        let monitor = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/ping", monitor.local_addr().unwrap());
+        let config = WatchConfig {
+            metrics_listen: None,
+            heartbeat_url: Some(RepairUrl::parse(&url, &WatchConfig::heartbeat_policy()).unwrap()),
+            heartbeat_interval: Duration::from_millis(1),
+        };
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let readiness = Readiness::new(move || {
+            let before = count.fetch_add(1, Ordering::SeqCst);
+            let waiting_for = (before < NOT_READY).then_some("store");
+            std::future::ready(Vec::from_iter(waiting_for)).boxed()
+        });
+        let (stop, stopped) = watch::channel(());
+        let task = start(&config, readiness, stopped).unwrap().unwrap();
+        // The first call, and the monitor never answers it.
+        let _call = monitor.accept().await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), NOT_READY + 1);
+        stop.send(()).unwrap();
+        task.await.unwrap();
     }
 }
