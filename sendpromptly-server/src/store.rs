@@ -179,7 +179,8 @@ impl Store {
         row.map(|row| rows::time(&row, "now")).transpose()
     }
 
-    /// Settings of the database under which a commit would not be durable, or a crash could tear its files.
+    /// Settings of the database under which a commit would not be durable, or a crash could tear its files. Of
+    /// `synchronous_commit` each connection takes care itself.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -189,7 +190,7 @@ impl Store {
         }
         let query = Sql::new(
             "SELECT name, setting FROM pg_settings
-             WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name",
+             WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name",
         );
         let found = query.all(&self.reader).await?;
         found.iter().map(|row| rows::get(row, "name")).collect()

@@ -55,6 +55,21 @@ impl Programs {
         number.ok_or_else(|| BackupError::Program(format!("{name} does not tell its version")))
     }
 
+    /// The version of `pg_dump`, which must not be older than the database's.
+    ///
+    /// # Errors
+    /// [`BackupError::Program`] where it is, or is not there.
+    pub fn dumper_of(&self, server: u32) -> Result<u32, BackupError> {
+        let dumper = self.version("pg_dump")?;
+        if dumper < server {
+            return Err(BackupError::Program(format!(
+                "pg_dump is of version {dumper}, the database of version {server}: name the directory of a pg_dump that is \
+                 not older by --pg-bin-dir"
+            )));
+        }
+        Ok(dumper)
+    }
+
     /// Starts a dump of what the snapshot sees in this schema, without the rows of data keys.
     pub(super) fn dump(&self, snapshot: &str, schema: &str) -> Result<Running, BackupError> {
         let mut command = self.command("pg_dump");

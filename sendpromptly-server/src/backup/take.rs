@@ -133,13 +133,7 @@ async fn of_postgres(
 ) -> Result<(Content, Front), BackupError> {
     let server = store.server_version().await?;
     let asked = programs.clone();
-    let dumper = blocking(move || asked.version("pg_dump")).await?;
-    if dumper < server {
-        return Err(BackupError::Program(format!(
-            "pg_dump is of version {dumper}, the database of version {server}: name the directory of a pg_dump that is \
-             not older by --pg-bin-dir"
-        )));
-    }
+    let dumper = blocking(move || asked.dumper_of(server)).await?;
     let point = store.dump_point().await?;
     let steps = applied_steps(&point.transaction).await?;
     let keys = key_rows::read(&point.transaction).await?;

@@ -4,7 +4,9 @@
 //! what must be mended. Nothing is changed, but for what every command does: a store and keys that were never
 //! there are made.
 
+mod backups;
 mod https;
+mod watch;
 
 use std::fmt;
 use std::path::Path;
@@ -66,11 +68,13 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
     if let Some(store) = check_store(config, &mut findings).await {
         check_durability(&store, &mut findings).await;
         check_clock(&store, &mut findings).await;
+        backups::check(&config.storage, &store, &mut findings).await;
         check_master_key(config, &store, &mut findings).await;
         store.close().await?;
     }
     check_audit(config, &mut findings);
     check_mail(config, &mut findings).await;
+    watch::check(config, &mut findings).await;
     for (weight, what) in &findings.0 {
         print_line(&format!("{weight:<7} {what}"))?;
     }
@@ -158,8 +162,8 @@ async fn check_master_key(config: &Config, store: &Store, findings: &mut Finding
     let beside_database = matches!(config.storage.database, DatabaseUrl::Sqlite(_));
     match &config.keys.master {
         MasterKeySource::File(file) if beside_database && !file.named => findings.advise(format!(
-            "keys: {source} lies beside the database, so one stolen copy of the directory has both; move it elsewhere and \
-             name it by --master-key-file. Keep a copy of it: without it no secret can be read"
+            "keys: {source} lies beside the database, so one stolen copy of the directory has both; move it elsewhere \
+             (to /var/lib/sendpromptly-keys, with the Debian package) and name it by --master-key-file. Keep a copy of it: without it no secret can be read"
         )),
         _ => {}
     }
@@ -181,11 +185,6 @@ async fn check_mail(config: &Config, findings: &mut Findings) {
             "mail: {server} answers and takes our sign-in; nothing was sent"
         )),
         Err(error) => findings.wrong(format!("mail: {server}: {error}")),
-    }
-    if config.http.public_url.is_none() {
-        findings.advise(
-            "mail: no --public-url is given, so links in mails lead to the address that is listened on",
-        );
     }
 }
 
@@ -218,7 +217,7 @@ fn advice_to_move(keys: &KeyConfig, data_dir: &Path) -> Option<String> {
     }
     Some(format!(
         "audit: in the data directory lies {}; whoever may rewrite the log there may rewrite its proof. Move it to where \
-         only the server writes, name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
+         only the server writes (/var/lib/sendpromptly-keys, with the Debian package), name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
         here.join(" and ")
     ))
 }

@@ -66,6 +66,13 @@ fn check_name(config: &HttpConfig, identity: &Identity, findings: &mut Findings)
 
 /// Keys and passwords must not cross a network in clear.
 fn advise_tls(config: &HttpConfig, findings: &mut Findings) {
+    let is_https = |url: &String| url.starts_with("https://");
+    if config.public_url.as_ref().is_some_and(is_https) && config.trusted_proxies.is_empty() {
+        return findings.advise(
+            "https: --public-url is https and this server is not, so a proxy stands in front; name it by --trusted-proxy, \
+             or all clients share its address, its bounds on failed keys and sign-ins, and its place in the audit log",
+        );
+    }
     let open = !config.listen.ip().to_canonical().is_loopback();
     if open && config.trusted_proxies.is_empty() {
         findings.advise(format!(

@@ -104,6 +104,18 @@ fn a_key_that_does_not_belong_to_the_certificate_is_wrong_and_named() {
 }
 
 #[test]
+fn a_proxy_that_is_not_named_is_told() {
+    let url = (&options::PUBLIC_URL, "https://pay.example.com".to_owned());
+    let proxy = (&options::TRUSTED_PROXY, "127.0.0.1".to_owned());
+    let unnamed = found(&config(std::slice::from_ref(&url)), UNTIL);
+    assert!(
+        matches!(&unnamed[..], [(Weight::Advice, what)] if what.contains("--trusted-proxy")),
+        "{unnamed:?}"
+    );
+    assert_eq!(found(&config(&[url, proxy]), UNTIL), []);
+}
+
+#[test]
 fn an_address_that_others_reach_in_clear_is_advised_against() {
     let listen = |address: &str| (&options::LISTEN, address.to_owned());
     let proxy = (&options::TRUSTED_PROXY, "10.0.0.1".to_owned());
