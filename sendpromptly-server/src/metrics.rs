@@ -25,7 +25,7 @@ pub use backlog::BacklogMetrics;
 pub use calls::CallMetrics;
 pub use commits::CommitMetrics;
 pub use health::HealthMetrics;
-pub use requests::RequestMetrics;
+pub use requests::{Part, RequestMetrics};
 pub use retention::RetentionMetrics;
 
 use process::Process;
@@ -114,10 +114,10 @@ mod tests {
         let metrics = Metrics::new("sqlite");
         metrics
             .requests
-            .answered("/v1/receipt", 202, Duration::from_millis(3));
+            .answered("/v1/receipt", Part::Ingest, 202, Duration::from_millis(3));
         metrics
             .requests
-            .answered("/v1/receipt", 202, Duration::from_millis(30));
+            .answered("/v1/receipt", Part::Ingest, 202, Duration::from_millis(30));
         metrics.commits.batch(64);
         let text = metrics.text().unwrap();
         for line in [

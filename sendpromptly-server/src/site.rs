@@ -17,7 +17,7 @@ use crate::api::{self, App, Handler};
 use crate::console::Console;
 use crate::console::routes::Found;
 use crate::http::{ApiError, Client, Response, host, negotiation, response};
-use crate::metrics::RequestMetrics;
+use crate::metrics::{Part, RequestMetrics};
 use crate::platform::{clock, entropy};
 
 mod faults;
@@ -48,6 +48,18 @@ impl Place {
         match self {
             Self::Api(path, _) => path,
             Self::Console(found) => found.route.path,
+        }
+    }
+
+    /// Whose latency its own is part of.
+    const fn part(&self) -> Part {
+        match self {
+            Self::Api(_, Handler::Ingest(_) | Handler::Announcement(_)) => Part::Ingest,
+            Self::Api(
+                _,
+                Handler::Stripe | Handler::Alive | Handler::Ready | Handler::OpenApi | Handler::SecurityTxt,
+            ) => Part::Other,
+            Self::Console(_) => Part::Console,
         }
     }
 }
@@ -87,6 +99,7 @@ impl Site {
         let id = RequestId::new(clock::now(), entropy::for_id());
         let place = place_of(&request);
         let path = place.as_ref().map_or("-", Place::path);
+        let part = place.as_ref().map_or(Part::Other, Place::part);
         let span = tracing::debug_span!("request", %id, path);
         let place = host::settle(&mut request).and(place);
         let client = Client::of(peer, tls, request.headers(), &self.trusted_proxies);
@@ -110,7 +123,7 @@ impl Site {
         });
         response::finish(&mut response, id, client.secure);
         let (status, took) = (response.status().as_u16(), start.elapsed());
-        self.metrics.answered(path, status, took);
+        self.metrics.answered(path, part, status, took);
         tracing::debug!(%id, path, status, ?took, "answered");
         response
     }

@@ -112,10 +112,11 @@ pub struct Health {
 
 impl Health {
     /// What keeps this node from being ready: workers that have stalled, died or
-    /// failed for long, and a clock that is wrong.
+    /// failed for long, and a clock that is wrong. Not the one that feeds metrics only: a balancer has no use for it.
     #[must_use]
     pub fn stalled(&self) -> Vec<&'static str> {
-        let stalled = self.pulses.iter().filter(|(_, pulse)| is_in_trouble(pulse));
+        let needed = self.pulses.iter().filter(|(name, _)| *name != Watch::NAME);
+        let stalled = needed.filter(|(_, pulse)| is_in_trouble(pulse));
         let mut names: Vec<_> = stalled.map(|(name, _)| *name).collect();
         if self.skew.is_too_great() && !names.contains(&Clock::NAME) {
             names.push(Clock::NAME);

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sendpromptly_tests::bodies::receipt;
-use sendpromptly_tests::endpoint::Endpoint;
+use sendpromptly_tests::endpoint::{Endpoint, Reply};
 use sendpromptly_tests::http::Request;
 use sendpromptly_tests::https::HttpsWorld;
+use sendpromptly_tests::newcomer::Newcomer;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::{Options, Server};
 use sendpromptly_tests::store::StoreKind;
@@ -18,6 +19,7 @@ use sendpromptly_tests::world::World;
 on_both_stores!(
     what_happens_is_counted_and_what_waits_is_told,
     a_heartbeat_goes_out_while_the_server_is_ready,
+    a_stop_does_not_wait_for_a_monitor_that_hangs,
 );
 
 const SHOWN: [&str; 3] = [
@@ -25,6 +27,9 @@ const SHOWN: [&str; 3] = [
     "docs/operations/alerts.yml",
     "docs/operations/dashboard.json",
 ];
+
+/// Where the documents can be read from anywhere.
+const TREE: &str = "https://github.com/sendpromptly/sendpromptly/blob/main/";
 
 fn watched() -> Options {
     Options::quick().set("--metrics-listen", "127.0.0.1:0")
@@ -55,11 +60,13 @@ fn figure(text: &str, name: &str, words: &str) -> f64 {
 
 async fn what_happens_is_counted_and_what_waits_is_told(kind: StoreKind) {
     let endpoint = Endpoint::always(200).await;
-    let world = World::start_with(kind, &watched(), &["--repair-url", &endpoint.url()]).await;
+    let mut world = World::start_with(kind, &watched(), &["--repair-url", &endpoint.url()]).await;
     let api = world.api();
     let event = api.new_event().await;
     assert_eq!(api.receipt("", &receipt("evt")).await.status, 400);
     let incident = api.report(&event, "failed").await["incident_id"].clone();
+    let provider = format!("/v1/providers/stripe/{}", world.project.id);
+    Request::new("POST", &provider).send(world.server.address).await;
     let incident = incident.as_str().unwrap();
     let _ordered = world.cli.run(&["incident", "reprocess", incident]).await.json();
     endpoint.after_calls(1).await;
@@ -78,6 +85,11 @@ async fn what_happens_is_counted_and_what_waits_is_told(kind: StoreKind) {
     assert_eq!(counted("path=\"/api/v1/receipt\",status=\"202\""), 1.0, "{text}");
     assert_eq!(counted("path=\"/api/v1/receipt\",status=\"400\""), 1.0);
     assert_eq!(counted("path=\"/api/v1/result\",status=\"202\""), 1.0);
+    let in_part = |part: &str| {
+        let words = format!("part=\"{part}\"");
+        figure(&text, "sendpromptly_http_request_duration_seconds_count", &words)
+    };
+    assert_eq!((in_part("ingest"), in_part("console")), (4.0, 0.0), "{text}");
     let taken = figure(&text, "sendpromptly_ingest_batch_requests_sum", "");
     assert_eq!(taken, 2.0, "what was refused before goes to no committer");
     for kind in ["receipts", "results"] {
@@ -90,15 +102,59 @@ async fn what_happens_is_counted_and_what_waits_is_told(kind: StoreKind) {
     for secret in api_keys {
         assert!(!text.contains(&secret), "a metric holds {secret}");
     }
+    what_waits_is_told(&mut world).await;
+}
+
+/// An incident is being repaired already; here come one that is open, and a mail that no server takes.
+async fn what_waits_is_told(world: &mut World) {
+    world.incident_for("open").await;
+    let dead = "smtp://127.0.0.1:1";
+    let options = watched()
+        .set("--smtp-url", dead)
+        .set("--mail-from", "pay@example.com");
+    world.server.stop().await;
+    world.restart(&options).await;
+    let mut newcomer = Newcomer::new(&world.server, "ada@example.com");
+    newcomer.ask_to_sign_up("Acme").await;
+    world.server.stop().await;
+    world.restart(&options).await; // what waits is looked at once at the start
+    let text = eventually("what waits is told", async || {
+        let text = scrape(&world.server).await;
+        text.contains("sendpromptly_incidents{").then_some(text)
+    })
+    .await;
+    let waits = |name: &str, words: &str| figure(&text, name, words);
+    assert_eq!(waits("sendpromptly_incidents", "\"open\""), 1.0, "{text}");
+    assert_eq!(waits("sendpromptly_incidents", "\"reprocessing\""), 1.0, "{text}");
+    assert!(waits("sendpromptly_oldest_open_incident_age_seconds", "") > 0.0);
+    assert_eq!(waits("sendpromptly_mails_waiting", ""), 1.0, "{text}");
+    assert_eq!(
+        waits("sendpromptly_sweep_lag_seconds", ""),
+        0.0,
+        "nothing is overdue"
+    );
+}
+
+fn beating(url: &str) -> Options {
+    // A path may be a secret, so it is taken from the environment only.
+    Options::quick()
+        .environment("SENDPROMPTLY_HEARTBEAT_URL", url)
+        .set("--heartbeat-interval", "1s")
+}
+
+async fn a_stop_does_not_wait_for_a_monitor_that_hangs(kind: StoreKind) {
+    let monitor = Endpoint::start(|_, _| Reply::Held(200)).await;
+    let mut world = World::start_with(kind, &beating(&monitor.url()), &[]).await;
+    eventually("a call hangs", async || (monitor.in_flight() == 1).then_some(())).await;
+    let (status, _) = world.server.stop().await;
+    let log = world.server.log();
+    assert!(status.success() && log.contains("stopped"), "{status}: {log}");
 }
 
 async fn a_heartbeat_goes_out_while_the_server_is_ready(kind: StoreKind) {
     let monitor = Endpoint::always(200).await;
     let url = format!("{}/secret-path", monitor.url());
-    let options = Options::quick()
-        .set("--heartbeat-url", &url)
-        .set("--heartbeat-interval", "1s");
-    let world = World::start_with(kind, &options, &[]).await;
+    let world = World::start_with(kind, &beating(&url), &[]).await;
     monitor.after_calls(2).await;
     assert!(
         !world.server.log().contains("secret-path"),
@@ -111,10 +167,7 @@ async fn a_heartbeat_goes_out_while_the_server_is_ready(kind: StoreKind) {
 async fn a_monitor_that_does_not_answer_is_told_once_and_without_its_path() {
     let monitor = Endpoint::always(404).await;
     let url = format!("{}/secret-path", monitor.url());
-    let options = Options::quick()
-        .set("--heartbeat-url", &url)
-        .set("--heartbeat-interval", "1s");
-    let world = World::start_with(StoreKind::Sqlite, &options, &[]).await;
+    let world = World::start_with(StoreKind::Sqlite, &beating(&url), &[]).await;
     monitor.after_calls(3).await;
     let log = world.server.log();
     assert_eq!(log.matches("could not be called").count(), 1, "{log}");
@@ -182,12 +235,43 @@ async fn every_metric_that_documents_rules_and_dashboard_name_is_told_and_promto
         SHOWN[0]
     );
     promtool(&["check", "metrics"], Some(&in_the_older_format(&text)));
+    every_worker_and_every_pass_is_told_of(&text);
+}
+
+/// Who is called reads in `docs/operations.md` what a worker is whose name is told, and `retention run` names passes.
+fn every_worker_and_every_pass_is_told_of(scraped: &str) {
+    let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    for label in ["worker=\"", "pass=\""] {
+        let names: BTreeSet<&str> = scraped
+            .split(label)
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        assert!(names.len() > 10, "{names:?}");
+        let untold: Vec<_> = names
+            .iter()
+            .filter(|name| !page.contains(&format!("`{name}`")))
+            .collect();
+        assert!(
+            untold.is_empty(),
+            "docs/operations.md does not tell of {untold:?}"
+        );
+    }
 }
 
 #[test]
 fn the_alert_rules_hold_and_do_what_their_tests_say() {
     promtool(&["check", "rules", "alerts.yml"], None);
     promtool(&["test", "rules", "alerts_test.yml"], None);
+    let read = |file: &str| std::fs::read_to_string(root().join("docs/operations").join(file)).unwrap();
+    let (rules, cases) = (read("alerts.yml"), read("alerts_test.yml"));
+    let named = |line: &str| line.trim().strip_prefix("- alert: ").map(str::to_owned);
+    for alert in rules.lines().filter_map(named) {
+        let fires = format!("alertname: {alert}\n        exp_alerts:\n");
+        assert!(cases.contains(&fires), "no case has {alert} fire");
+        let silent = format!("alertname: {alert}}}\n");
+        assert!(cases.contains(&silent), "no case has {alert} silent");
+    }
 }
 
 #[test]
@@ -196,8 +280,10 @@ fn every_alert_names_a_page_to_read() {
     let mut pages = BTreeMap::new();
     for line in rules
         .lines()
-        .filter_map(|line| line.trim().strip_prefix("runbook: "))
+        .filter_map(|line| line.trim().strip_prefix("runbook_url: "))
     {
+        // An address, for who is called has no source tree.
+        let line = line.strip_prefix(TREE).unwrap_or_else(|| panic!("{line}"));
         let (file, anchor) = line.split_once('#').unwrap_or((line, ""));
         let page = pages
             .entry(file.to_owned())
@@ -216,7 +302,7 @@ fn every_alert_names_a_page_to_read() {
     }
     let alerts = rules.matches("- alert: ").count();
     assert!(alerts > 5);
-    assert_eq!(rules.matches("runbook: ").count(), alerts);
+    assert_eq!(rules.matches("runbook_url: ").count(), alerts);
 }
 
 /// The linter reads the format before OpenMetrics, in which a counter's help bears the name of its series.

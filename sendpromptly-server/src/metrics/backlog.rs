@@ -22,6 +22,7 @@ pub struct BacklogMetrics {
     oldest_incident: Fraction,
     sweep_lag: Fraction,
     call_lag: Fraction,
+    alert_lag: Fraction,
     mails: Gauge,
     store: Fraction,
 }
@@ -58,6 +59,11 @@ impl BacklogMetrics {
             &metrics.call_lag,
         );
         lag(
+            "alert_lag",
+            "For how long the alert that is due the longest has been waiting to be sent; 0 where none is",
+            &metrics.alert_lag,
+        );
+        lag(
             "store_latency",
             "How long the store took to answer what these figures come from",
             &metrics.store,
@@ -80,7 +86,69 @@ impl BacklogMetrics {
         self.oldest_incident.set(since(backlog.oldest_open));
         self.sweep_lag.set(since(backlog.first_to_sweep));
         self.call_lag.set(since(backlog.first_to_call));
+        self.alert_lag.set(since(backlog.first_to_tell));
         self.mails.set(whole(backlog.mails));
         self.store.set(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn each_of_what_waits_has_its_own_figure() {
+        let ago = |seconds: i64| Some(NOW.plus_millis(-1_000 * seconds));
+        let backlog = Backlog {
+            open: 2,
+            reprocessing: 1,
+            oldest_open: ago(5),
+            first_to_sweep: ago(7),
+            first_to_call: ago(11),
+            first_to_tell: ago(13),
+            mails: 3,
+        };
+        let metrics = Metrics::new("sqlite");
+        metrics.backlog.found(&backlog, NOW, Duration::from_millis(17));
+        let text = metrics.text().unwrap();
+        for line in [
+            "incidents{state=\"open\"} 2",
+            "incidents{state=\"reprocessing\"} 1",
+            "oldest_open_incident_age_seconds 5.0",
+            "sweep_lag_seconds 7.0",
+            "callback_lag_seconds 11.0",
+            "alert_lag_seconds 13.0",
+            "mails_waiting 3",
+            "store_latency_seconds 0.017",
+        ] {
+            let line = format!("sendpromptly_{line}");
+            assert!(
+                text.lines().any(|found| found == line),
+                "{line} is not in\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_due_later_does_not_wait() {
+        let metrics = Metrics::new("sqlite");
+        let later = Some(NOW.plus_millis(60_000));
+        let backlog = Backlog {
+            first_to_sweep: later,
+            first_to_call: later,
+            first_to_tell: later,
+            ..Backlog::default()
+        };
+        metrics.backlog.found(&backlog, NOW, Duration::ZERO);
+        let text = metrics.text().unwrap();
+        for name in ["sweep", "callback", "alert"] {
+            assert!(
+                text.contains(&format!("sendpromptly_{name}_lag_seconds 0.0\n")),
+                "{text}"
+            );
+        }
     }
 }

@@ -24,8 +24,19 @@ struct Answered {
     status: u16,
 }
 
+/// What of the server answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What takes in events: receipts, results and what providers send.
+    Ingest,
+    /// What people see.
+    Console,
+    /// All else, also where nothing is.
+    Other,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Part {
+struct Labels {
     part: &'static str,
 }
 
@@ -33,14 +44,14 @@ impl RequestMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         let answered = Family::default();
         registry.register("http_requests", "Requests that were answered", answered.clone());
-        let durations = Family::<Part, Histogram>::new_with_constructor(super::seconds);
+        let durations = Family::<Labels, Histogram>::new_with_constructor(super::seconds);
         registry.register_with_unit(
             "http_request_duration",
             "From a request's head to its answer; of ingest, the body and the commit included",
             Unit::Seconds,
             durations.clone(),
         );
-        let of = |part| durations.get_or_create_owned(&Part { part });
+        let of = |part| durations.get_or_create_owned(&Labels { part });
         Self {
             answered,
             ingest: of("ingest"),
@@ -50,16 +61,16 @@ impl RequestMetrics {
     }
 
     /// A request at this path of the route table was answered.
-    pub fn answered(&self, path: &'static str, status: u16, took: Duration) {
+    pub fn answered(&self, path: &'static str, part: Part, status: u16, took: Duration) {
         self.answered.get_or_create(&Answered { path, status }).inc();
-        self.durations_at(path).observe(took.as_secs_f64());
+        self.durations_of(part).observe(took.as_secs_f64());
     }
 
-    fn durations_at(&self, path: &str) -> &Histogram {
-        match path {
-            "/v1/receipt" | "/v1/result" | "/api/v1/receipt" | "/api/v1/result" => &self.ingest,
-            "/healthz" | "/readyz" | "/api/openapi.json" | "/.well-known/security.txt" | "-" => &self.other,
-            _ => &self.console,
+    const fn durations_of(&self, part: Part) -> &Histogram {
+        match part {
+            Part::Ingest => &self.ingest,
+            Part::Console => &self.console,
+            Part::Other => &self.other,
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Backlog {
     pub first_to_sweep: Option<Timestamp>,
     /// When the callback is due that waits the longest; may lie ahead.
     pub first_to_call: Option<Timestamp>,
+    /// When the alert is due that waits the longest; may lie ahead.
+    pub first_to_tell: Option<Timestamp>,
     /// Mails that are not sent yet.
     pub mails: u64,
 }
@@ -38,6 +40,7 @@ impl Store {
             "SELECT (SELECT MIN(sweep_at) FROM events WHERE sweep_at IS NOT NULL) AS sweep,
                 (SELECT MIN(next_attempt_at) FROM replays
                     WHERE next_attempt_at IS NOT NULL AND lease_token IS NULL) AS call,
+                (SELECT MIN(due_at) FROM alert_destinations WHERE due_at IS NOT NULL) AS tell,
                 (SELECT COUNT(*) FROM outbox) AS mails",
         );
         let mut backlog = Backlog::default();
@@ -53,6 +56,7 @@ impl Store {
         if let Some(row) = rest.one(&self.reader).await? {
             backlog.first_to_sweep = rows::optional_time(&row, "sweep")?;
             backlog.first_to_call = rows::optional_time(&row, "call")?;
+            backlog.first_to_tell = rows::optional_time(&row, "tell")?;
             backlog.mails = rows::get::<i64>(&row, "mails")?.unsigned_abs();
         }
         Ok(backlog)

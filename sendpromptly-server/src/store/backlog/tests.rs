@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use sendpromptly_core::alert::Channel;
+
 use super::*;
 use crate::testing::{NOW, TIMEOUT, World};
+use crate::vault::Vault;
 
 #[tokio::test]
 async fn nothing_waits_in_a_new_store() {
@@ -24,8 +27,33 @@ async fn what_waits_is_counted_and_the_oldest_of_it_is_told() {
     assert_eq!(backlog.first_to_sweep, Some(NOW.plus(TIMEOUT)));
     assert_eq!(backlog.first_to_call, Some(NOW));
     assert_eq!(backlog.mails, 0);
+    assert_eq!(backlog.first_to_tell, None);
     let call = world.claim(NOW.plus(Duration::from_secs(1))).await;
     assert_eq!(call.len(), 1);
     let backlog = world.store.backlog().await.unwrap();
     assert_eq!(backlog.first_to_call, None, "a callback under way does not wait");
+}
+
+#[tokio::test]
+async fn of_alerts_the_one_that_is_due_first_is_told() {
+    let world = World::set_up().await;
+    let vault = Vault::open(&world.store, &world.keys()).await.unwrap();
+    let mut due = Vec::new();
+    for later in [3_000, 1_000, 2_000] {
+        let id = world
+            .add_alert(&vault, Channel::Email, "ops@example.com", false)
+            .await;
+        due.push((id, NOW.plus_millis(later)));
+    }
+    for (id, at) in due {
+        let update = Sql::new("UPDATE alert_destinations SET due_at = {} WHERE id = {}");
+        update
+            .bind(at)
+            .bind(id.as_bytes())
+            .run(&world.store.writer)
+            .await
+            .unwrap();
+    }
+    let backlog = world.store.backlog().await.unwrap();
+    assert_eq!(backlog.first_to_tell, Some(NOW.plus_millis(1_000)));
 }
