@@ -62,11 +62,26 @@ async fn a_program_that_is_absent_too_old_or_fails_is_told_in_words() {
         let script = script.map(|script| format!("{}{script}\n", if is_last { VERSION } else { "" }));
         let names: &[&str] = if script.is_some() { &["pg_dump"] } else { &[] };
         let directory = programs(&world, names, &script.unwrap_or_default());
-        let refused = by(&world.cli, &directory).run(&backup).await;
+        let cli = by(&world.cli, &directory);
+        let refused = cli.run(&backup).await;
         assert_refused(&refused, words);
+        if !is_last {
+            the_doctor_says_so_before_the_night(&cli, words).await;
+        }
         assert!(!refused.stderr.contains("a row"), "{refused:?}");
         assert_nothing_is_left(&world);
     }
+}
+
+async fn the_doctor_says_so_before_the_night(cli: &Cli, words: &[&str]) {
+    let doctor = cli.run(&["doctor"]).await;
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    let said = doctor
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("wrong   backup: "));
+    let said = said.unwrap_or_else(|| panic!("{doctor:?}"));
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
 }
 
 #[tokio::test]
