@@ -18,6 +18,7 @@ pub(crate) mod failures;
 mod health;
 mod ingest;
 pub mod openapi;
+mod payloads;
 pub mod providers;
 pub mod rate;
 mod stripe;

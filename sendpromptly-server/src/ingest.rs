@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::metrics::CommitMetrics;
@@ -18,6 +18,7 @@ use crate::store::announcements::NewAnnouncement;
 mod announcements;
 mod answer;
 mod committer;
+mod payload;
 mod receipts;
 mod request;
 mod results;
@@ -25,7 +26,8 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Accepted, Declined, IngestError, IngestRequest, NewReceipt, SealedPayload, Signal};
+pub use payload::{Kept, Room, SealedPayload};
+pub use request::{Accepted, Declined, IngestError, IngestRequest, NewReceipt, Signal};
 
 /// Requests that may wait. One more is refused as unavailable, for memory is bounded.
 const QUEUE: usize = 2_048;
@@ -34,14 +36,13 @@ const QUEUE: usize = 2_048;
 const PAYLOADS: usize = 32 * 1_024 * 1_024;
 
 /// How long a caller waits for the store.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A request and who waits for its outcome.
 #[derive(Debug)]
 struct Job {
     request: IngestRequest,
     reply: oneshot::Sender<Result<Accepted, Declined>>,
-    _room: OwnedSemaphorePermit,
 }
 
 impl Job {
@@ -110,20 +111,23 @@ impl Ingest {
         self.offer(request).await.map_err(|declined| declined.error)
     }
 
+    /// Room in memory for a payload of so many bytes, where there is any. It is taken before the payload waits for
+    /// anything, for all wait in the same room.
+    #[must_use]
+    pub fn room_for(&self, bytes: usize) -> Option<Room> {
+        let bytes = u32::try_from(bytes).ok()?;
+        let room = self.payloads.clone().try_acquire_many_owned(bytes);
+        room.ok().map(Room::new)
+    }
+
     /// The same, and gives the request back where its payload must be sealed for another event.
     ///
     /// # Errors
     /// [`Declined`], as [`submit`](Self::submit).
     pub async fn offer(&self, request: IngestRequest) -> Result<Accepted, Declined> {
         let unavailable = || Declined::because(IngestError::Unavailable);
-        let bytes = u32::try_from(request.payload_bytes()).map_err(|_| unavailable())?;
-        let room = self.payloads.clone().try_acquire_many_owned(bytes);
         let (reply, outcome) = oneshot::channel();
-        let job = Job {
-            request,
-            reply,
-            _room: room.map_err(|_| unavailable())?,
-        };
+        let job = Job { request, reply };
         self.queue.try_send(job).map_err(|_| unavailable())?;
         match tokio::time::timeout(PATIENCE, outcome).await {
             Ok(Ok(outcome)) => outcome,

@@ -10,7 +10,6 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use sendpromptly_core::billing::Plan;
 use sendpromptly_core::dedupe::{Endpoint, Fingerprint};
-use sendpromptly_core::id::EventId;
 use sendpromptly_core::request::{IdempotencyKey, Receipt, ResultReport};
 use sendpromptly_core::time::Timestamp;
 use tokio::time::Instant;
@@ -19,10 +18,8 @@ use super::App;
 use crate::http::negotiation::{accepts_json, is_json_body};
 use crate::http::response::{self, Response};
 use crate::http::{ApiError, body};
-use crate::ingest::{Declined, IngestError, IngestRequest, NewReceipt, SealedPayload, Signal};
+use crate::ingest::{Accepted, Declined, IngestError, IngestRequest, NewReceipt, PATIENCE, Signal};
 use crate::platform::clock;
-use crate::store::api_keys::KeyHolder;
-use crate::vault::Purpose;
 
 /// How long a key counts while the body comes. Beside the four seconds that a look-up counts, this keeps a
 /// revoked key from being taken for longer than five.
@@ -54,10 +51,7 @@ impl App {
             project
         };
         let received_at = clock::now();
-        let (mut signal, fingerprint) = read(endpoint, body, received_at)?;
-        if let Signal::Receipt(receipt) = &mut signal {
-            self.keep_payload(&project, receipt, received_at).await?;
-        }
+        let (signal, fingerprint) = read(endpoint, body, received_at)?;
         let request = IngestRequest {
             project,
             origin_address: Some(client),
@@ -66,16 +60,9 @@ impl App {
             received_at,
             signal,
         };
-        let accepted = match self.ingest.offer(request).await {
-            Err(Declined {
-                error: IngestError::Announced(event),
-                request: Some(request),
-            }) => {
-                let request = self.seal_for(event, *request).await?;
-                self.ingest.submit(request).await?
-            }
-            outcome => outcome.map_err(|declined| declined.error)?,
-        };
+        let accepted = tokio::time::timeout(PATIENCE, self.accept(request))
+            .await
+            .map_err(|_| ApiError::Unavailable)??;
         let mut response = response::json(StatusCode::ACCEPTED, accepted.body);
         if accepted.replayed {
             const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -84,6 +71,21 @@ impl App {
                 .insert(REPLAYED, HeaderValue::from_static("true"));
         }
         Ok(response)
+    }
+
+    /// Seals what is to be sealed, and has the request committed.
+    async fn accept(&self, mut request: IngestRequest) -> Result<Accepted, IngestError> {
+        self.seal_payload(&mut request).await;
+        match self.ingest.offer(request).await {
+            Err(Declined {
+                error: IngestError::Announced(event),
+                request: Some(mut request),
+            }) => {
+                self.seal_payload_for(event, &mut request).await;
+                self.ingest.submit(*request).await
+            }
+            outcome => outcome.map_err(|declined| declined.error),
+        }
     }
 
     /// Whether the organization's trial or subscription allows it. What is known of that came with the key.
@@ -96,53 +98,6 @@ impl App {
         } else {
             Err(ApiError::SubscriptionRequired)
         }
-    }
-
-    /// Seals the payload anew, for the event that its provider has announced in the meantime or long before.
-    async fn seal_for(&self, event: EventId, mut request: IngestRequest) -> Result<IngestRequest, ApiError> {
-        let project = request.project.project;
-        if let Signal::Receipt(receipt) = &mut request.signal {
-            if let Some(payload) = &mut receipt.payload {
-                let purpose = Purpose::Snapshot(project, payload.era);
-                let sealed = async {
-                    let row = receipt.event.as_bytes();
-                    let plain = self.vault.open_sealed(purpose, row, &payload.sealed).await?;
-                    self.vault
-                        .seal(purpose, event.as_bytes(), &plain, request.received_at)
-                        .await
-                };
-                payload.sealed = sealed.await.map_err(|error| {
-                    tracing::error!(%project, %error, "a payload cannot be sealed, so its receipt is refused");
-                    ApiError::Unavailable
-                })?;
-            }
-            receipt.event = event;
-        }
-        Ok(request)
-    }
-
-    /// Seals the payload where the project keeps payloads. It waits for the store in no other form, and where it
-    /// is not kept it does not wait at all.
-    async fn keep_payload(
-        &self,
-        project: &KeyHolder,
-        receipt: &mut NewReceipt,
-        now: Timestamp,
-    ) -> Result<(), ApiError> {
-        let payload = receipt.receipt.payload.take();
-        let (Some(payload), Some(era)) = (payload, project.snapshots) else {
-            return Ok(());
-        };
-        let (purpose, row) = (Purpose::Snapshot(project.project, era), receipt.event.as_bytes());
-        let plain = payload.expose().as_bytes();
-        match self.vault.seal(purpose, row, plain, now).await {
-            Ok(sealed) => receipt.payload = Some(SealedPayload { era, sealed }),
-            Err(error) => {
-                tracing::error!(project = %project.project, %error, "a payload cannot be sealed, so its receipt is refused");
-                return Err(ApiError::Unavailable);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use sendpromptly_core::request::Receipt;
 use sendpromptly_core::time::Timestamp;
 
 use super::answer;
+use super::payload::Kept;
 use super::request::{IngestError, IngestRequest, NewReceipt};
 use super::results::Fates;
 use crate::store::cases::CaseKey;
@@ -109,7 +110,7 @@ impl<'a> Desk<'a> {
             return Ok(self.repeat_here(here, &new.receipt));
         }
         match self.known.get(&name) {
-            None => Ok(self.make(request, new, name)),
+            None => self.make(request, new, name),
             Some(KnownEvent {
                 status,
                 receipt: Some(first),
@@ -122,9 +123,14 @@ impl<'a> Desk<'a> {
     }
 
     /// The first receipt of an event that nobody has told of.
-    fn make(&mut self, request: &IngestRequest, new: &'a NewReceipt, name: ProviderEventName) -> String {
+    fn make(
+        &mut self,
+        request: &IngestRequest,
+        new: &'a NewReceipt,
+        name: ProviderEventName,
+    ) -> Result<String, IngestError> {
         let timeout_at = timeout_at(request, &new.receipt);
-        self.payloads.extend(snapshot(request, new));
+        self.payloads.extend(snapshot(request, new)?);
         self.here.insert(name, Here::New(self.new.len()));
         self.new.push(NewEvent {
             name,
@@ -137,7 +143,7 @@ impl<'a> Desk<'a> {
             received_at: request.received_at,
             differs: None,
         });
-        answer::receipt(new.event, timeout_at, None)
+        Ok(answer::receipt(new.event, timeout_at, None))
     }
 
     /// The first receipt of an event of which its provider has told. A payload must be sealed for that event.
@@ -148,12 +154,12 @@ impl<'a> Desk<'a> {
         name: ProviderEventName,
         status: EventStatus,
     ) -> Result<String, IngestError> {
-        if new.payload.is_some() && new.event != status.id {
+        if matches!(new.payload, Kept::Sealed(_)) && new.event != status.id {
             return Err(IngestError::Announced(status.id));
         }
+        self.payloads.extend(snapshot(request, new)?);
         let status = status.receive_receipt(timeout_at(request, &new.receipt));
         let answer = answer::receipt(status.id, status.timeout_at, None);
-        self.payloads.extend(snapshot(request, new));
         self.here.insert(name, Here::Filled(self.filled.len()));
         self.filled.push(Filling {
             project: request.project.project,
@@ -241,16 +247,22 @@ pub(super) fn remember<'a>(requests: impl Iterator<Item = &'a IngestRequest>, an
 }
 
 /// What is kept of the payload of an event's first receipt. Later ones make no event, and their payloads, sealed for
-/// an id that nothing has, are dropped.
-fn snapshot<'a>(request: &IngestRequest, receipt: &'a NewReceipt) -> Option<NewSnapshot<'a>> {
-    let payload = receipt.payload.as_ref()?;
-    Some(NewSnapshot {
-        project: request.project.project,
-        event: receipt.event,
-        era: payload.era,
-        received_at: request.received_at,
-        sealed: &payload.sealed,
-    })
+/// an id that nothing has, are dropped. Where it could not be sealed there is no such receipt.
+fn snapshot<'a>(
+    request: &IngestRequest,
+    receipt: &'a NewReceipt,
+) -> Result<Option<NewSnapshot<'a>>, IngestError> {
+    match &receipt.payload {
+        Kept::Nothing => Ok(None),
+        Kept::Unsealed => Err(IngestError::Unavailable),
+        Kept::Sealed(payload) => Ok(Some(NewSnapshot {
+            project: request.project.project,
+            event: receipt.event,
+            era: payload.era,
+            received_at: request.received_at,
+            sealed: &payload.sealed,
+        })),
+    }
 }
 
 fn timeout_at(request: &IngestRequest, receipt: &Receipt) -> Timestamp {

@@ -1,6 +1,5 @@
 //! What the API hands to the committers, and what comes back.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use bytes::Bytes;
@@ -10,9 +9,9 @@ use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::request::{FieldErrors, IdempotencyKey, Receipt, ResultReport};
 use sendpromptly_core::time::Timestamp;
 
+use super::payload::Kept;
 use crate::platform::entropy;
 use crate::store::api_keys::KeyHolder;
-use crate::store::snapshots::Era;
 
 /// A receipt or a result that has passed every check which needs no store.
 #[derive(Debug)]
@@ -47,22 +46,8 @@ pub struct NewReceipt {
     pub event: EventId,
     /// What it says. Its payload is none of the committers' business: it is sealed, or nowhere.
     pub receipt: Receipt,
-    /// Its payload, where the project keeps payloads.
-    pub payload: Option<SealedPayload>,
-}
-
-/// A payload, sealed for the row of its event.
-pub struct SealedPayload {
-    /// The era in which it was sealed.
-    pub era: Era,
-    /// The payload, sealed.
-    pub sealed: Vec<u8>,
-}
-
-impl fmt::Debug for SealedPayload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealedPayload({} bytes)", self.sealed.len())
-    }
+    /// What is kept of its payload.
+    pub payload: Kept,
 }
 
 impl NewReceipt {
@@ -72,7 +57,7 @@ impl NewReceipt {
         Self {
             event: EventId::new(received_at, entropy::for_id()),
             receipt,
-            payload: None,
+            payload: Kept::Nothing,
         }
     }
 }
@@ -130,17 +115,6 @@ impl Declined {
 pub(super) type Outcome = Result<Accepted, IngestError>;
 
 impl IngestRequest {
-    /// How many bytes of a payload wait with it.
-    pub(super) fn payload_bytes(&self) -> usize {
-        match &self.signal {
-            Signal::Receipt(NewReceipt {
-                payload: Some(payload),
-                ..
-            }) => payload.sealed.len(),
-            _ => 0,
-        }
-    }
-
     /// The key inside its project.
     pub(super) fn key_name(&self) -> (ProjectId, [u8; 16]) {
         (self.project.project, self.key.digest())

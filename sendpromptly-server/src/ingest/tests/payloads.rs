@@ -8,10 +8,21 @@ fn kept_receipt(provider_event_id: &str, era: u32) -> Signal {
     let Signal::Receipt(mut new) = receipt(provider_event_id) else {
         unreachable!()
     };
-    new.payload = Some(SealedPayload {
+    let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    new.payload = Kept::Sealed(SealedPayload {
         era: Era::new(era),
         sealed: vec![era as u8; 5_000],
+        room: Room::new(room),
     });
+    Signal::Receipt(new)
+}
+
+/// A receipt whose payload should be kept and could not be sealed.
+fn unsealed_receipt(provider_event_id: &str) -> Signal {
+    let Signal::Receipt(mut new) = receipt(provider_event_id) else {
+        unreachable!()
+    };
+    new.payload = Kept::Unsealed;
     Signal::Receipt(new)
 }
 
@@ -125,13 +136,28 @@ async fn where_the_snapshot_cannot_be_stored_neither_is_the_event() {
 #[tokio::test]
 async fn payloads_that_wait_are_bounded_in_memory() {
     let fixture = Fixture::set_up().await;
-    let many = fixture
-        .ingest
-        .payloads
-        .clone()
-        .try_acquire_many_owned(PAYLOADS as u32);
-    let _held = many.unwrap();
-    let refused = fixture.send("k1", kept_receipt("evt_1", 0)).await;
+    let first = fixture.ingest.room_for(PAYLOADS - 1).unwrap();
+    let second = fixture.ingest.room_for(1).unwrap();
+    assert!(fixture.ingest.room_for(1).is_none());
+    drop(second);
+    assert!(fixture.ingest.room_for(1).is_some());
+    drop(first);
+    assert!(fixture.ingest.room_for(PAYLOADS + 1).is_none());
+}
+
+#[tokio::test]
+async fn a_receipt_whose_payload_was_not_sealed_makes_no_event_and_may_be_a_repeat() {
+    let fixture = Fixture::set_up().await;
+    fixture.project_row(true, 0).await;
+    let refused = fixture.send("k1", unsealed_receipt("evt_1")).await;
     assert_eq!(refused, Err(IngestError::Unavailable));
-    assert!(fixture.send("k2", receipt("evt_2")).await.is_ok());
+    assert_eq!(fixture.events_and_snapshots().await, (0, 0));
+    let first = fixture.send("k1", kept_receipt("evt_1", 0)).await.unwrap();
+    let repeat = fixture.send("k1", unsealed_receipt("evt_1")).await.unwrap();
+    assert_eq!((repeat.body, repeat.replayed), (first.body.clone(), true));
+    let duplicate = fixture.send("k2", unsealed_receipt("evt_1")).await.unwrap();
+    assert_eq!(event_id(&duplicate), event_id(&first));
+    let other = fixture.send("k1", unsealed_receipt("evt_2")).await;
+    assert_eq!(other, Err(IngestError::Conflict));
+    assert_eq!(fixture.events_and_snapshots().await, (1, 1));
 }

@@ -1,0 +1,118 @@
+//! Payloads of receipts, sealed before they wait for the store.
+//!
+//! A payload takes its room in memory before it waits for a key. One that cannot be sealed, or not in time, still lets
+//! its receipt go to the store: it may be the repeat of one that was accepted, which is answered as that one was.
+
+use std::future::Future;
+use std::time::Duration;
+
+use sendpromptly_core::id::{EventId, ProjectId};
+
+use super::App;
+use crate::ingest::{IngestRequest, Kept, SealedPayload, Signal};
+use crate::vault::{Purpose, VaultError};
+
+/// How long a receipt waits until its payload is sealed. The key may have to come from the store, and its master key
+/// from a command that takes its time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl App {
+    /// Seals a receipt's payload where its project keeps payloads, and drops it where not.
+    pub(super) async fn seal_payload(&self, request: &mut IngestRequest) {
+        let (holder, now) = (request.project, request.received_at);
+        let Signal::Receipt(receipt) = &mut request.signal else {
+            return;
+        };
+        let payload = receipt.receipt.payload.take();
+        let (Some(payload), Some(era)) = (payload, holder.snapshots) else {
+            return;
+        };
+        let Some(room) = self.ingest.room_for(payload.expose().len()) else {
+            receipt.payload = not_sealed(holder.project, "too many wait already");
+            return;
+        };
+        let (vault, event) = (self.vault.clone(), receipt.event);
+        let purpose = Purpose::Snapshot(holder.project, era);
+        let sealing = async move {
+            let plain = payload.expose().as_bytes();
+            let sealed = vault.seal(purpose, event.as_bytes(), plain, now).await?;
+            Ok(SealedPayload { era, sealed, room })
+        };
+        receipt.payload = in_time(holder.project, sealing).await;
+    }
+
+    /// Seals a receipt's payload anew, for the event that its provider has announced in the meantime or long before.
+    pub(super) async fn seal_payload_for(&self, event: EventId, request: &mut IngestRequest) {
+        let (project, now) = (request.project.project, request.received_at);
+        let Signal::Receipt(receipt) = &mut request.signal else {
+            return;
+        };
+        let before = std::mem::replace(&mut receipt.event, event);
+        let payload = match std::mem::replace(&mut receipt.payload, Kept::Unsealed) {
+            Kept::Sealed(payload) => payload,
+            other => {
+                receipt.payload = other;
+                return;
+            }
+        };
+        let vault = self.vault.clone();
+        let purpose = Purpose::Snapshot(project, payload.era);
+        let sealing = async move {
+            let plain = vault
+                .open_sealed(purpose, before.as_bytes(), &payload.sealed)
+                .await?;
+            let sealed = vault.seal(purpose, event.as_bytes(), &plain, now).await?;
+            Ok(SealedPayload { sealed, ..payload })
+        };
+        receipt.payload = in_time(project, sealing).await;
+    }
+}
+
+/// Whoever waits no more leaves it at work, in its room: the key that it asks for will be there for the next one.
+async fn in_time(
+    project: ProjectId,
+    sealing: impl Future<Output = Result<SealedPayload, VaultError>> + Send + 'static,
+) -> Kept {
+    match tokio::time::timeout(PATIENCE, tokio::spawn(sealing)).await {
+        Ok(Ok(Ok(sealed))) => Kept::Sealed(sealed),
+        Ok(Ok(Err(error))) => not_sealed(project, &error.to_string()),
+        Ok(Err(error)) => not_sealed(project, &error.to_string()),
+        Err(_) => not_sealed(project, "its key did not come in time"),
+    }
+}
+
+fn not_sealed(project: ProjectId, why: &str) -> Kept {
+    tracing::error!(%project, error = why, "a payload cannot be sealed, so its receipt is refused unless it is a repeat");
+    Kept::Unsealed
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sendpromptly_core::time::Timestamp;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::platform::entropy;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_key_gives_up_in_time_and_the_sealing_keeps_its_room() {
+        let project = ProjectId::new(Timestamp::from_millis(0), entropy::for_id());
+        let room = Arc::new(Semaphore::new(1));
+        let (held, key) = (
+            room.clone().try_acquire_owned().unwrap(),
+            Arc::new(Semaphore::new(0)),
+        );
+        let (asked, done) = (key.clone(), room.clone());
+        let sealing = async move {
+            let _held = held;
+            let _ = asked.acquire().await;
+            Err(VaultError::KeyIsGone)
+        };
+        assert!(matches!(in_time(project, sealing).await, Kept::Unsealed));
+        assert_eq!(room.available_permits(), 0, "it waits on");
+        key.add_permits(1);
+        assert!(done.acquire().await.is_ok(), "it was not cut off");
+    }
+}
