@@ -84,6 +84,7 @@ pub struct Keeper {
 #[derive(Debug, Default)]
 struct Places {
     events: Mutex<Option<ProjectId>>,
+    audit: Mutex<Option<audit::Group>>,
 }
 
 impl Keeper {

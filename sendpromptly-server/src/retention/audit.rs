@@ -5,16 +5,19 @@
 //! one for which none of this node's checkpoints vouches is left to another node.
 //! Then a checkpoint of kind `prune` is on disk, outside the database, and only then the entries go.
 
-use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
-use sendpromptly_core::audit::{CheckpointKind, Head, SignedCheckpoint, Walk};
-use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::audit::{Head, SignedCheckpoint, Walk};
 use sendpromptly_core::time::{DAY_MS, Timestamp};
 
 use super::{Batch, Keeper};
 use crate::checkpoints::CheckpointError;
 use crate::store::audit_prunes::OldPart;
 use crate::store::{Store, StoreError};
+
+mod group;
+
+pub(super) use group::Group;
 
 /// 12 months are never less than this.
 const KEPT_DAYS: i64 = 366;
@@ -25,8 +28,8 @@ const LOOK_ON: u64 = 2_000;
 /// Entries read at once.
 const READ: u32 = 500;
 
-/// The checkpoints of each chain that count for the part that is to go.
-type Seen = BTreeMap<OrganizationId, Vec<SignedCheckpoint>>;
+/// Chains taken in one batch, whatever goes of them: each has to be looked at.
+const CHAINS: usize = 16;
 
 /// Entries of before this time are over.
 const fn kept_from(now: Timestamp) -> Timestamp {
@@ -36,70 +39,69 @@ const fn kept_from(now: Timestamp) -> Timestamp {
 
 /// How many entries are over.
 pub(super) async fn count(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
-    let parts = store.chains_to_prune(kept_from(now)).await?;
+    let parts = store.chains_to_prune(kept_from(now), None, u32::MAX).await?;
     Ok(parts.iter().map(OldPart::count).sum())
 }
 
-/// Drops at most `limit` entries.
+/// Drops at most `limit` entries. Where a batch ends, the next one goes on with what was read for it.
 pub(super) async fn prune(keeper: &Keeper, now: Timestamp, limit: u32) -> Result<Batch, StoreError> {
-    let limit = u64::from(limit);
-    let mut rows = 0;
-    let parts = keeper.store.chains_to_prune(kept_from(now)).await?;
-    let seen = seen_of(keeper, &parts, limit).await?;
-    for part in parts {
-        let organization = part.organization;
-        let seen = seen.get(&organization).map_or(&[][..], Vec::as_slice);
-        match prove(keeper, part, seen, limit - rows).await? {
-            Ok(head) => rows += drop_up_to(keeper, part, head, now).await?,
-            Err(Stays::Unseen) => tracing::info!(
-                %organization,
-                "the audit log is not pruned by this node: no checkpoint vouches for its old end in this node's file"
-            ),
-            Err(Stays::Wrong(why)) => tracing::warn!(
-                %organization,
-                %why,
-                "the audit log is not pruned: it was tampered with, and this is the evidence; see `audit verify`"
-            ),
-        }
-        if rows >= limit {
-            return Ok(Batch { rows, more: true });
-        }
-    }
-    Ok(Batch { rows, more: false })
+    let place = &keeper.places.audit;
+    let left = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let mut group = match left {
+        Some(group) => group,
+        None => Group::read(keeper, kept_from(now), None).await?,
+    };
+    let pruned = prune_group(keeper, &mut group, now, u64::from(limit)).await;
+    let next = match (group.is_done(), group.next()) {
+        (true, None) => None,
+        (true, Some(next)) => Some(Group::read(keeper, kept_from(now), Some(next)).await?),
+        (false, _) => Some(group),
+    };
+    let more = next.is_some();
+    *place.lock().unwrap_or_else(PoisonError::into_inner) = next;
+    let rows = pruned?;
+    Ok(Batch { rows, more })
 }
 
-/// The checkpoints that can tell of these parts: from the checkpoint file, and each chain's last pruning.
-async fn seen_of(keeper: &Keeper, parts: &[OldPart], limit: u64) -> Result<Seen, StoreError> {
-    if parts.is_empty() {
-        return Ok(Seen::new());
+/// Drops at most `limit` entries of these chains; gives how many.
+async fn prune_group(
+    keeper: &Keeper,
+    group: &mut Group,
+    now: Timestamp,
+    limit: u64,
+) -> Result<u64, StoreError> {
+    let mut rows = 0;
+    for _ in 0..CHAINS {
+        let Some(part) = group.first() else {
+            break;
+        };
+        let organization = part.organization;
+        let seen = group.seen(keeper, organization).await?;
+        let dropped = match prove(keeper, part, &seen, limit - rows).await? {
+            Ok(head) => drop_up_to(keeper, part, head, now).await?,
+            Err(Stays::Unseen) => {
+                tracing::info!(
+                    %organization,
+                    "the audit log is not pruned by this node: no checkpoint vouches for its old end in this node's file"
+                );
+                0
+            }
+            Err(Stays::Wrong(why)) => {
+                tracing::warn!(
+                    %organization,
+                    %why,
+                    "the audit log is not pruned: it was tampered with, and this is the evidence; see `audit verify`"
+                );
+                0
+            }
+        };
+        group.dropped(dropped);
+        rows += dropped;
+        if rows >= limit {
+            break;
+        }
     }
-    let ranges: BTreeMap<_, _> = parts
-        .iter()
-        .map(|part| (part.organization, part.first - 1..=part.first + limit + LOOK_ON))
-        .collect();
-    let checkpoints = keeper.checkpoints.clone();
-    let counts = move |signed: &SignedCheckpoint| {
-        let checkpoint = &signed.checkpoint;
-        ranges.get(&checkpoint.organization).is_some_and(|range| {
-            // A restore takes back what others saw, wherever it went back to.
-            range.contains(&checkpoint.seq) || checkpoint.kind == CheckpointKind::Restore
-        })
-    };
-    let read = tokio::task::spawn_blocking(move || checkpoints.read_some(counts)).await;
-    let read = read.map_err(|error| StoreError::Internal(error.to_string()))?;
-    let mut seen = Seen::new();
-    for signed in read.map_err(unusable)? {
-        seen.entry(signed.checkpoint.organization)
-            .or_default()
-            .push(signed);
-    }
-    let key = keeper.checkpoints.public_key();
-    for part in parts {
-        let pruned = keeper.store.prune_checkpoint(part.organization).await?;
-        let pruned = pruned.filter(|signed| key.has_signed(signed));
-        seen.entry(part.organization).or_default().extend(pruned);
-    }
-    Ok(seen)
+    Ok(rows)
 }
 
 /// Why a part stays.

@@ -1,6 +1,7 @@
 //! Pruning of the audit log: entries whose time is over go from the old end of a chain, and a signed checkpoint
 //! stands where they ended. What is proven and signed before is in `retention/audit.rs`.
 
+use sea_orm::ConnectionTrait;
 use sendpromptly_core::audit::{ExportLine, SignedCheckpoint};
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
@@ -32,21 +33,30 @@ impl OldPart {
 }
 
 impl Store {
-    /// The chains that have entries of before this time.
+    /// The first chains, at most `most` of them, behind this one that have entries of before this time.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn chains_to_prune(&self, before: Timestamp) -> Result<Vec<OldPart>, StoreError> {
-        let query = Sql::new(
+    pub async fn chains_to_prune(
+        &self,
+        before: Timestamp,
+        behind: Option<OrganizationId>,
+        most: u32,
+    ) -> Result<Vec<OldPart>, StoreError> {
+        let bound = behind.map_or("", |_| "WHERE h.organization_id > {}");
+        let mut query = Sql::new(format!(
             "SELECT f.organization_id, f.seq
              FROM (SELECT h.organization_id,
                     (SELECT min(x.seq) FROM audit_entries x WHERE x.organization_id = h.organization_id) AS seq
-                   FROM audit_heads h) f
+                   FROM audit_heads h {bound}) f
              JOIN audit_entries e ON e.organization_id = f.organization_id AND e.seq = f.seq
-             WHERE e.at < {} ORDER BY f.organization_id",
-        );
+             WHERE e.at < {{}} ORDER BY f.organization_id LIMIT {{}}"
+        ));
+        if let Some(behind) = behind {
+            query = query.bind(behind.as_bytes());
+        }
         let mut parts = Vec::new();
-        for row in query.bind(before).all(&self.reader).await? {
+        for row in query.bind(before).bind(most).all(&self.reader).await? {
             let organization = OrganizationId::from_bytes(rows::id(&row, "organization_id")?);
             let first_kept = self.place_in_time(organization, before).await?;
             parts.push(OldPart {
@@ -67,13 +77,7 @@ impl Store {
         &self,
         organization: OrganizationId,
     ) -> Result<Option<SignedCheckpoint>, StoreError> {
-        let query = Sql::new("SELECT prune_checkpoint FROM audit_heads WHERE organization_id = {}");
-        let row = query.bind(organization.as_bytes()).one(&self.reader).await?;
-        let line: Option<String> = row.map_or(Ok(None), |row| rows::get(&row, "prune_checkpoint"))?;
-        Ok(line.and_then(|line| match ExportLine::parse(&line) {
-            Ok(ExportLine::Checkpoint(signed)) => Some(signed),
-            _ => None,
-        }))
+        read_prune_checkpoint(&self.reader, organization).await
     }
 
     /// Drops the entries of a chain from its first one up to where this checkpoint stands, which must be on disk
@@ -120,4 +124,18 @@ impl Store {
         tx.commit().await?;
         Ok(dropped)
     }
+}
+
+/// The checkpoint on which a chain's last pruning ended, as it is seen from here.
+pub(super) async fn read_prune_checkpoint(
+    on: &impl ConnectionTrait,
+    organization: OrganizationId,
+) -> Result<Option<SignedCheckpoint>, StoreError> {
+    let query = Sql::new("SELECT prune_checkpoint FROM audit_heads WHERE organization_id = {}");
+    let row = query.bind(organization.as_bytes()).one(on).await?;
+    let line: Option<String> = row.map_or(Ok(None), |row| rows::get(&row, "prune_checkpoint"))?;
+    Ok(line.and_then(|line| match ExportLine::parse(&line) {
+        Ok(ExportLine::Checkpoint(signed)) => Some(signed),
+        _ => None,
+    }))
 }

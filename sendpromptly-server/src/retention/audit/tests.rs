@@ -1,9 +1,11 @@
 //! What goes of the audit log after 12 months, what stays, and what is never touched.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
-use sendpromptly_core::audit::{Action, Draft, INSTANCE};
+use sendpromptly_core::audit::{Action, CheckpointKind, Draft, INSTANCE};
+use sendpromptly_core::id::OrganizationId;
 
 use super::*;
 use crate::retention::PASSES;
@@ -133,6 +135,45 @@ async fn a_part_goes_in_bounded_batches_and_the_rest_is_proven_after_each() {
     }
     assert_eq!(left.last(), Some(&0));
     assert!(left.contains(&10) && left.contains(&8), "{left:?}");
+}
+
+#[tokio::test]
+async fn the_checkpoint_file_is_read_once_for_a_pass_of_many_batches() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill(&world, &keeper).await;
+    assert!(prune(&keeper, day(OVER + 9), 2).await.unwrap().more);
+    fs::write(&world.keys().checkpoints.path, "").unwrap();
+    let mut batch = Batch { rows: 0, more: true };
+    while batch.more {
+        batch = prune(&keeper, day(OVER + 9), 2).await.unwrap();
+    }
+    assert_eq!(stored(&world, world.organization).await, [0; 0]);
+    // The next pass reads it anew.
+    write(&world, world.organization, day(OVER)).await;
+    assert_eq!(prune(&keeper, day(3 * OVER), 100).await.unwrap().rows, 0);
+}
+
+#[tokio::test]
+async fn a_batch_takes_a_bounded_number_of_chains_and_the_pass_takes_all() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    let chains = group::CHAINS + 3;
+    let mut drafts = BTreeMap::new();
+    for _ in 0..chains {
+        let organization = OrganizationId::new(day(0), crate::platform::entropy::for_id());
+        let draft = Draft::new(&operator(), Action::ProjectChanged, organization, &[]);
+        drafts.extend(drafts_of(organization, day(0), vec![draft]));
+    }
+    world.store.commit_audited(&[], &drafts).await.unwrap();
+    keeper.checkpoints.append_due(&world.store, day(1)).await.unwrap();
+    let (mut rows, mut more) = (0, true);
+    while more {
+        let batch = prune(&keeper, day(OVER), 1_000).await.unwrap();
+        assert!(batch.rows <= CHAINS as u64);
+        (rows, more) = (rows + batch.rows, batch.more);
+    }
+    assert_eq!(rows, u64::from(chains));
 }
 
 #[tokio::test]
