@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoints::Checkpoints;
 use crate::platform::{directory, entropy};
+use crate::store::audit_moment::Moment;
 use crate::store::scope::OrganizationScope;
 use crate::store::snapshots::Era;
 use crate::store::takeout::tables::{self, Content, Table};
@@ -169,7 +170,7 @@ impl Taker<'_> {
             }
             files.push(self.write_table(&takeout, table, directory).await?);
         }
-        files.push(self.write_audit(directory).await?);
+        files.push(self.write_audit(&takeout, directory).await?);
         let lines = files.iter().map(|file| file.lines).sum();
         let manifest = Manifest {
             format: FORMAT,
@@ -214,9 +215,10 @@ impl Taker<'_> {
         Ok(format!("{}\n", Value::Object(fields)))
     }
 
-    async fn write_audit(&self, directory: &Path) -> Result<Listed, TakeoutError> {
+    /// The audit log of the same moment as the rows.
+    async fn write_audit(&self, takeout: &Takeout, directory: &Path) -> Result<Listed, TakeoutError> {
         let mut file = Written::create(directory, "audit.jsonl".to_owned())?;
-        let mut export = Export::of(self.store, self.checkpoints, self.scope.id(), self.now).await?;
+        let mut export = Export::of(Moment::Of(takeout), self.checkpoints, self.scope.id(), self.now).await?;
         while let Some(lines) = export.next().await? {
             file.write(&lines)?;
         }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{DatabaseTransaction, QueryResult};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::{Details, Draft, Entry, Head, chain};
 use sendpromptly_core::id::{AuditId, OrganizationId};
 use sendpromptly_core::time::Timestamp;
@@ -104,9 +104,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn audit_head(&self, organization: OrganizationId) -> Result<Head, StoreError> {
-        let query = Sql::new("SELECT seq, hash, at FROM audit_heads WHERE organization_id = {}");
-        let row = query.bind(organization.as_bytes()).one(&self.reader).await?;
-        row.as_ref().map_or(Ok(Head::EMPTY), head_of)
+        read_head(&self.reader, organization).await
     }
 
     /// The places of these organizations' heads; a chain without entries has none.
@@ -206,18 +204,7 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<Entry>, StoreError> {
-        let query = Sql::new(format!(
-            "SELECT e.seq, e.id, e.at, e.actor, e.action, e.target, e.commitment, e.prev, e.hash, d.salt, d.details
-             FROM audit_entries e
-             LEFT JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
-             WHERE e.organization_id = {{}} AND e.seq > {{}} ORDER BY e.seq LIMIT {limit}"
-        ));
-        let found = query
-            .bind(organization.as_bytes())
-            .bind(seq_cell(after))
-            .all(&self.reader)
-            .await?;
-        found.iter().map(|row| entry_of(organization, row)).collect()
+        read_entries(&self.reader, organization, after, limit).await
     }
 
     /// Commits these writes and the drafts that tell of them, all or nothing.
@@ -266,6 +253,37 @@ pub fn drafts_of(organization: OrganizationId, at: Timestamp, drafts: Vec<Draft>
         organization,
         drafts.into_iter().map(|draft| (at, draft)).collect(),
     )])
+}
+
+/// The head of a chain, as it is seen from here.
+pub(super) async fn read_head(
+    on: &impl ConnectionTrait,
+    organization: OrganizationId,
+) -> Result<Head, StoreError> {
+    let query = Sql::new("SELECT seq, hash, at FROM audit_heads WHERE organization_id = {}");
+    let row = query.bind(organization.as_bytes()).one(on).await?;
+    row.as_ref().map_or(Ok(Head::EMPTY), head_of)
+}
+
+/// The entries of a chain after a place, likewise.
+pub(super) async fn read_entries(
+    on: &impl ConnectionTrait,
+    organization: OrganizationId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Entry>, StoreError> {
+    let query = Sql::new(format!(
+        "SELECT e.seq, e.id, e.at, e.actor, e.action, e.target, e.commitment, e.prev, e.hash, d.salt, d.details
+         FROM audit_entries e
+         LEFT JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
+         WHERE e.organization_id = {{}} AND e.seq > {{}} ORDER BY e.seq LIMIT {limit}"
+    ));
+    let found = query
+        .bind(organization.as_bytes())
+        .bind(seq_cell(after))
+        .all(on)
+        .await?;
+    found.iter().map(|row| entry_of(organization, row)).collect()
 }
 
 fn insert_entries(entries: &[Entry]) -> Sql {

@@ -102,6 +102,11 @@ impl Store {
 }
 
 impl Takeout {
+    /// What is read here is of its moment.
+    pub(super) const fn transaction(&self) -> &DatabaseTransaction {
+        &self.tx
+    }
+
     /// The next rows of a table, in the order of its key; none after the last. What they hold sealed comes along
     /// where it is asked for.
     ///

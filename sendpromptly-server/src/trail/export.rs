@@ -5,6 +5,7 @@ use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
 use crate::checkpoints::Checkpoints;
+use crate::store::audit_moment::Moment;
 use crate::store::{Store, StoreError, audit};
 
 /// Entries read at once.
@@ -12,8 +13,8 @@ const BATCH: u32 = 500;
 
 /// An export under way. It holds one batch of entries at a time.
 #[derive(Debug)]
-pub struct Export {
-    store: Store,
+pub struct Export<'a> {
+    moment: Moment<'a>,
     organization: OrganizationId,
     /// The chain may grow meanwhile: what is exported ends here.
     head: Head,
@@ -22,7 +23,7 @@ pub struct Export {
     after: u64,
 }
 
-impl Export {
+impl<'a> Export<'a> {
     /// Begins an export, and notes in the log that it was made.
     ///
     /// # Errors
@@ -37,7 +38,7 @@ impl Export {
         let draft = Draft::new(origin, Action::AuditExported, organization, &[]);
         let drafts = audit::drafts_of(organization, now, vec![draft]);
         store.commit_audited(&[], &drafts).await?;
-        Self::of(store, checkpoints, organization, now).await
+        Self::of(Moment::Now(store.clone()), checkpoints, organization, now).await
     }
 
     /// Begins an export that is told of elsewhere.
@@ -45,17 +46,17 @@ impl Export {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn of(
-        store: &Store,
+        moment: Moment<'a>,
         checkpoints: &Checkpoints,
         organization: OrganizationId,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let head = store.audit_head(organization).await?;
-        let pruned = store.prune_checkpoint(organization).await?;
+        let head = moment.audit_head(organization).await?;
+        let pruned = moment.prune_checkpoint(organization).await?;
         let after = pruned.map_or(0, |signed| signed.checkpoint.seq);
         let end = checkpoints.sign(organization, head, now);
         Ok(Self {
-            store: store.clone(),
+            moment,
             organization,
             head,
             checkpoints: pruned.into_iter().chain([end]).collect(),
@@ -71,7 +72,7 @@ impl Export {
     pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
         if self.after < self.head.seq {
             let entries = self
-                .store
+                .moment
                 .audit_entries(self.organization, self.after, BATCH)
                 .await?;
             self.must_not_be_pruned(entries.first()).await?;
@@ -93,7 +94,7 @@ impl Export {
         if next.is_some_and(|entry| entry.seq == self.after + 1) {
             return Ok(());
         }
-        let pruned = self.store.prune_checkpoint(self.organization).await?;
+        let pruned = self.moment.prune_checkpoint(self.organization).await?;
         if pruned.is_some_and(|signed| signed.checkpoint.seq > self.after) {
             return Err(StoreError::Again(
                 "the log's old end was dropped while it was exported; export it again".to_owned(),

@@ -2,11 +2,38 @@
 
 use std::collections::BTreeSet;
 
+use sendpromptly_core::audit::{Action, Draft};
+
 use super::*;
 use crate::store::Dialect;
-use crate::testing::World;
+use crate::store::audit::drafts_of;
+use crate::store::audit_moment::Moment;
 use crate::testing::console::House;
 use crate::testing::estate::{Estate, every_table};
+use crate::testing::{NOW, World, operator};
+
+#[tokio::test]
+async fn the_audit_log_is_taken_out_as_it_was_when_the_rows_were() {
+    let world = World::set_up().await;
+    let write = async || {
+        let draft = Draft::new(&operator(), Action::ProjectChanged, world.organization, &[]);
+        let drafts = drafts_of(world.organization, NOW, vec![draft]);
+        world.store.commit_audited(&[], &drafts).await.unwrap();
+    };
+    write().await;
+    let head = world.store.audit_head(world.organization).await.unwrap();
+    let takeout = world.store.takeout(world.scope()).await.unwrap().unwrap();
+    write().await;
+    let moment = Moment::Of(&takeout);
+    assert_eq!(moment.audit_head(world.organization).await.unwrap(), head);
+    let entries = moment.audit_entries(world.organization, 0, 100).await.unwrap();
+    assert_eq!(entries.last().map(|entry| entry.seq), Some(head.seq));
+    let now = Moment::Now(world.store.clone());
+    assert_eq!(
+        now.audit_head(world.organization).await.unwrap().seq,
+        head.seq + 1
+    );
+}
 
 #[tokio::test]
 async fn every_table_is_taken_out_or_left_out_for_a_reason() {
