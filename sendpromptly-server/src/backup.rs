@@ -13,14 +13,18 @@ use crate::vault::VaultError;
 
 mod draft;
 mod format;
+mod left;
+mod making;
 mod postgres;
 mod restore;
 mod take;
 
 pub use format::{Header, Kind, Postgres};
+pub use left::left_beside;
+pub use making::{Making, Stopped};
 pub use postgres::Programs;
 pub use restore::{Restored, restore};
-pub use take::{Taken, take};
+pub use take::{Taken, Wanted, take};
 
 /// Why a backup was not made, or not put back.
 #[derive(Debug, thiserror::Error)]

@@ -95,8 +95,8 @@ pub struct Store {
     dialect: Dialect,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
-    /// Held for as long as a server runs on a SQLite file.
-    lock: Option<Arc<File>>,
+    /// Held for as long as a SQLite file is in use: by anybody, and by a server.
+    locks: Option<Arc<[Option<File>; 2]>>,
 }
 
 impl Store {
@@ -204,7 +204,7 @@ impl Store {
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.close().await?;
         self.reader.close().await?;
-        drop(self.lock);
+        drop(self.locks);
         Ok(())
     }
 }

@@ -8,8 +8,10 @@ use sendpromptly_tests::command::{Cli, Output};
 use sendpromptly_tests::store::{StoreKind, TestStore};
 use sendpromptly_tests::world::World;
 
+mod cut_off;
 mod damage;
 mod declared;
+mod earlier;
 mod keys;
 mod programs;
 mod space;

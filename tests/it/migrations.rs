@@ -22,12 +22,17 @@ on_both_stores!(
 );
 
 async fn every_row_of_an_earlier_store_is_there_after_the_migration(kind: StoreKind) {
+    let new = TestStore::new(kind).await;
+    assert_eq!(Cli::on(&new).run(&["migrate"]).await.code, 0);
+    let newest = steps_of(&new.sql().await).await;
     for fixture in Fixture::all(kind).await {
         let name = &fixture.name;
         let cli = Cli::on(&fixture.store);
-        let refused = cli.run(&["audit", "verify"]).await;
-        assert_eq!(refused.code, 1, "{name}: {refused:?}");
-        assert!(refused.stderr.contains("earlier version"), "{name}: {refused:?}");
+        if steps_of(&fixture.store.sql().await).await != newest {
+            let refused = cli.run(&["audit", "verify"]).await;
+            assert_eq!(refused.code, 1, "{name}: {refused:?}");
+            assert!(refused.stderr.contains("earlier version"), "{name}: {refused:?}");
+        }
 
         let before = content(&fixture.store.sql().await, kind).await;
         assert!(

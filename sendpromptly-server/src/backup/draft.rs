@@ -21,6 +21,14 @@ pub(super) struct Draft {
 impl Draft {
     /// Begins the file that is to be here. What a process that was killed left of one is taken up.
     pub(super) fn begin(target: &Path) -> Result<Self, BackupError> {
+        Self::begin_after(target, |_| Ok(()))
+    }
+
+    /// The same, where somebody looks at what was left before it goes.
+    pub(super) fn begin_after(
+        target: &Path,
+        look: impl FnOnce(&Path) -> Result<(), BackupError>,
+    ) -> Result<Self, BackupError> {
         must_be_absent(target)?;
         let path = beside(target, ".part");
         let failed = |error| BackupError::io(&path, error);
@@ -53,6 +61,7 @@ impl Draft {
             return Err(BackupError::UnderWay(target.to_owned()));
         }
         must_be_absent(target)?;
+        look(&path)?;
         file.set_len(0).map_err(failed)?;
         file.set_permissions(Permissions::from_mode(0o600))
             .map_err(failed)?;
@@ -116,10 +125,14 @@ impl Passing {
         &self.0
     }
 
-    /// SQLite's own files beside it go too.
+    /// Itself, and SQLite's own files beside it.
+    pub(super) fn all_of(path: &Path) -> [PathBuf; 4] {
+        ["", "-journal", "-wal", "-shm"].map(|ending| beside(path, ending))
+    }
+
     fn remove(&self) {
-        for ending in ["", "-journal", "-wal", "-shm"] {
-            let _ = fs::remove_file(beside(&self.0, ending));
+        for path in Self::all_of(&self.0) {
+            let _ = fs::remove_file(path);
         }
     }
 }

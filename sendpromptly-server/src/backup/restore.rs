@@ -217,6 +217,7 @@ impl Ready<'_> {
     /// Puts the keys back, brings the tables up to date, and gives to where the audit log went back. The commit makes
     /// it a store that can be used.
     async fn complete(&self, store: &Store) -> Result<(DatabaseTransaction, Heads), BackupError> {
+        // Before the steps that are missing: so they find the table as the backup's own version had it, whole.
         store.put_key_rows(&self.backup.main.keys).await?;
         if let Some(by_days) = &self.backup.by_days {
             store.put_key_rows(&by_days.keys).await?;

@@ -1,7 +1,7 @@
 //! Making a backup of a store that is in use.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sendpromptly_core::audit::{Action, Draft as Entry, INSTANCE, Origin};
 use sendpromptly_core::hex;
@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use super::draft::{Draft, Passing, beside, must_be_absent};
 use super::format::{self, Header, Part, Sound, Writer};
-use super::{BackupError, Programs, blocking, keys_file};
+use super::left::take_up_keys;
+use super::{BackupError, Making, Programs, blocking, keys_file};
 use crate::platform::entropy;
 use crate::store::key_rows::{self, KeyRow};
 use crate::store::whole::applied_steps;
@@ -37,20 +38,39 @@ pub struct Taken {
     pub verified: bool,
 }
 
+/// Which backup is to be made.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The file.
+    pub file: &'a Path,
+    /// What dumps PostgreSQL, where the store is there.
+    pub programs: Option<Programs>,
+    /// Whether it is to be read again.
+    pub verify: bool,
+}
+
 /// Makes a backup in this file, and one of the keys that go by days beside it; reads both again where asked.
 ///
 /// # Errors
 /// [`BackupError`]; neither file is there then, unless it was before.
 pub async fn take(
     store: &Store,
-    programs: Option<Programs>,
-    file: &Path,
-    verify: bool,
+    wanted: Wanted<'_>,
+    making: &Making,
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Taken, BackupError> {
-    let main = Draft::begin(file)?;
+    let Wanted {
+        file,
+        programs,
+        verify,
+    } = wanted;
+    must_be_text(file)?;
+    let main = Draft::begin_after(file, |left| take_up_keys(file, left))?;
     let keys = Draft::begin(&keys_file(file))?;
+    let drafts = [main.path().to_owned(), keys.path().to_owned()];
+    let copies = matches!(store.dialect(), Dialect::Sqlite).then(|| Passing::all_of(&copy_of(file)));
+    making.begins(drafts.into_iter().chain(copies.into_iter().flatten()).collect());
     // Whoever has a backup and the master key has everything: so it is told that one was made, in it as well.
     let details = [("file", &*file.to_string_lossy())];
     let entry = Entry::new(origin, Action::StoreBackedUp, INSTANCE, &details);
@@ -60,19 +80,20 @@ pub async fn take(
         Some(programs) => of_postgres(store, programs, now).await?,
         None => of_sqlite(store, file, now).await?,
     };
-    let (of_main, of_keys) = (file.to_owned(), keys_file(file));
+    let (of_main, of_keys, making) = (file.to_owned(), keys_file(file), making.clone());
     let finished = blocking(move || {
         let taken = write(&main, &keys, &content, &front, verify)?;
         drop(content);
-        // Without this one there is no backup; so a kill in between leaves none that lacks its keys.
-        keys.finish()?;
-        if let Err(error) = main.finish() {
-            // Without it they would stand in the way of the next one.
-            if must_be_absent(&of_main).is_ok() {
-                let _ = std::fs::remove_file(&of_keys);
-            }
-            return Err(error);
-        }
+        making.name(|| {
+            // Without this one there is no backup; so a kill in between leaves none that lacks its keys.
+            keys.finish()?;
+            main.finish().inspect_err(|_| {
+                // Without it they would stand in the way of the next one.
+                if must_be_absent(&of_main).is_ok() {
+                    let _ = std::fs::remove_file(&of_keys);
+                }
+            })
+        })?;
         Ok((taken, front.header))
     });
     let ((bytes, sum), header) = finished.await?;
@@ -86,6 +107,22 @@ pub async fn take(
         day_keys: header.day_keys,
         verified: verify,
     })
+}
+
+/// SQLite, the audit log and what is printed name it by text.
+fn must_be_text(file: &Path) -> Result<(), BackupError> {
+    match file.to_str() {
+        Some(_) => Ok(()),
+        None => Err(BackupError::Refused(format!(
+            "{} is not in UTF-8: name the backup, and its directory, by a name that is",
+            file.display()
+        ))),
+    }
+}
+
+/// Where SQLite's copy lies until it is packed.
+fn copy_of(file: &Path) -> PathBuf {
+    beside(file, ".copy")
 }
 
 /// What stands before the content.
@@ -108,7 +145,7 @@ enum Content {
 }
 
 async fn of_sqlite(store: &Store, file: &Path, now: Timestamp) -> Result<(Content, Front), BackupError> {
-    let copy = Passing::begin(beside(file, ".copy"))?;
+    let copy = Passing::begin(copy_of(file))?;
     // Its words would be of the database's disk, and it may be this file's that is full.
     let copied = store.copy_into(copy.path()).await;
     copied.map_err(|error| BackupError::Refused(format!("{}: {error}", copy.path().display())))?;
@@ -230,4 +267,19 @@ pub(super) fn pipe(sound: &Sound, mut program: super::postgres::Running) -> Resu
         .input()
         .and_then(|mut input| io::copy(&mut content, &mut input).map(|_| ()));
     program.end(piped)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_is_refused_in_words_and_not_changed() {
+        let name = std::ffi::OsStr::from_bytes(b"/backup/caf\xe9.backup");
+        let refused = must_be_text(Path::new(name)).unwrap_err().to_string();
+        assert!(refused.contains("UTF-8"), "{refused}");
+        assert!(must_be_text(Path::new("/backup/café.backup")).is_ok());
+    }
 }

@@ -1,11 +1,13 @@
 //! `backup`: the store as a file, while servers run on it.
 
+use std::future::Future;
 use std::path::PathBuf;
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandError, Context, print_json};
-use crate::backup::{Programs, take};
+use crate::backup::{Making, Programs, Wanted, left_beside, take};
 use crate::platform::clock;
 use crate::store::DatabaseUrl;
 
@@ -29,15 +31,40 @@ pub async fn run(context: &Context, command: &BackupCommand) -> Result<(), Comma
         DatabaseUrl::Sqlite(_) => None,
         DatabaseUrl::Postgres(url) => Some(Programs::new(storage.pg_bin_dir.clone(), url)),
     };
-    let (file, verify) = (&command.file, command.verify);
-    let taken = take(
-        &context.store,
+    let wanted = Wanted {
+        file: &command.file,
         programs,
-        file,
-        verify,
-        &context.origin(),
-        clock::now(),
-    )
-    .await?;
+        verify: command.verify,
+    };
+    for left in left_beside(&command.file) {
+        eprintln!(
+            "warning: {} is left of a backup that was killed, and holds what was copied by then; remove it",
+            left.display()
+        );
+    }
+    let making = Making::default();
+    tokio::spawn(stop_by_signal(making.clone(), command.file.clone())?);
+    let taken = take(&context.store, wanted, &making, &context.origin(), clock::now()).await?;
     print_json(&taken)
+}
+
+/// Ends the process when it is told to end, with nothing left of the backup: a copy that nobody takes up again would
+/// hold everything. A backup that has its names is made.
+fn stop_by_signal(making: Making, file: PathBuf) -> Result<impl Future<Output = ()> + Send, CommandError> {
+    let listen = |kind| signal(kind).map_err(|error| CommandError::refused(error.to_string()));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if let Some(_stopped) = making.stop() {
+            eprintln!(
+                "error: stopped by a signal; there is no backup {}",
+                file.display()
+            );
+            std::process::exit(1);
+        }
+    })
 }

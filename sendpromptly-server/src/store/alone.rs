@@ -29,7 +29,7 @@ impl Store {
             dialect: Dialect::Sqlite,
             writer: connect("0").await?,
             reader: connect("1").await?,
-            lock: None,
+            locks: None,
         })
     }
 
@@ -43,7 +43,7 @@ impl Store {
             dialect: Dialect::Sqlite,
             writer: looking.clone(),
             reader: looking,
-            lock: None,
+            locks: None,
         })
     }
 }

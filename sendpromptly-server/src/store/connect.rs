@@ -35,6 +35,9 @@ const TRUST_IDLE_FOR: Duration = Duration::from_secs(1);
 /// reset.
 const SQLITE_AT_LEAST: [u32; 3] = [3, 51, 3];
 
+/// What the file is called that whoever uses a SQLite file locks.
+const USE: &str = "use.lock";
+
 /// Where a database is.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
@@ -144,10 +147,12 @@ impl Store {
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
     must_own(directory::of_file(path))?;
     make_for_owner_only(path)?;
-    let lock = match role {
-        StoreRole::Serve => Some(Arc::new(lock_for_serving(path)?)),
+    let in_use = keep_restores_away(path)?;
+    let serving = match role {
+        StoreRole::Serve => Some(lock_for_serving(path)?),
         StoreRole::Migrate | StoreRole::Command => None,
     };
+    let locks = Arc::new([Some(in_use), serving]);
     let is_new = fs::metadata(path).is_ok_and(|file| file.len() == 0);
     let writer = connect_sqlite(path, 1, move |options| {
         let checkpoint = if role == StoreRole::Serve {
@@ -180,7 +185,7 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
         dialect: Dialect::Sqlite,
         writer,
         reader,
-        lock,
+        locks: Some(locks),
     })
 }
 
@@ -247,7 +252,7 @@ pub(super) async fn open_postgres(url: &str, connections: u32, role: StoreRole) 
         dialect: Dialect::Postgres,
         writer: pool.clone(),
         reader: pool,
-        lock: None,
+        locks: None,
     })
 }
 
@@ -335,13 +340,35 @@ fn make_for_owner_only(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// One server runs on a SQLite file.
 pub(super) fn lock_for_serving(path: &Path) -> Result<File, StoreError> {
-    let lock_path = path.with_extension("serve.lock");
-    let refused = |why: String| StoreError::Unavailable(format!("{}: {why}", lock_path.display()));
-    let file = File::create(&lock_path).map_err(|error| refused(error.to_string()))?;
-    match file.try_lock() {
+    let taken = "another server runs on this database";
+    lock(&path.with_extension("serve.lock"), File::try_lock, taken)
+}
+
+/// Whoever uses a SQLite file shares this lock. A restore has it alone, for it puts another file in the place of that
+/// one.
+fn keep_restores_away(path: &Path) -> Result<File, StoreError> {
+    let taken = "a restore into this database is under way; come again when it has ended";
+    lock(&path.with_extension(USE), File::try_lock_shared, taken)
+}
+
+/// Keeps everybody away from a SQLite file until it is dropped.
+pub(super) fn lock_for_restoring(path: &Path) -> Result<File, StoreError> {
+    let taken = "a command runs on this database; restore when it has ended";
+    lock(&path.with_extension(USE), File::try_lock, taken)
+}
+
+fn lock(
+    path: &Path,
+    lock: impl FnOnce(&File) -> Result<(), TryLockError>,
+    taken: &str,
+) -> Result<File, StoreError> {
+    let refused = |why: String| StoreError::Unavailable(format!("{}: {why}", path.display()));
+    let file = File::create(path).map_err(|error| refused(error.to_string()))?;
+    match lock(&file) {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(refused("another server runs on this database".to_owned())),
+        Err(TryLockError::WouldBlock) => Err(refused(taken.to_owned())),
         Err(TryLockError::Error(error)) => Err(refused(error.to_string())),
     }
 }

@@ -91,7 +91,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the disk is full, among others.
     pub async fn copy_into(&self, file: &Path) -> Result<(), StoreError> {
-        let copy = Sql::new("VACUUM INTO {}").bind(file.to_string_lossy().as_ref());
+        let Some(name) = file.to_str() else {
+            let why = format!("{} is not in UTF-8", file.display());
+            return Err(StoreError::Unavailable(why));
+        };
+        let copy = Sql::new("VACUUM INTO {}").bind(name);
         copy.run(&self.writer).await?;
         Ok(())
     }
@@ -104,13 +108,17 @@ impl Store {
         connect::open_postgres(url, CONNECTIONS, StoreRole::Command).await
     }
 
-    /// Keeps servers and other restores away from a SQLite file until this is dropped, and makes its directory.
+    /// Keeps servers, commands and other restores away from a SQLite file until this is dropped, and makes its
+    /// directory.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where a server runs on it, or it belongs to another user.
-    pub fn reserve_sqlite(file: &Path) -> Result<File, StoreError> {
+    /// [`StoreError::Unavailable`] where a server or a command runs on it, or it belongs to another user.
+    pub fn reserve_sqlite(file: &Path) -> Result<[File; 2], StoreError> {
         connect::must_own(directory::of_file(file))?;
-        connect::lock_for_serving(file)
+        Ok([
+            connect::lock_for_serving(file)?,
+            connect::lock_for_restoring(file)?,
+        ])
     }
 
     /// What is wrong with a SQLite file, if anything is.
@@ -364,6 +372,27 @@ mod tests {
             .collect();
         assert_eq!(names, ["committed"]);
         assert_eq!(copy.damage().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_sqlite_file_that_is_in_use_is_not_restored_into_and_one_that_is_restored_into_not_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
+        let DatabaseUrl::Sqlite(file) = &url else { return };
+        let commands = [
+            Store::open(&url, StoreRole::Command, 1).await.unwrap(),
+            Store::open(&url, StoreRole::Command, 1).await.unwrap(),
+        ];
+        let refused = Store::reserve_sqlite(file).unwrap_err();
+        assert!(refused.to_string().contains("a command runs"), "{refused}");
+        for command in commands {
+            command.close().await.unwrap();
+        }
+        let _reserved = Store::reserve_sqlite(file).unwrap();
+        for role in [StoreRole::Command, StoreRole::Migrate, StoreRole::Serve] {
+            let refused = Store::open(&url, role, 1).await.unwrap_err();
+            assert!(refused.to_string().contains("a restore"), "{refused}");
+        }
     }
 
     #[tokio::test]
