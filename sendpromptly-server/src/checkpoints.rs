@@ -45,6 +45,15 @@ pub enum CheckpointError {
     Store(#[from] StoreError),
 }
 
+/// The newest checkpoint is not by the audit key at hand.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the newest checkpoint in {} was signed by another audit key, or changed: put that key back; where it is lost, move the \
+     file and audit.pub aside together, so that they prove the log up to now",
+    .0.display()
+)]
+pub struct Stranger(PathBuf);
+
 /// Signs checkpoints and appends them to the checkpoint file.
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
@@ -86,6 +95,22 @@ impl Checkpoints {
     #[must_use]
     pub fn public_key(&self) -> AuditPublicKey {
         self.key.public()
+    }
+
+    /// What is wrong where the newest checkpoint of the file was signed by another key than this one: then no one
+    /// public key checks them all.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`] where the file cannot be read.
+    pub async fn stranger(&self) -> Result<Option<Stranger>, CheckpointError> {
+        let path = self.path.clone();
+        let last = tokio::task::spawn_blocking(move || last_line(&path)).await;
+        let last = last
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| unusable(&self.path, error))?;
+        let is_foreign = matches!(ExportLine::parse(&last),
+            Ok(ExportLine::Checkpoint(signed)) if !self.public_key().has_signed(&signed));
+        Ok(is_foreign.then(|| Stranger(self.path.clone())))
     }
 
     /// Reads the checkpoint file. It blocks.
@@ -185,14 +210,27 @@ fn append(path: &Path, lines: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-fn cut_broken_line(file: &mut File) -> io::Result<()> {
+/// The last line that is whole; empty where there is none.
+fn last_line(path: &Path) -> io::Result<String> {
+    let (_, end) = end_of(&mut File::open(path)?)?;
+    let text = String::from_utf8_lossy(&end);
+    let whole = text.rfind('\n').map_or("", |at| &text[..at]);
+    Ok(whole.rsplit('\n').next().unwrap_or_default().to_owned())
+}
+
+/// The end of a file, at least a line of it, and where that begins.
+fn end_of(file: &mut File) -> io::Result<(u64, Vec<u8>)> {
     /// More than a checkpoint's line has.
     const LINE: u64 = 4_096;
-    let length = file.metadata()?.len();
-    let start = length.saturating_sub(LINE);
+    let start = file.metadata()?.len().saturating_sub(LINE);
     file.seek(SeekFrom::Start(start))?;
     let mut end = Vec::new();
     Read::by_ref(file).take(LINE).read_to_end(&mut end)?;
+    Ok((start, end))
+}
+
+fn cut_broken_line(file: &mut File) -> io::Result<()> {
+    let (start, end) = end_of(file)?;
     let whole = end
         .iter()
         .rposition(|byte| *byte == b'\n')

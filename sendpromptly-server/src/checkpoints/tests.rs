@@ -100,3 +100,25 @@ async fn a_key_that_an_option_names_must_be_there_and_others_are_made_with_their
     assert_eq!(audit_key::read_public(&public).unwrap(), made);
     assert_eq!(Checkpoints::open(&fixture.config).unwrap().public_key(), made);
 }
+
+#[tokio::test]
+async fn a_newest_checkpoint_by_another_key_is_told_until_ours_follows() {
+    let fixture = Fixture::set_up().await;
+    let checkpoints = Checkpoints::open(&fixture.config).unwrap();
+    assert!(checkpoints.stranger().await.unwrap().is_none(), "an empty file");
+    fixture.log_something().await;
+    checkpoints.append_due(&fixture.store, NOW).await.unwrap();
+    assert!(checkpoints.stranger().await.unwrap().is_none());
+    // Another key takes its place, with no public half that would tell of the first.
+    std::fs::remove_file(&fixture.config.audit.path).unwrap();
+    std::fs::remove_file(audit_key::public_path(&fixture.config.audit.path)).unwrap();
+    let other = Checkpoints::open(&fixture.config).unwrap();
+    let told = other.stranger().await.unwrap().unwrap().to_string();
+    assert!(
+        told.contains("audit.checkpoints") && told.contains("another audit key"),
+        "{told}"
+    );
+    fixture.log_something().await;
+    other.append_due(&fixture.store, NOW).await.unwrap();
+    assert!(other.stranger().await.unwrap().is_none());
+}

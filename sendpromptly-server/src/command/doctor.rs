@@ -19,6 +19,7 @@ use crate::mail::Transport;
 use crate::platform::clock;
 use crate::store::{DatabaseUrl, Store, StoreRole};
 use crate::vault::Vault;
+use crate::vault::key_file;
 use crate::vault::provider::provider;
 
 /// How much a finding matters.
@@ -72,7 +73,8 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
         check_master_key(config, &store, &mut findings).await;
         store.close().await?;
     }
-    check_audit(config, &mut findings);
+    check_audit(config, &mut findings).await;
+    check_left(&config.keys, &mut findings);
     check_mail(config, &mut findings).await;
     watch::check(config, &mut findings).await;
     for (weight, what) in &findings.0 {
@@ -188,17 +190,38 @@ async fn check_mail(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn check_audit(config: &Config, findings: &mut Findings) {
+async fn check_audit(config: &Config, findings: &mut Findings) {
     let keys = &config.keys;
-    match Checkpoints::open(keys) {
-        Ok(_) => findings.ok(format!(
+    let opened = Checkpoints::open(keys);
+    let stranger = match &opened {
+        Ok(checkpoints) => checkpoints.stranger().await,
+        Err(_) => Ok(None),
+    };
+    match opened.and(stranger) {
+        Ok(None) => findings.ok(format!(
             "audit: checkpoints are signed and appended to {}",
             keys.checkpoints.path.display()
         )),
+        Ok(Some(stranger)) => findings.wrong(format!("audit: {stranger}")),
         Err(error) => findings.wrong(format!("audit: {error}")),
     }
     if let Some(advice) = advice_to_move(keys, &config.storage.data_dir) {
         findings.advise(advice);
+    }
+}
+
+/// Keys lie in what a kill has left, and nobody looks there.
+fn check_left(keys: &KeyConfig, findings: &mut Findings) {
+    let master = match &keys.master {
+        MasterKeySource::File(file) => key_file::left_beside(&file.path),
+        _ => Vec::new(),
+    };
+    for left in master.iter().chain(&key_file::left_beside(&keys.audit.path)) {
+        findings.advise(format!(
+            "keys: {} is left of a process that was killed while it wrote keys, and may hold one; remove it unless a \
+             command is about to write keys",
+            left.display()
+        ));
     }
 }
 

@@ -120,6 +120,9 @@ impl Server {
         let connections = CONNECTIONS + OF_A_COMMITTER * config.work.committers;
         let context = Context::open_with(config, StoreRole::Serve, connections).await?;
         let checkpoints = Arc::new(Checkpoints::open(&context.config.keys)?);
+        if let Some(stranger) = checkpoints.stranger().await? {
+            tracing::error!("{stranger}");
+        }
         let config = &context.config;
         let client = callback_client(&config.callbacks)?;
         let billing = config.billing.as_ref().map(Billing::of).transpose();

@@ -114,6 +114,32 @@ fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
+/// What processes that were killed while they made or changed a key file have left beside it. Keys are in it.
+#[must_use]
+pub fn left_beside(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(directory::of_file(path)) else {
+        return Vec::new();
+    };
+    let (made, changed) = (path.with_extension("new-"), draft_of_change(path));
+    let is_left = |found: &PathBuf| {
+        let name = found.as_os_str().as_encoded_bytes();
+        *found == changed || name.starts_with(made.as_os_str().as_encoded_bytes())
+    };
+    let mut left: Vec<_> = entries
+        .flatten()
+        .map(|entry| path.with_file_name(entry.file_name()))
+        .filter(is_left)
+        .collect();
+    left.sort();
+    left
+}
+
+fn draft_of_change(path: &Path) -> PathBuf {
+    let mut draft = path.to_owned().into_os_string();
+    draft.push(".new");
+    draft.into()
+}
+
 /// The right to change key files of this directory, until it is dropped.
 ///
 /// # Errors
@@ -141,9 +167,7 @@ pub fn replace(path: &Path, text: &str) -> Result<(), KeyFileError> {
     };
     // A link stays a link.
     let path = &path.canonicalize().map_err(failed)?;
-    let mut draft = path.clone().into_os_string();
-    draft.push(".new");
-    let draft = PathBuf::from(draft);
+    let draft = draft_of_change(path);
     let replaced = write_like(path, &draft, text).and_then(|()| fs::rename(&draft, path));
     if replaced.is_err() {
         let _ = fs::remove_file(&draft);
@@ -204,6 +228,24 @@ mod tests {
         assert!(read_back.iter().all(|text| *text == read_back[0]));
         let left: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().collect();
         assert_eq!(left.len(), 1, "no draft stays behind");
+    }
+
+    #[test]
+    fn what_a_kill_left_beside_a_key_file_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        create(&at("master.key"), "key").unwrap();
+        create(&at("audit.key"), "key").unwrap();
+        for name in [
+            "master.new-00ff00ff00ff00ff",
+            "master.key.new",
+            "audit.new-1",
+            "master.pub",
+        ] {
+            fs::write(at(name), "").unwrap();
+        }
+        let left = left_beside(&at("master.key"));
+        assert_eq!(left, ["master.key.new", "master.new-00ff00ff00ff00ff"].map(at));
     }
 
     #[test]
