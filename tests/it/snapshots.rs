@@ -10,6 +10,7 @@ use sendpromptly_tests::bodies::{receipt, unique, with};
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
 use sendpromptly_tests::http::Connection;
 use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::people::owner;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::wait::within;
@@ -23,8 +24,10 @@ on_both_stores!(
     a_kept_payload_is_nowhere_in_plain,
     every_acknowledged_receipt_has_its_snapshot_after_a_kill,
     a_receipt_whose_payload_cannot_be_sealed_is_refused_for_the_moment,
+    a_repeat_is_answered_while_its_payload_cannot_be_sealed,
     a_kept_payload_goes_along_in_the_same_bytes_on_every_attempt_and_is_signed,
     a_payload_that_was_deleted_meanwhile_halts_the_replay_and_nothing_is_sent,
+    the_preview_of_a_selection_says_which_payloads_go_along,
 );
 
 const MARKER: &str = "canary-payload-Vb8xQ2mT";
@@ -180,6 +183,26 @@ async fn a_receipt_whose_payload_cannot_be_sealed_is_refused_for_the_moment(kind
     assert_eq!((sql.rows("events").await, sql.rows("snapshots").await), (2, 1));
 }
 
+async fn a_repeat_is_answered_while_its_payload_cannot_be_sealed(kind: StoreKind) {
+    let mut world = World::start(kind).await;
+    set(&world, &["--snapshots", "true"]).await;
+    let first = world.api().receipt("key-1", &with_payload("evt_1")).await;
+    assert_eq!(first.status, 202);
+    world.restart(&Options::quick()).await; // it remembers no data key any more
+    let (api, sql) = (world.api(), world.sql().await);
+    sql.run("ALTER TABLE data_keys RENAME TO gone").await;
+    let repeat = api.receipt("key-1", &with_payload("evt_1")).await;
+    assert_eq!((repeat.status, repeat.text()), (202, first.text()));
+    assert_eq!(repeat.header("idempotent-replayed"), Some("true"));
+    let duplicate = api.receipt("key-2", &with_payload("evt_1")).await;
+    assert_eq!(duplicate.json()["duplicate"], json!(true));
+    let other = api.receipt("key-1", &with_payload("evt_2")).await;
+    assert_eq!(other.verdict(), "409 idempotency_conflict");
+    let new = api.receipt("key-3", &with_payload("evt_2")).await;
+    assert_eq!(new.verdict(), "503 unavailable");
+    assert_eq!(sql.rows("events").await, 1);
+}
+
 /// A payload as nobody would write it again: its spaces, its digits and the order of its fields are its sender's.
 const PAYLOAD: &str = r#"{ "z" : 1.0e2,"a":[ "}" , "\u00fc" ], "a2":null }"#;
 
@@ -252,4 +275,26 @@ async fn a_payload_that_was_deleted_meanwhile_halts_the_replay_and_nothing_is_se
     world.cli.reprocess(&incident).await;
     world.replay_becomes(&incident, "delivered").await;
     assert_eq!(endpoint.calls()[0].json().get("payload"), None);
+}
+
+async fn the_preview_of_a_selection_says_which_payloads_go_along(kind: StoreKind) {
+    let endpoint = Endpoint::always(204).await;
+    let world = World::start_calling(kind, &endpoint).await;
+    let mut browser = owner(&world).await;
+    set(&world, &["--snapshots", "true", "--send-payload", "true"]).await;
+    let kept = incident_with_payload(&world).await;
+    let (_, bare) = world.incident_for("without").await;
+    let list = format!("/orgs/{}/incidents", world.organization);
+    let mut said = Vec::new();
+    for send in ["true", "false"] {
+        set(&world, &["--send-payload", send]).await;
+        let form = browser.visit(&list).await.ok().form("/preview");
+        let form = form.set("incident", kept.as_str()).set("incident", bare.as_str());
+        let page = browser.submit(form).await.ok();
+        let planned = page.texts_of("[data-test=planned]");
+        assert_eq!(planned.len(), 2, "{}", page.text());
+        let along = planned.iter().filter(|row| row.contains("goes along"));
+        said.push(along.map(|row| row.contains("without")).collect::<Vec<_>>());
+    }
+    assert_eq!(said, [vec![false], vec![]]);
 }

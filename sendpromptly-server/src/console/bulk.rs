@@ -40,6 +40,8 @@ struct Planned {
     project: String,
     target: String,
     prospect: Prospect,
+    /// Whether a call bears the payload that is kept of the event.
+    with_payload: bool,
 }
 
 #[derive(Template)]
@@ -49,6 +51,13 @@ struct DonePage {
     back: String,
     ordered: usize,
     outcomes: Vec<Outcome>,
+}
+
+impl Planned {
+    /// Whether the call would bear the payload that is kept of the event.
+    const fn is_with_payload(&self) -> bool {
+        self.with_payload && !matches!(self.prospect, Prospect::Refused(_))
+    }
 }
 
 /// What was done for one incident.
@@ -72,9 +81,14 @@ pub async fn preview(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let records = visit.store().incidents_of(seat.scope, &selected).await?;
     let projects: BTreeSet<_> = records.iter().map(|record| record.project).collect();
     let targets = visit.store().repair_targets(seat.scope, projects).await?;
+    let events = records.iter().map(|record| (record.project, record.event));
+    let sent = visit
+        .store()
+        .payloads_to_send(seat.scope, events, visit.now)
+        .await?;
     let planned: Vec<_> = records
         .iter()
-        .map(|record| plan(&visit, &seat, record, &targets))
+        .map(|record| plan(&visit, &seat, record, &targets, sent.contains(&record.event)))
         .collect();
     let callable = planned
         .iter()
@@ -165,6 +179,7 @@ fn plan(
     seat: &Seat,
     record: &IncidentRecord,
     targets: &HashMap<ProjectId, RepairTarget>,
+    with_payload: bool,
 ) -> Planned {
     let target = targets.get(&record.project);
     Planned {
@@ -177,6 +192,7 @@ fn plan(
             .and_then(|target| target.origin.clone())
             .unwrap_or_default(),
         prospect: prospect(record, target, visit, seat),
+        with_payload,
     }
 }
 

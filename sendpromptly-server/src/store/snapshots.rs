@@ -3,6 +3,8 @@
 //! A project's snapshots are of an *era*. Deleting all of them begins the next one, so that they are gone at once
 //! for everybody, also those that are on their way; their rows are removed bit by bit ([`passes`]).
 
+use std::collections::BTreeSet;
+
 use sea_orm::QueryResult;
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::{EventId, IncidentId, ProjectId};
@@ -142,6 +144,38 @@ impl Store {
             .one(&self.reader)
             .await?;
         row.map(|row| rows::time(&row, "received_at")).transpose()
+    }
+
+    /// The events among these, of an organization's projects, whose kept payload a callback would bear.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn payloads_to_send(
+        &self,
+        scope: OrganizationScope,
+        events: impl IntoIterator<Item = (ProjectId, EventId)>,
+        now: Timestamp,
+    ) -> Result<BTreeSet<EventId>, StoreError> {
+        const NAMES: &[Column] = &[Column::new("project_id", Kind::Id), Column::new("id", Kind::Id)];
+        let mut wanted = Rows::new(NAMES);
+        for (project, event) in events {
+            wanted.push([project.as_bytes().into(), event.as_bytes().into()]);
+        }
+        if wanted.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let query = Sql::over(
+            format!(
+                "SELECT e.id FROM {{rows}} JOIN events e ON e.project_id = r.project_id AND e.id = r.id
+                 JOIN projects p ON p.id = e.project_id
+                 WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND p.send_payload = 1 AND {HAS_SNAPSHOT}"
+            ),
+            wanted,
+        );
+        let query = query.bind(scope.as_bytes()).bind(too_old_at(now));
+        let found = query.all(&self.reader).await?;
+        let id = |row| Ok(EventId::from_bytes(rows::id(row, "id")?));
+        found.iter().map(id).collect()
     }
 
     /// Removes what was kept of an event and opens no more, so that nobody counts on it any longer.
