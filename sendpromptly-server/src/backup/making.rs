@@ -27,9 +27,15 @@ enum Stage {
 pub struct Stopped<'a>(#[expect(dead_code, reason = "what counts is that it is held")] MutexGuard<'a, Stage>);
 
 impl Making {
-    /// From here on these files are its own.
-    pub(super) fn begins(&self, files: Vec<PathBuf>) {
-        *self.stage() = Stage::Files(files);
+    /// Begins files, which are its own from then on. It is stopped before or after, so that none stays behind.
+    pub(super) fn begin<T>(
+        &self,
+        begin: impl FnOnce() -> Result<(T, Vec<PathBuf>), BackupError>,
+    ) -> Result<T, BackupError> {
+        let mut stage = self.stage();
+        let (begun, files) = begin()?;
+        *stage = Stage::Files(files);
+        Ok(begun)
     }
 
     /// Gives the files the names of a backup, all of them before it can be stopped.
@@ -73,7 +79,7 @@ mod tests {
         fs::write(&file, "of another process").unwrap();
         assert!(making.stop().is_some());
         assert!(file.exists(), "it was not begun");
-        making.begins(vec![file.clone()]);
+        making.begin(|| Ok(((), vec![file.clone()]))).unwrap();
         assert!(making.stop().is_some());
         assert!(!file.exists());
         fs::write(&file, "whole").unwrap();

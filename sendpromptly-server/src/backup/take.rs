@@ -66,11 +66,7 @@ pub async fn take(
         verify,
     } = wanted;
     must_be_text(file)?;
-    let main = Draft::begin_after(file, |left| take_up_keys(file, left))?;
-    let keys = Draft::begin(&keys_file(file))?;
-    let drafts = [main.path().to_owned(), keys.path().to_owned()];
-    let copies = matches!(store.dialect(), Dialect::Sqlite).then(|| Passing::all_of(&copy_of(file)));
-    making.begins(drafts.into_iter().chain(copies.into_iter().flatten()).collect());
+    let (main, keys) = making.begin(|| begin(file, store.dialect()))?;
     // Whoever has a backup and the master key has everything: so it is told that one was made, in it as well.
     let details = [("file", &*file.to_string_lossy())];
     let entry = Entry::new(origin, Action::StoreBackedUp, INSTANCE, &details);
@@ -107,6 +103,17 @@ pub async fn take(
         day_keys: header.day_keys,
         verified: verify,
     })
+}
+
+/// Begins both files; gives with them the paths of all that is made by and by.
+fn begin(file: &Path, dialect: Dialect) -> Result<((Draft, Draft), Vec<PathBuf>), BackupError> {
+    let main = Draft::begin_after(file, |left| take_up_keys(file, left))?;
+    let keys = Draft::begin(&keys_file(file))?;
+    let mut paths = vec![main.path().to_owned(), keys.path().to_owned()];
+    if dialect == Dialect::Sqlite {
+        paths.extend(Passing::all_of(&copy_of(file)));
+    }
+    Ok(((main, keys), paths))
 }
 
 /// SQLite, the audit log and what is printed name it by text.

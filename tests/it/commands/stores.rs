@@ -179,6 +179,26 @@ async fn the_doctor_finds_what_is_wrong_and_says_it_in_words() {
         let said = format!("{}{}", output.stdout, output.stderr);
         assert!(said.contains(word), "{word} in {said}");
     };
+    let left = store.data_dir().join("master.new-00ff00ff00ff00ff");
+    std::fs::write(&left, "k1:00").unwrap();
+    let advised = cli.run(&["doctor"]).await;
+    assert_eq!(advised.code, 0, "{advised:?}");
+    assert!(advised.stdout.contains("master.new-00ff00ff00ff00ff"), "{advised:?}");
+    std::fs::remove_file(&left).unwrap();
+    let exported = cli.run(&["audit", "export", "--org", &organization]).await;
+    let checkpoint = exported.stdout.lines().last().unwrap().to_owned() + "\n";
+    std::fs::write(store.data_dir().join("audit.checkpoints"), checkpoint).unwrap();
+    let pair = ["audit.key", "audit.pub"].map(|name| store.data_dir().join(name));
+    let away = store.directory().join("away");
+    std::fs::create_dir(&away).unwrap();
+    for path in &pair {
+        std::fs::rename(path, away.join(path.file_name().unwrap())).unwrap();
+    }
+    sick(&cli, "another audit key").await;
+    for path in &pair {
+        std::fs::rename(away.join(path.file_name().unwrap()), path).unwrap();
+    }
+    assert_eq!(cli.run(&["doctor"]).await.code, 0);
     let key = store.data_dir().join("master.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
     sick(&cli, "master.key").await;
