@@ -188,6 +188,7 @@ async fn a_repeat_is_answered_while_its_payload_cannot_be_sealed(kind: StoreKind
     set(&world, &["--snapshots", "true"]).await;
     let first = world.api().receipt("key-1", &with_payload("evt_1")).await;
     assert_eq!(first.status, 202);
+    world.server.stop().await;
     world.restart(&Options::quick()).await; // it remembers no data key any more
     let (api, sql) = (world.api(), world.sql().await);
     sql.run("ALTER TABLE data_keys RENAME TO gone").await;

@@ -183,7 +183,10 @@ async fn the_doctor_finds_what_is_wrong_and_says_it_in_words() {
     std::fs::write(&left, "k1:00").unwrap();
     let advised = cli.run(&["doctor"]).await;
     assert_eq!(advised.code, 0, "{advised:?}");
-    assert!(advised.stdout.contains("master.new-00ff00ff00ff00ff"), "{advised:?}");
+    assert!(
+        advised.stdout.contains("master.new-00ff00ff00ff00ff"),
+        "{advised:?}"
+    );
     std::fs::remove_file(&left).unwrap();
     let exported = cli.run(&["audit", "export", "--org", &organization]).await;
     let checkpoint = exported.stdout.lines().last().unwrap().to_owned() + "\n";
