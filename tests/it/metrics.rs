@@ -275,6 +275,15 @@ fn the_alert_rules_hold_and_do_what_their_tests_say() {
 }
 
 #[test]
+fn what_an_alert_is_about_can_be_seen_on_the_dashboard() {
+    let [rules, dashboard] =
+        [SHOWN[1], SHOWN[2]].map(|file| std::fs::read_to_string(root().join(file)).unwrap());
+    let shown = named_in(&dashboard);
+    let unseen: Vec<_> = named_in(&rules).difference(&shown).copied().collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
+}
+
+#[test]
 fn every_alert_names_a_page_to_read() {
     let rules = std::fs::read_to_string(root().join(SHOWN[1])).unwrap();
     let mut pages = BTreeMap::new();

@@ -33,3 +33,25 @@ impl Rounds for Watch {
         Ok(Left::Nothing)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::beat::Pulse;
+    use super::super::{Health, Skew, Sweep};
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_whose_figures_are_old_is_ready_all_the_same() {
+        let pulses = [Watch::NAME, Sweep::NAME].map(|name| (name, Pulse::new()));
+        let health = Health {
+            pulses: pulses.to_vec(),
+            skew: Skew::default(),
+        };
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(health.stalled(), [Sweep::NAME]);
+        assert!(
+            health.of_each().all(|(_, _, in_trouble)| in_trouble),
+            "an alarm tells"
+        );
+    }
+}
