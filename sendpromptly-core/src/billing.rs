@@ -2,9 +2,12 @@
 //!
 //! Stripe delivers events late, twice and in any order. So nothing is made of one event after another: each leaves a
 //! [`Fact`], and [`settle`] makes the subscription of all the facts that are there. The same facts give the same
-//! subscription, in whatever order they came.
+//! subscription, in whatever order they came. Where Stripe can be asked, each event is a reason to ask it: a
+//! [`Reading`] stands for every fact that was heard before it was begun, and facts that come after it count until the
+//! next one.
 
 mod plan;
+mod reading;
 mod stripe_event;
 #[cfg(test)]
 mod tests;
@@ -12,7 +15,8 @@ mod tests;
 use std::collections::BTreeMap;
 
 pub use plan::{Access, Plan, TRIAL};
-pub use stripe_event::{NotAnEvent, read_event};
+pub use reading::{Answer, Reading, next_try};
+pub use stripe_event::{NotAnEvent, read_event, read_subscription};
 
 use crate::event::words;
 use crate::id::OrganizationId;
@@ -80,6 +84,23 @@ pub struct Fact {
     pub says: Says,
     /// Up to when it says that the subscription is paid for.
     pub paid_until: Option<Timestamp>,
+    /// Whether Stripe has told of the subscription since this was heard.
+    pub is_read: bool,
+}
+
+impl Says {
+    /// What becomes of a subscription of which this is said; `None` where that takes more than this.
+    const fn status(self) -> Option<Status> {
+        Some(match self {
+            Self::CheckedOut | Self::Paid | Self::PaymentFailed => return None,
+            Self::Incomplete => Status::Incomplete,
+            Self::Trialing | Self::Active | Self::Resumed => Status::Active,
+            Self::PastDue => Status::PastDue,
+            Self::Unpaid => Status::Unpaid,
+            Self::Paused => Status::Paused,
+            Self::Canceled => Status::Canceled,
+        })
+    }
 }
 
 impl Fact {
@@ -104,14 +125,12 @@ pub struct Subscription {
     pub paid_until: Option<Timestamp>,
 }
 
-/// The subscription of an organization, made of every fact about the customers that name it. Of several subscriptions
-/// the one that allows most counts, then the one that was heard of last. A customer belongs to the organization that
-/// was named first.
+/// The subscription of an organization, made of every fact about the customers that name it, and of what Stripe told
+/// of their subscriptions when it was asked. Of several subscriptions the one that allows most counts, then the one
+/// that was heard of last. A customer belongs to the organization that was named first.
 #[must_use]
-pub fn settle(organization: OrganizationId, facts: &[Fact]) -> Option<Subscription> {
-    let mut facts: Vec<&Fact> = facts.iter().collect();
-    facts.sort_unstable_by_key(|fact| fact.order());
-    facts.dedup_by_key(|fact| fact.event);
+pub fn settle(organization: OrganizationId, facts: &[Fact], readings: &[Reading]) -> Option<Subscription> {
+    let mut facts = in_order(facts);
     let mut owners = BTreeMap::new();
     for fact in &facts {
         if let Some(named) = fact.organization {
@@ -119,34 +138,47 @@ pub fn settle(organization: OrganizationId, facts: &[Fact]) -> Option<Subscripti
         }
     }
     facts.retain(|fact| owners.get(fact.customer.as_str()) == Some(&organization));
-    let mut subscriptions = BTreeMap::<&str, (Subscription, &Fact)>::new();
+    let mut subscriptions = BTreeMap::<&str, Vec<&Fact>>::new();
     for fact in facts {
-        subscriptions
-            .entry(&fact.subscription)
-            .and_modify(|(known, last)| {
-                known.hear(fact);
-                *last = fact;
-            })
-            .or_insert_with(|| {
-                let mut new = Subscription::begin(fact);
-                new.hear(fact);
-                (new, fact)
-            });
+        subscriptions.entry(&fact.subscription).or_default().push(fact);
     }
-    let best = subscriptions
-        .into_values()
-        .max_by_key(|(subscription, last)| (subscription.status, last.order()));
+    let told = subscriptions.into_iter().filter_map(|(id, facts)| {
+        let reading = readings.iter().find(|reading| reading.subscription == id);
+        let last = facts.last()?.order();
+        Some((Subscription::told_by(&facts, reading)?, last))
+    });
+    let best = told.max_by_key(|(subscription, last)| (subscription.status, *last));
     best.map(|(subscription, _)| subscription)
 }
 
+/// Each fact once, in the order of facts.
+fn in_order(facts: &[Fact]) -> Vec<&Fact> {
+    let mut facts: Vec<&Fact> = facts.iter().collect();
+    facts.sort_unstable_by_key(|fact| fact.order());
+    facts.dedup_by_key(|fact| fact.event);
+    facts
+}
+
 impl Subscription {
-    fn begin(fact: &Fact) -> Self {
+    /// What these facts tell of the one subscription that they are about, in their order, beginning with what Stripe
+    /// told of it last.
+    fn told_by(facts: &[&Fact], reading: Option<&Reading>) -> Option<Self> {
+        let mut subscription = Self::begin(facts.first()?, reading);
+        for fact in facts {
+            if !reading.is_some_and(|reading| reading.knows(fact)) {
+                subscription.hear(fact);
+            }
+        }
+        Some(subscription)
+    }
+
+    fn begin(fact: &Fact, reading: Option<&Reading>) -> Self {
         Self {
             id: fact.subscription.clone(),
             customer: fact.customer.clone(),
-            status: Status::Incomplete,
-            past_due_since: None,
-            paid_until: None,
+            status: reading.map_or(Status::Incomplete, |reading| reading.status),
+            past_due_since: reading.and_then(|reading| reading.past_due_since),
+            paid_until: reading.and_then(|reading| reading.paid_until),
         }
     }
 
@@ -158,18 +190,13 @@ impl Subscription {
         }
         match (fact.says, self.status) {
             (Says::CheckedOut, _) => return,
-            (Says::Incomplete, _) => self.status = Status::Incomplete,
-            (Says::Trialing | Says::Active | Says::Resumed, _) => self.status = Status::Active,
-            (Says::PastDue, _) => self.status = Status::PastDue,
-            (Says::Unpaid, _) => self.status = Status::Unpaid,
-            (Says::Paused, _) => self.status = Status::Paused,
-            (Says::Canceled, _) => self.status = Status::Canceled,
             // An invoice says nothing of a pause; and whoever has never paid is not late, but has not begun.
             (Says::Paid, Status::Incomplete | Status::PastDue | Status::Unpaid) => {
                 self.status = Status::Active;
             }
             (Says::PaymentFailed, Status::Active) => self.status = Status::PastDue,
             (Says::Paid | Says::PaymentFailed, _) => {}
+            (says, _) => self.status = says.status().unwrap_or(self.status),
         }
         self.past_due_since = match self.status {
             Status::PastDue => self.past_due_since.or(Some(fact.at)),

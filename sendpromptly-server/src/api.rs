@@ -8,6 +8,7 @@ use sendpromptly_core::event::Provider;
 use crate::http::response::{self, Response};
 use crate::http::{ApiError, Client, body};
 use crate::ingest::Ingest;
+use crate::metrics::StripeMetrics;
 use crate::platform::clock;
 use crate::store::Store;
 use crate::stripe::Billing;
@@ -108,6 +109,7 @@ pub struct App {
     public_url: Option<String>,
     /// What billing goes by. Without it everything is allowed.
     billing: Option<Billing>,
+    webhooks: StripeMetrics,
 }
 
 impl App {
@@ -131,13 +133,15 @@ impl App {
             readiness,
             public_url,
             billing: None,
+            webhooks: StripeMetrics::default(),
         }
     }
 
-    /// The same where organizations pay.
+    /// The same where organizations pay, and Stripe's webhooks are counted.
     #[must_use]
-    pub fn with_billing(mut self, billing: Option<Billing>) -> Self {
+    pub fn with_billing(mut self, billing: Option<Billing>, webhooks: StripeMetrics) -> Self {
         self.billing = billing;
+        self.webhooks = webhooks;
         self
     }
 

@@ -9,6 +9,7 @@ pub mod listener;
 pub mod negotiation;
 mod network;
 pub mod response;
+pub mod subject;
 pub mod tls;
 
 pub use client::Client;

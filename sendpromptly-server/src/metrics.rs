@@ -19,6 +19,7 @@ pub mod health;
 pub mod process;
 pub mod requests;
 pub mod retention;
+pub mod stripe;
 
 pub use alerts::AlertMetrics;
 pub use backlog::BacklogMetrics;
@@ -27,6 +28,7 @@ pub use commits::CommitMetrics;
 pub use health::HealthMetrics;
 pub use requests::{Part, RequestMetrics};
 pub use retention::RetentionMetrics;
+pub use stripe::StripeMetrics;
 
 use process::Process;
 
@@ -48,6 +50,8 @@ pub struct Metrics {
     pub alerts: AlertMetrics,
     /// What waits in the store.
     pub backlog: BacklogMetrics,
+    /// What Stripe tells of subscriptions.
+    pub stripe: StripeMetrics,
     /// What is kept for a time only.
     pub retention: RetentionMetrics,
     /// Workers and certificates.
@@ -72,6 +76,7 @@ impl Metrics {
             calls: CallMetrics::register(ours),
             alerts: AlertMetrics::register(ours),
             backlog: BacklogMetrics::register(ours),
+            stripe: StripeMetrics::register(ours),
             retention: RetentionMetrics::register(ours),
             health: HealthMetrics::register(ours),
             registry,

@@ -59,6 +59,10 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
     Pass::rows("unclaimed_stripe_events", billing::old_unclaimed_events),
+    Pass::rows(
+        "unclaimed_stripe_subscriptions",
+        billing::old_unclaimed_subscriptions,
+    ),
     Pass::rows("hourly_counts", hours::old_counts),
     Pass::rows("hourly_repairs", hours::old_repairs),
     Pass::of("erasures", Work::Erasures),

@@ -14,15 +14,16 @@ use sendpromptly_core::id::RequestId;
 use tracing::Instrument;
 
 use crate::api::{self, App, Handler};
+use crate::config::log::LogRequests;
 use crate::console::Console;
 use crate::console::routes::Found;
-use crate::http::{ApiError, Client, Response, host, negotiation, response};
+use crate::http::{ApiError, Client, Response, host, negotiation, response, subject};
 use crate::metrics::{Part, RequestMetrics};
 use crate::platform::{clock, entropy};
 
-mod faults;
+mod request_log;
 
-use faults::Faults;
+use request_log::{Answered, RequestLog};
 
 /// The API and the console.
 pub struct Site {
@@ -33,7 +34,7 @@ pub struct Site {
     /// Proxies whose word counts.
     trusted_proxies: Vec<IpNet>,
     metrics: RequestMetrics,
-    faults: Faults,
+    log: RequestLog,
 }
 
 /// What answers at a path.
@@ -72,13 +73,14 @@ impl Site {
         console: Arc<Console>,
         trusted_proxies: Vec<IpNet>,
         metrics: RequestMetrics,
+        logged: LogRequests,
     ) -> Self {
         Self {
             api,
             console,
             trusted_proxies,
             metrics,
-            faults: Faults::default(),
+            log: RequestLog::new(logged),
         }
     }
 
@@ -100,21 +102,23 @@ impl Site {
         let place = place_of(&request);
         let path = place.as_ref().map_or("-", Place::path);
         let part = place.as_ref().map_or(Part::Other, Place::part);
+        let method = request.method().clone();
         let span = tracing::debug_span!("request", %id, path);
         let place = host::settle(&mut request).and(place);
         let client = Client::of(peer, tls, request.headers(), &self.trusted_proxies);
         let reads_html =
             !is_for_machines(request.uri().path()) && negotiation::prefers_html(request.headers());
         let handled = AssertUnwindSafe(self.handle(place, request, client, id)).catch_unwind();
-        let answered = match handled.instrument(span).await {
+        let (answered, project) = subject::found_by(handled.instrument(span)).await;
+        let answered = match answered {
             Ok(answered) => answered,
             Err(_) => {
                 tracing::error!(%id, path, "a handler panicked");
                 Err(ApiError::Internal)
             }
         };
+        let code = answered.as_ref().err().map(|error| error.status_and_code().1);
         let mut response = answered.unwrap_or_else(|error| {
-            self.faults.tell(id, path, &error);
             if reads_html {
                 self.console.error_page(error, id)
             } else {
@@ -122,9 +126,17 @@ impl Site {
             }
         });
         response::finish(&mut response, id, client.secure);
-        let (status, took) = (response.status().as_u16(), start.elapsed());
-        self.metrics.answered(path, part, status, took);
-        tracing::debug!(%id, path, status, ?took, "answered");
+        let (status, took) = (response.status(), start.elapsed());
+        self.metrics.answered(path, part, status.as_u16(), took);
+        self.log.tell(&Answered {
+            id,
+            method,
+            path,
+            status,
+            took,
+            code,
+            project,
+        });
         response
     }
 

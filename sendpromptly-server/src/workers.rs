@@ -18,6 +18,7 @@ use crate::mail::{Post, Transport};
 use crate::metrics::Metrics;
 use crate::retention::Keeper;
 use crate::store::Store;
+use crate::stripe::client::StripeClient;
 use crate::vault::Vault;
 
 mod alert;
@@ -34,6 +35,7 @@ mod record;
 mod retain;
 mod rounds;
 mod sign_ins;
+mod stripe;
 mod supervisor;
 mod sweep;
 #[cfg(test)]
@@ -54,6 +56,7 @@ use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
 use sign_ins::SignIns;
+use stripe::ReadStripe;
 use supervisor::{Supervisor, is_in_trouble};
 use sweep::Sweep;
 use watch::Watch;
@@ -97,6 +100,8 @@ pub struct WorkerContext {
     pub post: Post,
     /// How mail leaves.
     pub transport: Transport,
+    /// Asks Stripe what became of subscriptions, where it may be asked.
+    pub stripe: Option<StripeClient>,
     /// What they count.
     pub metrics: Arc<Metrics>,
     /// How often to look for what is due.
@@ -199,10 +204,11 @@ impl Workers {
             transport: context.transport,
         });
         supervisor.start_rounds(alert);
-        supervisor.start_rounds(Watch {
-            store: store.clone(),
-            metrics: context.metrics.backlog.clone(),
-        });
+        if let Some(client) = context.stripe {
+            let metrics = context.metrics.stripe.clone();
+            supervisor.start_rounds(ReadStripe::new(store.clone(), client, metrics));
+        }
+        supervisor.start_rounds(Watch::new(store.clone(), context.metrics.clone()));
         supervisor.start_rounds(Clock {
             store: store.clone(),
             skew: skew.clone(),

@@ -8,7 +8,9 @@ use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
 mod console;
+mod operators;
 mod plans;
+mod questions;
 mod webhooks;
 
 const WEBHOOK_SECRET: &str = "SENDPROMPTLY_STRIPE_WEBHOOK_SECRET";
@@ -16,6 +18,16 @@ const DAY: i64 = 86_400;
 
 fn options() -> Options {
     Options::quick().environment(WEBHOOK_SECRET, SECRET)
+}
+
+const API_KEY: &str = "sk_test_canary-stripe-key";
+
+/// The options of a server that asks Stripe's API at this address.
+fn asking(url: &str) -> Options {
+    options()
+        .environment("SENDPROMPTLY_STRIPE_API_KEY", API_KEY)
+        .set("--stripe-price", "price_monthly")
+        .set("--stripe-api-url", url)
 }
 
 async fn start(kind: StoreKind) -> World {

@@ -48,6 +48,7 @@ mod rates;
 mod receipts;
 mod repair_urls;
 mod replays;
+mod request_lines;
 mod results;
 mod retention;
 mod routes;

@@ -73,6 +73,8 @@ pub enum Reply {
     Status(u16, Vec<(&'static str, String)>),
     /// Answers with this status and this text.
     Text(u16, &'static str),
+    /// Answers with 200 and this value as JSON.
+    Json(Value),
     /// Waits for [`Endpoint::release`], then answers with this status.
     Held(u16),
     /// Hangs up without an answer.
@@ -232,6 +234,7 @@ async fn take_call(stream: TcpStream, shared: &Shared) -> io::Result<()> {
         Reply::Held(status) => write_answer(&mut stream, status, &[], "").await,
         Reply::Status(status, headers) => write_answer(&mut stream, status, &headers, "").await,
         Reply::Text(status, text) => write_answer(&mut stream, status, &[], text).await,
+        Reply::Json(value) => write_answer(&mut stream, 200, &[], &value.to_string()).await,
     }
 }
 

@@ -1,12 +1,14 @@
 //! Stripe, played by the test: webhooks signed by its own library, and events of the shapes that it sends.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
+use crate::endpoint::{Call, Endpoint, Reply};
 use crate::http::{Answer, Request};
 use crate::python::{installed, sources};
 use crate::wait::PATIENCE;
@@ -63,6 +65,45 @@ impl Signer {
         let body = event.to_string();
         let header = self.sign(SECRET, now(), &body).await;
         webhook(&header, &body).send(world.server.address).await
+    }
+}
+
+/// Stripe's API, asked for subscriptions; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Api {
+    endpoint: Endpoint,
+    reply: Arc<Mutex<Reply>>,
+}
+
+impl Api {
+    /// One that answers so until it is told otherwise.
+    pub async fn start(reply: Reply) -> Self {
+        let reply = Arc::new(Mutex::new(reply));
+        let current = reply.clone();
+        let endpoint = Endpoint::start(move |_, _| current.lock().unwrap().clone()).await;
+        Self { endpoint, reply }
+    }
+
+    /// Answers so from now on.
+    pub fn answers(&self, reply: Reply) {
+        *self.reply.lock().unwrap() = reply;
+    }
+
+    /// Its address, without a path.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.endpoint.url().replace("/repair", "")
+    }
+
+    /// Waits until it was asked so often, and gives what it was asked.
+    pub async fn after_questions(&self, count: usize) -> Vec<Call> {
+        self.endpoint.after_calls(count).await
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn questions(&self) -> usize {
+        self.endpoint.calls().len()
     }
 }
 

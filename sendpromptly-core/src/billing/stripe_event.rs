@@ -1,9 +1,9 @@
-//! Stripe's events, read for the few things that are kept of them.
+//! Stripe's events and subscriptions, read for the few things that are kept of them.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Fact, Says};
+use super::{Answer, Fact, Says};
 use crate::time::Timestamp;
 
 /// What verifies, but is no event that can be read.
@@ -39,7 +39,22 @@ pub fn read_event(body: &[u8]) -> Result<Option<Fact>, NotAnEvent> {
         organization: told.organization.and_then(|text| text.parse().ok()),
         says: told.says,
         paid_until: told.paid_until,
+        is_read: false,
     }))
+}
+
+/// Reads a subscription as Stripe gives it when it is asked for the one of this id.
+///
+/// # Errors
+/// [`NotAnEvent`] for what is no subscription, or another one.
+pub fn read_subscription(id: &str, body: &[u8]) -> Result<Answer, NotAnEvent> {
+    let object: Value = serde_json::from_slice(body).map_err(|_| NotAnEvent)?;
+    let told = subscription("", &object)?;
+    let status = told.says.status().filter(|_| told.subscription == id);
+    Ok(Answer {
+        status: status.ok_or(NotAnEvent)?,
+        paid_until: told.paid_until,
+    })
 }
 
 struct Told<'a> {

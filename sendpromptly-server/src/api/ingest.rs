@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::App;
 use crate::http::negotiation::{accepts_json, is_json_body};
 use crate::http::response::{self, Response};
-use crate::http::{ApiError, body};
+use crate::http::{ApiError, body, subject};
 use crate::ingest::{Accepted, Declined, IngestError, IngestRequest, NewReceipt, PATIENCE, Signal};
 use crate::platform::clock;
 
@@ -35,6 +35,7 @@ impl App {
         body: impl Future<Output = Result<Bytes, ApiError>>,
     ) -> Result<Response, ApiError> {
         let project = self.authenticator.authenticate(headers, client).await?;
+        subject::is(project.project);
         self.rate.count(project.project)?;
         accepts_json(headers)?;
         is_json_body(headers)?;

@@ -24,7 +24,7 @@ use super::App;
 use super::failures::Failures;
 use super::rate::ProjectRate;
 use crate::http::response::{self, Response};
-use crate::http::{ApiError, body};
+use crate::http::{ApiError, body, subject};
 use crate::platform::{clock, entropy};
 use crate::provider_intake::signature::{self, ProviderKey};
 use crate::store::Store;
@@ -179,6 +179,7 @@ impl App {
         let providers = &self.providers;
         let name = (project, provider);
         providers.find(name, client).await?;
+        subject::is(project);
         let Some(signature) = header(&head.headers, signature::header_of(provider)) else {
             return Err(providers.refuse(client));
         };

@@ -13,7 +13,7 @@ use crate::http::ApiError;
 use crate::http::response::{self, Response};
 use crate::platform::clock;
 use crate::store::billing::Heard;
-use crate::stripe::signature;
+use crate::stripe::{Billing, signature};
 
 /// The most bytes of an event. Those of an invoice with many lines are larger than what apps send.
 pub(super) const MAX: usize = 256 * 1024;
@@ -27,6 +27,23 @@ impl App {
     ) -> Result<Response, ApiError> {
         // Without a secret nothing could be believed, so there is nothing here.
         let billing = self.billing.as_ref().ok_or(ApiError::NotFound)?;
+        match self.hear(billing, headers, body).await {
+            Ok(heard) => self.webhooks.heard(heard),
+            Err(error) => {
+                self.webhooks.refused(&error);
+                return Err(error);
+            }
+        }
+        Ok(response::json(StatusCode::OK, r#"{"received":true}"#))
+    }
+
+    /// `None` where it says nothing of a subscription.
+    async fn hear(
+        &self,
+        billing: &Billing,
+        headers: &HeaderMap,
+        body: impl Future<Output = Result<Bytes, ApiError>>,
+    ) -> Result<Option<Heard>, ApiError> {
         let signature = signature_in(headers).ok_or(ApiError::InvalidSignature)?;
         let body = body.await.map_err(|error| match error {
             ApiError::PayloadTooLarge => ApiError::WebhookTooLarge,
@@ -42,13 +59,13 @@ impl App {
             tracing::warn!("an event of Stripe's cannot be read");
             ApiError::Invalid(FieldErrors::one("body", error.to_string()))
         })?;
-        if let Some(fact) = fact {
-            match self.store.hear_stripe(&fact, now).await? {
-                Heard::New => tracing::info!(says = %fact.says, "Stripe has told of a subscription"),
-                Heard::Again => tracing::debug!("an event of Stripe's came again"),
-            }
+        let Some(fact) = fact else { return Ok(None) };
+        let heard = self.store.hear_stripe(&fact, now).await?;
+        match heard {
+            Heard::New => tracing::info!(says = %fact.says, "Stripe has told of a subscription"),
+            Heard::Again => tracing::debug!("an event of Stripe's came again"),
         }
-        Ok(response::json(StatusCode::OK, r#"{"received":true}"#))
+        Ok(Some(heard))
     }
 }
 

@@ -1,15 +1,16 @@
-//! The HTTP client that callbacks go out through.
+//! The HTTP client that callbacks go out through, and what else is asked of addresses that others name.
 
 #[cfg(test)]
 mod tests;
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::Response;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
 use super::address::AddressPolicy;
@@ -143,12 +144,28 @@ impl CallbackClient {
         body: Bytes,
         cut: impl Future<Output = ()>,
     ) -> CallOutcome {
+        let request = self.http.post(target.url().clone()).body(body);
+        self.exchange(target, request, headers, cut).await
+    }
+
+    /// Sends one `GET` and tells what became of it, as [`call`](Self::call) does.
+    pub async fn get(&self, target: &RepairUrl, headers: Vec<(HeaderName, HeaderValue)>) -> CallOutcome {
+        let request = self.http.get(target.url().clone());
+        self.exchange(target, request, headers, pending()).await
+    }
+
+    async fn exchange(
+        &self,
+        target: &RepairUrl,
+        request: RequestBuilder,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        cut: impl Future<Output = ()>,
+    ) -> CallOutcome {
         // The HTTP library does not ask its resolver about a literal address.
         if let Err(reason) = target.check(&self.policy) {
             return CallOutcome::Refused { reason };
         }
-        let headers = headers.into_iter().collect::<HeaderMap>();
-        let request = self.http.post(target.url().clone()).headers(headers).body(body);
+        let request = request.headers(headers.into_iter().collect::<HeaderMap>());
         let start = Instant::now();
         let deadline = start + self.total_timeout;
         let mut cut = pin!(cut);

@@ -5,6 +5,7 @@
 //! there are made.
 
 mod backups;
+mod billing;
 mod https;
 mod watch;
 
@@ -71,12 +72,16 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
         check_clock(&store, &mut findings).await;
         backups::check(&config.storage, &store, &mut findings).await;
         check_master_key(config, &store, &mut findings).await;
+        if config.billing.is_some() {
+            billing::check_organizations(&store, &mut findings).await;
+        }
         store.close().await?;
     }
     check_audit(config, &mut findings).await;
     check_left(&config.keys, &mut findings);
     check_mail(config, &mut findings).await;
     watch::check(config, &mut findings).await;
+    billing::check(config.billing.as_ref(), &mut findings).await;
     for (weight, what) in &findings.0 {
         print_line(&format!("{weight:<7} {what}"))?;
     }

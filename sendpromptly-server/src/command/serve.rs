@@ -148,6 +148,7 @@ impl Server {
             policy: config.callbacks.policy.clone(),
             checkpoints: checkpoints.clone(),
             schedule: config.callbacks.schedule.clone(),
+            stripe: billing.as_ref().and_then(|billing| billing.client.clone()),
             metrics: metrics.clone(),
             sweep_interval: config.work.sweep_interval,
         });
@@ -163,7 +164,7 @@ impl Server {
             readiness.clone(),
             config.http.public_url.clone(),
         )
-        .with_billing(billing.clone());
+        .with_billing(billing.clone(), metrics.stripe.clone());
         let console = Console::new(Setting {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
@@ -187,6 +188,7 @@ impl Server {
             console,
             config.http.trusted_proxies.clone(),
             metrics.requests.clone(),
+            config.log.requests,
         ));
         tokio::spawn(tidy(Arc::downgrade(&site)));
         let mut beside = Vec::from_iter(redirect);

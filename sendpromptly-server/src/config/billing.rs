@@ -34,6 +34,8 @@ pub struct StripeApi {
     pub checkout: RepairUrl,
     /// Where sessions of the billing portal are made.
     pub portal: RepairUrl,
+    /// Where subscriptions are read.
+    subscriptions: String,
     /// Where Stripe may stand: what the operator names may be a private address.
     pub policy: AddressPolicy,
 }
@@ -64,14 +66,8 @@ impl BillingConfig {
                 }));
             }
             (false, Some(key), Some(price)) => {
-                let (checkout, portal, policy) = api_url;
-                let api = StripeApi {
-                    key,
-                    price,
-                    checkout,
-                    portal,
-                    policy,
-                };
+                let (paths, policy) = api_url;
+                let api = StripeApi::new(key, price, paths, policy);
                 return Some(Some(Self {
                     webhook_secrets: secrets,
                     api: Some(api),
@@ -125,24 +121,33 @@ fn read_secrets(reader: &mut Reader<'_>) -> Option<Vec<StripeSecret>> {
     }
 }
 
-type Paths = (RepairUrl, RepairUrl, AddressPolicy);
+/// Where things are at Stripe's API.
+struct Paths {
+    checkout: RepairUrl,
+    portal: RepairUrl,
+    subscriptions: String,
+}
 
-fn read_api_url(reader: &mut Reader<'_>) -> Option<Paths> {
+fn read_api_url(reader: &mut Reader<'_>) -> Option<(Paths, AddressPolicy)> {
     let policy = AddressPolicy {
         allow_private: reader.source(&options::STRIPE_API_URL).is_some(),
         ..AddressPolicy::default()
     };
-    let (checkout, portal) = reader.one(&options::STRIPE_API_URL, |text| paths(text, &policy))?;
-    Some((checkout, portal, policy))
+    let paths = reader.one(&options::STRIPE_API_URL, |text| paths(text, &policy))?;
+    Some((paths, policy))
 }
 
-fn paths(base: &str, policy: &AddressPolicy) -> Result<(RepairUrl, RepairUrl), NotAllowed> {
+fn paths(base: &str, policy: &AddressPolicy) -> Result<Paths, NotAllowed> {
     let origin = RepairUrl::parse(base, policy).map_err(|_| NotAllowed)?.origin();
     if base.trim_end_matches('/') != origin {
         return Err(NotAllowed);
     }
     let at = |path| RepairUrl::parse(&format!("{origin}{path}"), policy).map_err(|_| NotAllowed);
-    Ok((at("/v1/checkout/sessions")?, at("/v1/billing_portal/sessions")?))
+    Ok(Paths {
+        checkout: at("/v1/checkout/sessions")?,
+        portal: at("/v1/billing_portal/sessions")?,
+        subscriptions: format!("{origin}/v1/subscriptions"),
+    })
 }
 
 /// Visible ASCII characters, as all of Stripe's secrets and ids are.
@@ -157,12 +162,38 @@ fn grace(text: &str) -> Result<Duration, NotAllowed> {
     (grace <= longest).then_some(grace).ok_or(NotAllowed)
 }
 
+impl StripeApi {
+    fn new(key: StripeKey, price: String, paths: Paths, policy: AddressPolicy) -> Self {
+        Self {
+            key,
+            price,
+            checkout: paths.checkout,
+            portal: paths.portal,
+            subscriptions: paths.subscriptions,
+            policy,
+        }
+    }
+
+    /// Where one subscription is read, or several: what comes after the path of all.
+    #[must_use]
+    pub fn subscriptions(&self, which: &str) -> Option<RepairUrl> {
+        RepairUrl::parse(&format!("{}{which}", self.subscriptions), &self.policy).ok()
+    }
+}
+
 impl StripeKey {
     fn parse(text: &str) -> Result<Self, NotAllowed> {
         let bearer = format!("Bearer {}", word(text)?);
         let mut value = HeaderValue::from_str(&bearer).map_err(|_| NotAllowed)?;
         value.set_sensitive(true);
         Ok(Self(value))
+    }
+
+    /// Whether it is a key to Stripe's test mode, where no money moves.
+    #[must_use]
+    pub fn is_for_tests(&self) -> bool {
+        let key = self.0.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default();
+        key.starts_with(b"sk_test_") || key.starts_with(b"rk_test_")
     }
 
     /// The header that bears it.
@@ -186,13 +217,8 @@ impl StripeApi {
             allow_private: true,
             ..AddressPolicy::default()
         };
-        let (checkout, portal) = paths(base, &policy).unwrap();
-        Self {
-            key: StripeKey::parse("sk_test_1").unwrap(),
-            price: "price_1".to_owned(),
-            checkout,
-            portal,
-            policy,
-        }
+        let paths = paths(base, &policy).unwrap();
+        let key = StripeKey::parse("sk_test_1").unwrap();
+        Self::new(key, "price_1".to_owned(), paths, policy)
     }
 }

@@ -159,6 +159,9 @@ options! {
     LOG = "log" "LEVEL" One, Some("info"),
         "how much is logged to standard error",
         "error, warn, info, debug or trace";
+    LOG_REQUESTS = "log-requests" "all|refused|none" One, Some("refused"),
+        "which requests have a line in the log: all, those that were refused or failed, or only faults of the server",
+        "all, refused or none";
     LOG_FORMAT = "log-format" "FORMAT" One, Some("text"),
         "how log lines are written",
         "text or json";

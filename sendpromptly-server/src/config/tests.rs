@@ -159,6 +159,7 @@ const WRONG: &[(&str, &[&str])] = &[
     ),
     ("heartbeat-interval", &["", "0s", "2h", "60"]),
     ("log", &["", "loud", "INFO"]),
+    ("log-requests", &["", "some", "ALL", "true"]),
     ("log-format", &["", "xml", "JSON"]),
 ];
 

@@ -2,7 +2,7 @@
 
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::{Action, Draft, Origin};
-use sendpromptly_core::billing::{Fact, Plan, Status, Subscription, settle};
+use sendpromptly_core::billing::{Fact, Plan, Reading, Status, Subscription, settle};
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
@@ -12,6 +12,8 @@ use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Dialect, Store, StoreError, audit};
 
+pub mod counts;
+pub mod reads;
 #[cfg(test)]
 mod tests;
 
@@ -56,8 +58,8 @@ pub(super) fn plan(row: &QueryResult) -> Result<Plan, StoreError> {
 }
 
 impl Store {
-    /// Stores what an event of Stripe's says, once, together with what follows from it. The audit log tells where
-    /// the subscription of an organization is another one then.
+    /// Stores what an event of Stripe's says, once, together with what follows from it, and that Stripe is to be asked.
+    /// The audit log tells where the subscription of an organization is another one then.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -66,21 +68,31 @@ impl Store {
     }
 
     async fn try_hear_stripe(&self, fact: &Fact, now: Timestamp) -> Result<Heard, StoreError> {
-        let tx = self.begin().await?;
-        if self.dialect == Dialect::Postgres {
-            // What follows from a fact is made of all of them, so two at once must see each other.
-            let lock = Sql::new("LOCK TABLE stripe_events IN SHARE ROW EXCLUSIVE MODE");
-            lock.run(&tx).await?;
-        }
+        let tx = self.begin_to_settle().await?;
         if insert(fact).run(&tx).await? == 0 {
             tx.rollback().await?;
             return Ok(Heard::Again);
         }
-        for organization in named_by(&tx, &fact.customer).await? {
+        let organizations = named_by(&tx, &fact.customer).await?;
+        if !organizations.is_empty() {
+            reads::order(&tx, fact, now).await?;
+        }
+        for organization in organizations {
             self.settle_subscription(&tx, organization, now).await?;
         }
         tx.commit().await?;
         Ok(Heard::New)
+    }
+
+    /// Begins to change what subscriptions are made of. They are made of all of it, so two that change it at once
+    /// must see each other.
+    async fn begin_to_settle(&self) -> Result<DatabaseTransaction, StoreError> {
+        let tx = self.begin().await?;
+        if self.dialect == Dialect::Postgres {
+            let lock = Sql::new("LOCK TABLE stripe_events IN SHARE ROW EXCLUSIVE MODE");
+            lock.run(&tx).await?;
+        }
+        Ok(tx)
     }
 
     async fn settle_subscription(
@@ -98,7 +110,7 @@ impl Store {
         let Some(row) = row else { return Ok(()) };
         let before = record(&row)?;
         let facts = facts_about(tx, organization).await?;
-        let after = settle(organization, &facts);
+        let after = settle(organization, &facts, &readings_about(tx, organization).await?);
         let (from, to) = (before.plan.status, after.as_ref().map(|after| after.status));
         let same = before.subscription.as_deref() == after.as_ref().map(|after| after.id.as_str());
         let drafts = (from != to || !same).then(|| {
@@ -156,6 +168,15 @@ pub fn old_unclaimed_events(now: Timestamp) -> OldRows {
     OldRows::of("stripe_events", due).bind(now.plus_millis(-UNCLAIMED_KEPT_MILLIS))
 }
 
+/// The subscriptions of such customers.
+#[must_use]
+pub fn old_unclaimed_subscriptions(now: Timestamp) -> OldRows {
+    let due = "heard_at <= {} AND NOT EXISTS (
+        SELECT 1 FROM stripe_events n JOIN organizations o ON o.id = n.organization_id
+        WHERE n.customer = stripe_subscriptions.customer)";
+    OldRows::of("stripe_subscriptions", due).bind(now.plus_millis(-UNCLAIMED_KEPT_MILLIS))
+}
+
 const RECORD: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since,
      o.stripe_customer, o.stripe_subscription, o.paid_until";
 
@@ -195,12 +216,12 @@ fn update(organization: OrganizationId, after: Option<&Subscription>) -> Sql {
     .bind(organization.as_bytes())
 }
 
-/// The organizations that a customer's events name: most often one. A late event may tell that the customer is
-/// another one's than was believed.
+/// The organizations that a customer's events name, of those that are there: most often one. A late event may tell
+/// that the customer is another one's than was believed.
 async fn named_by(tx: &DatabaseTransaction, customer: &str) -> Result<Vec<OrganizationId>, StoreError> {
     let query = Sql::new(format!(
-        "SELECT DISTINCT organization_id FROM stripe_events
-         WHERE customer = {{}} AND organization_id IS NOT NULL ORDER BY organization_id LIMIT {MOST_NAMED}"
+        "SELECT DISTINCT e.organization_id FROM stripe_events e JOIN organizations o ON o.id = e.organization_id
+         WHERE e.customer = {{}} ORDER BY e.organization_id LIMIT {MOST_NAMED}"
     ));
     let found = query.bind(customer).all(tx).await?;
     let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "organization_id")?));
@@ -213,21 +234,60 @@ async fn facts_about(
     organization: OrganizationId,
 ) -> Result<Vec<Fact>, StoreError> {
     let query = Sql::new(format!(
-        "SELECT event, customer, subscription, organization_id, at, says, paid_until FROM stripe_events
-         WHERE customer IN (SELECT customer FROM stripe_events WHERE organization_id = {{}})
-         ORDER BY at DESC LIMIT {MOST_FACTS}"
+        "SELECT {FACT} FROM stripe_events WHERE customer IN ({CUSTOMERS}) ORDER BY at DESC LIMIT {MOST_FACTS}"
     ));
     let found = query.bind(organization.as_bytes()).all(tx).await?;
-    let fact = |row| {
-        Ok(Fact {
-            event: rows::id(row, "event")?,
-            at: rows::time(row, "at")?,
-            customer: rows::get(row, "customer")?,
-            subscription: rows::get(row, "subscription")?,
-            organization: rows::optional_id(row, "organization_id")?.map(OrganizationId::from_bytes),
-            says: rows::word(row, "says")?,
-            paid_until: rows::optional_time(row, "paid_until")?,
-        })
-    };
     found.iter().map(fact).collect()
+}
+
+/// The customers that have named an organization.
+const CUSTOMERS: &str = "SELECT customer FROM stripe_events WHERE organization_id = {}";
+
+/// The columns of a [`Fact`].
+const FACT: &str = "event, customer, subscription, organization_id, at, says, paid_until, is_read";
+
+fn fact(row: &QueryResult) -> Result<Fact, StoreError> {
+    Ok(Fact {
+        event: rows::id(row, "event")?,
+        at: rows::time(row, "at")?,
+        customer: rows::get(row, "customer")?,
+        subscription: rows::get(row, "subscription")?,
+        organization: rows::optional_id(row, "organization_id")?.map(OrganizationId::from_bytes),
+        says: rows::word(row, "says")?,
+        paid_until: rows::optional_time(row, "paid_until")?,
+        is_read: rows::flag(row, "is_read")?,
+    })
+}
+
+/// What Stripe has told of the subscriptions of these customers when it was asked.
+async fn readings_about(
+    tx: &DatabaseTransaction,
+    organization: OrganizationId,
+) -> Result<Vec<Reading>, StoreError> {
+    let query = Sql::new(format!(
+        "SELECT {READING} FROM stripe_subscriptions WHERE customer IN ({CUSTOMERS}) AND read_at IS NOT NULL"
+    ));
+    let found = query.bind(organization.as_bytes()).all(tx).await?;
+    found.iter().filter_map(|row| reading(row).transpose()).collect()
+}
+
+/// The columns of a [`Reading`].
+const READING: &str = "subscription, read_at, status, past_due_since, paid_until";
+
+/// `None` where Stripe has told nothing yet.
+fn reading(row: &QueryResult) -> Result<Option<Reading>, StoreError> {
+    let (at, status) = (
+        rows::optional_time(row, "read_at")?,
+        rows::optional_word(row, "status")?,
+    );
+    let (Some(at), Some(status)) = (at, status) else {
+        return Ok(None);
+    };
+    Ok(Some(Reading {
+        subscription: rows::get(row, "subscription")?,
+        at,
+        status,
+        past_due_since: rows::optional_time(row, "past_due_since")?,
+        paid_until: rows::optional_time(row, "paid_until")?,
+    }))
 }

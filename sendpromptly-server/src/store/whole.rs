@@ -62,6 +62,7 @@ const TABLES: &[&str] = &[
     "signing_secrets",
     "snapshots",
     "stripe_events",
+    "stripe_subscriptions",
     "used_forms",
     "users",
     UNFINISHED,

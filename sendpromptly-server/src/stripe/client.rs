@@ -1,26 +1,27 @@
-//! Asks Stripe for the pages on which an organization subscribes, and changes or ends its subscription. Cards are
-//! given to Stripe there, and never to this server.
+//! Asks Stripe for the pages on which an organization subscribes, and changes or ends its subscription, and for what
+//! became of it. Cards are given to Stripe there, and never to this server.
 
 use std::future::pending;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use sendpromptly_core::billing::{Answer, read_subscription};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::OrganizationId;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use crate::callback::{CallOutcome, CallbackClient, ClientConfig, ClientError, RepairUrl};
-use crate::config::{StripeApi, StripeKey};
+use crate::config::StripeApi;
 
-/// How long Stripe may take in all: a person waits.
+/// How long Stripe may take in all: a person waits, or a lease runs.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// More of an answer is not read; a checkout session takes some kilobytes.
-const MAX_ANSWER: usize = 64 * 1024;
+/// More of an answer is not read; a checkout session takes some kilobytes, a subscription of many items some more.
+const MAX_ANSWER: usize = 256 * 1024;
 
-/// Why Stripe gave no page.
+/// Why Stripe gave nothing that can be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StripeError {
@@ -30,7 +31,7 @@ pub enum StripeError {
     /// It answered with this status.
     #[error("Stripe answered {0}")]
     Refused(u16),
-    /// Its answer names no page.
+    /// Its answer is not what was asked for.
     #[error("Stripe answered something that this server cannot read")]
     Unreadable,
 }
@@ -39,10 +40,7 @@ pub enum StripeError {
 #[derive(Debug, Clone)]
 pub struct StripeClient {
     http: CallbackClient,
-    key: StripeKey,
-    price: String,
-    checkout: RepairUrl,
-    portal: RepairUrl,
+    api: StripeApi,
 }
 
 /// An order to subscribe.
@@ -79,10 +77,7 @@ impl StripeClient {
         })?;
         Ok(Self {
             http,
-            key: api.key.clone(),
-            price: api.price.clone(),
-            checkout: api.checkout.clone(),
-            portal: api.portal.clone(),
+            api: api.clone(),
         })
     }
 
@@ -99,7 +94,7 @@ impl StripeClient {
         };
         let fields = [
             ("mode", "subscription"),
-            ("line_items[0][price]", &self.price),
+            ("line_items[0][price]", &self.api.price),
             ("line_items[0][quantity]", "1"),
             ("client_reference_id", &organization),
             ("subscription_data[metadata][organization_id]", &organization),
@@ -107,7 +102,8 @@ impl StripeClient {
             ("cancel_url", order.back),
             customer,
         ];
-        self.page(&self.checkout, &fields, Some(order.order_key)).await
+        self.page(&self.api.checkout, &fields, Some(order.order_key))
+            .await
     }
 
     /// The page on which a customer changes the card or ends the subscription.
@@ -116,7 +112,39 @@ impl StripeClient {
     /// [`StripeError`] by its cause.
     pub async fn manage(&self, customer: &str, back: &str) -> Result<Url, StripeError> {
         let fields = [("customer", customer), ("return_url", back)];
-        self.page(&self.portal, &fields, None).await
+        self.page(&self.api.portal, &fields, None).await
+    }
+
+    /// What became of a subscription; `None` where Stripe knows none of this id.
+    ///
+    /// # Errors
+    /// [`StripeError`] by its cause.
+    pub async fn subscription(&self, id: &str) -> Result<Option<Answer>, StripeError> {
+        if !is_plain(id) {
+            return Err(StripeError::Unreadable);
+        }
+        let body = match self.ask(&format!("/{id}")).await {
+            Ok(body) => body,
+            Err(StripeError::Refused(404)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let answer = read_subscription(id, &body).map_err(|_| StripeError::Unreadable)?;
+        Ok(Some(answer))
+    }
+
+    /// Whether Stripe takes the key, and lets it read subscriptions.
+    ///
+    /// # Errors
+    /// [`StripeError`] by its cause.
+    pub async fn check(&self) -> Result<(), StripeError> {
+        self.ask("?limit=1").await.map(drop)
+    }
+
+    /// Asks for something among the subscriptions.
+    async fn ask(&self, which: &str) -> Result<Bytes, StripeError> {
+        let at = self.api.subscriptions(which).ok_or(StripeError::Unreadable)?;
+        let headers = vec![(AUTHORIZATION, self.api.key.bearer())];
+        body_of(self.http.get(&at, headers).await)
     }
 
     async fn page(
@@ -129,25 +157,39 @@ impl StripeClient {
             .extend_pairs(fields)
             .finish();
         let form = HeaderValue::from_static("application/x-www-form-urlencoded");
-        let mut headers = vec![(AUTHORIZATION, self.key.bearer()), (CONTENT_TYPE, form)];
+        let mut headers = vec![(AUTHORIZATION, self.api.key.bearer()), (CONTENT_TYPE, form)];
         if let Some(key) = order_key
             && let Ok(key) = HeaderValue::from_str(&hex::encode(&key))
         {
             headers.push((HeaderName::from_static("idempotency-key"), key));
         }
-        match self.http.call(at, headers, Bytes::from(body), pending()).await {
-            CallOutcome::Answered {
-                status: 200..=299,
-                head,
-                ..
-            } => page_in(&head).ok_or(StripeError::Unreadable),
-            CallOutcome::Answered { status, .. } => Err(StripeError::Refused(status)),
-            outcome => {
-                tracing::debug!(?outcome, "Stripe was not reached");
-                Err(StripeError::NoAnswer)
-            }
+        let answered = self.http.call(at, headers, Bytes::from(body), pending()).await;
+        page_in(&body_of(answered)?).ok_or(StripeError::Unreadable)
+    }
+}
+
+/// What Stripe answered where it did as it was asked.
+fn body_of(outcome: CallOutcome) -> Result<Bytes, StripeError> {
+    match outcome {
+        CallOutcome::Answered {
+            status: 200..=299,
+            head,
+            ..
+        } => Ok(head),
+        CallOutcome::Answered { status, .. } => Err(StripeError::Refused(status)),
+        outcome => {
+            tracing::debug!(?outcome, "Stripe was not reached");
+            Err(StripeError::NoAnswer)
         }
     }
+}
+
+/// Whether an id is one that can stand in a path, as all of Stripe's can.
+fn is_plain(id: &str) -> bool {
+    !id.is_empty()
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The page's address. A browser is led there, so it must be one that a browser may be led to.
@@ -159,31 +201,94 @@ fn page_in(answer: &[u8]) -> Option<Url> {
 
 #[cfg(test)]
 mod tests {
+    use sendpromptly_core::billing::Status;
+    use sendpromptly_core::time::Timestamp;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
 
     use super::*;
 
     const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
 
-    /// A Stripe that answers everything with this; `None`: never.
+    /// What a page comes to at a Stripe that answers with this; `None`: never.
     async fn asked(answer: Option<String>) -> Result<Url, StripeError> {
+        with_stripe(answer, async |client| {
+            client.manage("cus_1", "https://example.com").await
+        })
+        .await
+        .0
+    }
+
+    /// What is asked of a Stripe that answers with this, and what it was sent.
+    async fn with_stripe<T>(answer: Option<String>, ask: impl AsyncFn(StripeClient) -> T) -> (T, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = StripeApi::for_tests(&format!("http://{}", listener.local_addr().unwrap()));
-        let answering = async move {
+        let answering = async move |sent: oneshot::Sender<String>| {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let Some(answer) = answer else {
-                return pending::<()>().await;
-            };
             let mut read = [0; 4_096];
-            let _ = stream.read(&mut read).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let length = stream.read(&mut read).await.unwrap();
+            let _ = sent.send(String::from_utf8_lossy(&read[..length]).into_owned());
+            match answer {
+                Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
+                None => pending().await,
+            }
         };
-        let answering = tokio::spawn(answering);
+        let (sent, mut heard) = oneshot::channel();
+        let answering = tokio::spawn(answering(sent));
         let client = StripeClient::with_patience(&api, Duration::from_millis(300)).unwrap();
-        let asked = client.manage("cus_1", "https://example.com").await;
+        let asked = ask(client).await;
         answering.abort();
-        asked
+        (asked, heard.try_recv().unwrap_or_default())
+    }
+
+    async fn read(id: &str, answer: &str) -> (Result<Option<Answer>, StripeError>, String) {
+        with_stripe(Some(answer.to_owned()), async |client| {
+            client.subscription(id).await
+        })
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_subscription_is_asked_for_by_its_id() {
+        let body =
+            r#"{"id":"sub_1","status":"past_due","items":{"data":[{"current_period_end":1900000000}]}}"#;
+        let (told, sent) = read("sub_1", &format!("{OK}{body}")).await;
+        let expected = Answer {
+            status: Status::PastDue,
+            paid_until: Some(Timestamp::from_millis(1_900_000_000_000)),
+        };
+        assert_eq!(told, Ok(Some(expected)));
+        assert!(
+            sent.starts_with("GET /v1/subscriptions/sub_1 HTTP/1.1\r\n"),
+            "{sent}"
+        );
+        assert!(sent.contains("\r\nauthorization: Bearer sk_test_1\r\n"), "{sent}");
+        // An answer of another one is none.
+        let (told, _) = read("sub_2", &format!("{OK}{body}")).await;
+        assert_eq!(told, Err(StripeError::Unreadable));
+        let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(read("sub_1", gone).await.0, Ok(None));
+        let refused = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}";
+        assert_eq!(read("sub_1", refused).await.0, Err(StripeError::Refused(401)));
+    }
+
+    #[tokio::test]
+    async fn an_id_leads_to_nothing_but_a_subscription() {
+        for id in [
+            "",
+            "..",
+            "../prices",
+            "a/b",
+            "a?b=c",
+            "a#b",
+            "a%2fb",
+            "a b",
+            "a.b",
+        ] {
+            let (told, sent) = read(id, OK).await;
+            assert_eq!((told, sent.as_str()), (Err(StripeError::Unreadable), ""), "{id}");
+        }
     }
 
     #[tokio::test]

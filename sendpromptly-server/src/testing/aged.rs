@@ -37,6 +37,7 @@ const ROWS: &[&str] = &[
      VALUES ({id}, 'a', 'a', 'x', 'acme', {now})",
     "INSERT INTO stripe_events (event, customer, subscription, at, says)
      VALUES ({id}, 'cus', 'sub', {now}, 'active')",
+    "INSERT INTO stripe_subscriptions (subscription, customer, heard_at) VALUES ('sub', 'cus', {now})",
     "INSERT INTO mail_rates (digest, hour, mails) VALUES ({id}, {now} / 3600000, 1)",
     "INSERT INTO hourly_counts (project_id, hour, events, opened) VALUES ({project}, {now}, 1, 0)",
     "INSERT INTO hourly_repairs (project_id, hour, step, repairs) VALUES ({project}, {now}, 1, 1)",

@@ -1,22 +1,37 @@
 //! Looks at what waits in the store and notes it for whoever asks for the metrics, so that no scrape costs the store
 //! anything.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sendpromptly_core::time::Timestamp;
 
 use super::rounds::{Left, Rounds};
-use crate::metrics::BacklogMetrics;
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 
 /// As often as Prometheus asks by default.
 const EVERY: Duration = Duration::from_secs(15);
 
+/// Organizations are counted one by one, and change seldom.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
+
 /// The worker.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
-    pub(super) store: Store,
-    pub(super) metrics: BacklogMetrics,
+    store: Store,
+    metrics: Arc<Metrics>,
+    count_at: Instant,
+}
+
+impl Watch {
+    pub(super) fn new(store: Store, metrics: Arc<Metrics>) -> Self {
+        Self {
+            store,
+            metrics,
+            count_at: Instant::now(),
+        }
+    }
 }
 
 impl Rounds for Watch {
@@ -29,7 +44,12 @@ impl Rounds for Watch {
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
         let start = Instant::now();
         let backlog = self.store.backlog().await?;
-        self.metrics.found(&backlog, now, start.elapsed());
+        let took = start.elapsed();
+        if start >= self.count_at {
+            self.metrics.stripe.found(&self.store.billing_counts().await?);
+            self.count_at = start + COUNT_EVERY;
+        }
+        self.metrics.backlog.found(&backlog, now, took);
         Ok(Left::Nothing)
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::platform::clock;
 use crate::testing::World;
 
-fn fact(event: u8, seconds: i64, says: Says, organization: Option<OrganizationId>) -> Fact {
+pub(super) fn fact(event: u8, seconds: i64, says: Says, organization: Option<OrganizationId>) -> Fact {
     Fact {
         event: [event; 16],
         at: Timestamp::from_millis(1_800_000_000_000 + seconds * 1_000),
@@ -15,6 +15,7 @@ fn fact(event: u8, seconds: i64, says: Says, organization: Option<OrganizationId
         organization,
         says,
         paid_until: None,
+        is_read: false,
     }
 }
 

@@ -433,6 +433,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "stripe_events",
         "what Stripe told; what follows from it is in organizations",
     ),
+    (
+        "stripe_subscriptions",
+        "what Stripe answered; what follows from it is in organizations",
+    ),
     ("used_forms", "ids of forms that were sent"),
     (
         "users",

@@ -67,6 +67,7 @@ impl Scene {
             schedule: RetrySchedule::default(),
             post: Post::new(self.vault.clone(), "http://127.0.0.1:9", Arc::default()),
             transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
+            stripe: None,
             metrics: Arc::new(Metrics::new("sqlite")),
             sweep_interval: Duration::from_millis(10),
         })

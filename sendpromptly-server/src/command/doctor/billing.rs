@@ -1,0 +1,78 @@
+//! What is to be said of billing: the ways to and from Stripe, and organizations that do not pay.
+
+use super::Findings;
+use crate::config::{BillingConfig, StripeApi};
+use crate::store::Store;
+use crate::stripe::client::{StripeClient, StripeError};
+
+/// Looks at what is configured, and asks Stripe whether it takes the key.
+pub(super) async fn check(config: Option<&BillingConfig>, findings: &mut Findings) {
+    let Some(billing) = config else {
+        return findings
+            .ok("billing: no --stripe-webhook-secret is given, so nobody pays and everything is allowed");
+    };
+    if billing.webhook_secrets.len() > 1 {
+        findings.advise(
+            "billing: several webhook secrets are given; once Stripe signs with the new one only, take the old one out",
+        );
+    }
+    let Some(api) = &billing.api else {
+        return findings.advise(
+            "billing: no --stripe-api-key is given, so owners are led to no checkout, and of a subscription only what \
+             webhooks say is known; give a key and --stripe-price to have Stripe asked as well",
+        );
+    };
+    if api.key.is_for_tests() {
+        findings.advise(
+            "billing: --stripe-api-key is of Stripe's test mode, in which no money moves; webhooks must be of the same \
+             mode",
+        );
+    }
+    match ask(api).await {
+        Ok(()) => findings.ok("billing: Stripe takes the key, and lets it read subscriptions"),
+        Err(why) => findings.wrong(format!("billing: {why}")),
+    }
+}
+
+/// What is wrong with the key, or on the way to Stripe.
+async fn ask(api: &StripeApi) -> Result<(), String> {
+    let client = StripeClient::new(api).map_err(|error| error.to_string())?;
+    client.check().await.map_err(|error| match error {
+        StripeError::Refused(401) => {
+            "Stripe refuses --stripe-api-key: it is none of its keys, or was revoked; make a new one"
+                .to_owned()
+        }
+        StripeError::Refused(403) => {
+            "--stripe-api-key may not read subscriptions; let it, in Stripe's dashboard".to_owned()
+        }
+        StripeError::NoAnswer => {
+            "Stripe is not reached at --stripe-api-url within 10 s; look at the network and its firewall"
+                .to_owned()
+        }
+        other => format!("{other} at --stripe-api-url"),
+    })
+}
+
+/// Looks at what is known of subscriptions.
+pub(super) async fn check_organizations(store: &Store, findings: &mut Findings) {
+    let counts = match store.billing_counts().await {
+        Ok(counts) => counts,
+        Err(error) => return findings.wrong(format!("billing: subscriptions cannot be counted: {error}")),
+    };
+    let told = counts.organizations.iter().map(|(status, count)| {
+        let status = status.map_or("none", |status| status.as_str());
+        format!("{status} {count}")
+    });
+    let told: Vec<_> = told.collect();
+    findings.ok(format!(
+        "billing: organizations by their subscription: {}",
+        told.join(", ")
+    ));
+    if counts.given_up > 0 {
+        findings.advise(format!(
+            "billing: Stripe was asked for {} subscriptions in vain for days; of them only what webhooks said is known, \
+             until the next one",
+            counts.given_up
+        ));
+    }
+}

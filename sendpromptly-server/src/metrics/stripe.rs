@@ -1,0 +1,123 @@
+//! What Stripe tells of subscriptions, by itself and when it is asked, and what organizations are by that.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::http::ApiError;
+use crate::store::billing::Heard;
+use crate::store::billing::counts::BillingCounts;
+use crate::store::billing::reads::ReadEnd;
+
+/// What a webhook came to: it was new; it had come before; it says nothing of a subscription; it is not signed for this
+/// server; it is signed, but cannot be read; the store was away.
+const WEBHOOKS: [&str; 6] = [
+    "heard",
+    "again",
+    "passed_over",
+    "not_signed",
+    "unreadable",
+    "failed",
+];
+
+/// What a question came to: Stripe answered; it knows nothing of it; it is asked again; it was asked often enough.
+const READS: [&str; 4] = ["told", "unknown", "failed", "given_up"];
+
+/// Figures of billing. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct StripeMetrics {
+    webhooks: Family<Outcome, Counter>,
+    reads: Family<Outcome, Counter>,
+    waiting: Gauge,
+    organizations: Family<State, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    subscription: &'static str,
+}
+
+impl StripeMetrics {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        // A rate cannot be taken of what was not there before.
+        for outcome in WEBHOOKS {
+            let _zero = metrics.webhooks.get_or_create_owned(&Outcome { outcome });
+        }
+        for outcome in READS {
+            let _zero = metrics.reads.get_or_create_owned(&Outcome { outcome });
+        }
+        registry.register(
+            "stripe_webhooks",
+            "Webhooks at /webhooks/stripe, by what they came to",
+            metrics.webhooks.clone(),
+        );
+        registry.register(
+            "stripe_reads",
+            "Questions to Stripe what became of a subscription, by what they came to",
+            metrics.reads.clone(),
+        );
+        registry.register(
+            "stripe_reads_waiting",
+            "Subscriptions that Stripe is to be asked for, of the whole store",
+            metrics.waiting.clone(),
+        );
+        registry.register(
+            "organizations",
+            "Organizations by the state of their subscription, of the whole store",
+            metrics.organizations.clone(),
+        );
+        metrics
+    }
+
+    /// A webhook was heard; `None`: it says nothing of a subscription.
+    pub fn heard(&self, heard: Option<Heard>) {
+        self.webhook(match heard {
+            Some(Heard::New) => "heard",
+            Some(Heard::Again) => "again",
+            None => "passed_over",
+        });
+    }
+
+    /// A webhook was refused.
+    pub fn refused(&self, error: &ApiError) {
+        self.webhook(match error {
+            ApiError::InvalidSignature => "not_signed",
+            ApiError::Unavailable | ApiError::Internal => "failed",
+            _ => "unreadable",
+        });
+    }
+
+    fn webhook(&self, outcome: &'static str) {
+        self.webhooks.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// A question ended so.
+    pub fn read(&self, end: &ReadEnd) {
+        let outcome = match end {
+            ReadEnd::Told(..) => "told",
+            ReadEnd::Unknown => "unknown",
+            ReadEnd::Waits(_) => "failed",
+            ReadEnd::GivenUp => "given_up",
+        };
+        self.reads.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// The store was found so.
+    pub fn found(&self, counts: &BillingCounts) {
+        let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        self.waiting.set(whole(counts.to_read));
+        for (status, count) in &counts.organizations {
+            let subscription = status.map_or("none", |status| status.as_str());
+            let gauge = self.organizations.get_or_create(&State { subscription });
+            gauge.set(whole(*count));
+        }
+    }
+}

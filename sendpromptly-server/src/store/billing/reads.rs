@@ -1,0 +1,208 @@
+//! What Stripe is to be asked for, and what it has told: each event about a subscription is a reason to ask.
+//!
+//! A question is claimed for a time only, so a node that dies hands it on. An event that is heard while Stripe makes its
+//! answer voids the claim: the answer may not know of it, so Stripe is asked again. So an answer that is recorded stands
+//! for every event that was heard, and none is overwritten by an older one.
+
+use std::time::Duration;
+
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::billing::{Answer, Fact, Reading};
+use sendpromptly_core::time::Timestamp;
+
+use super::{FACT, READING, named_by};
+use crate::platform::entropy;
+use crate::store::retry::retried;
+use crate::store::rows::{self, Sql};
+use crate::store::{Store, StoreError};
+
+#[cfg(test)]
+mod tests;
+
+/// How long a node has for one question; Stripe has a sixth of it for its answer.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// How long events are gathered for one question: most come several together.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// A question that this node has claimed.
+#[derive(Debug, Clone)]
+pub struct ClaimedRead {
+    /// Stripe's id of the subscription.
+    pub subscription: String,
+    /// How many tries there were since the last event, this one included.
+    pub tries: u32,
+    customer: String,
+    token: [u8; 16],
+}
+
+/// How a question ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadEnd {
+    /// Stripe, which was asked at this time, answered.
+    Told(Answer, Timestamp),
+    /// Stripe knows the subscription no longer: what its events said decides.
+    Unknown,
+    /// There was no answer; it is asked again then.
+    Waits(Timestamp),
+    /// There was no answer, and it is not asked again before another event.
+    GivenUp,
+}
+
+/// Has Stripe asked for the fact's subscription, and for others of its customer of which nothing was known whose they
+/// are.
+pub(super) async fn order(tx: &DatabaseTransaction, fact: &Fact, now: Timestamp) -> Result<(), StoreError> {
+    let due = now.plus(GATHER);
+    let others = Sql::new(
+        "INSERT INTO stripe_subscriptions (subscription, customer, heard_at, read_due_at)
+         SELECT DISTINCT e.subscription, e.customer, CAST({} AS bigint), CAST({} AS bigint) FROM stripe_events e
+         WHERE e.customer = {} ON CONFLICT (subscription) DO NOTHING",
+    );
+    let others = others.bind(now).bind(due).bind(fact.customer.as_str());
+    others.run(tx).await?;
+    let own = Sql::new(
+        "UPDATE stripe_subscriptions SET heard_at = {}, read_due_at = {}, tries = 0, lease_token = NULL
+         WHERE subscription = {}",
+    );
+    let own = own.bind(now).bind(due).bind(fact.subscription.as_str());
+    own.run(tx).await?;
+    Ok(())
+}
+
+impl Store {
+    /// Claims the question that is due first, if there is one.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn claim_read(&self, now: Timestamp) -> Result<Option<ClaimedRead>, StoreError> {
+        let due = Sql::new("SELECT 1 AS found FROM stripe_subscriptions WHERE read_due_at <= {} LIMIT 1");
+        if due.bind(now).one(&self.reader).await?.is_none() {
+            return Ok(None);
+        }
+        let token: [u8; 16] = entropy::bytes();
+        let skip = self.dialect.for_update_skip_locked("s");
+        let claim = Sql::new(format!(
+            "UPDATE stripe_subscriptions SET tries = tries + 1, read_due_at = {{}}, lease_token = {{}}
+             WHERE subscription IN (SELECT s.subscription FROM stripe_subscriptions s WHERE s.read_due_at <= {{}}
+                ORDER BY s.read_due_at LIMIT 1{skip})
+             RETURNING subscription, customer, tries"
+        ));
+        let tx = self.begin().await?;
+        let claim = claim.bind(now.plus(LEASE)).bind(token).bind(now);
+        let claimed = claim.one(&tx).await?;
+        let claimed = claimed.map(|row| -> Result<_, StoreError> {
+            Ok(ClaimedRead {
+                subscription: rows::get(&row, "subscription")?,
+                tries: rows::count(&row, "tries")?,
+                customer: rows::get(&row, "customer")?,
+                token,
+            })
+        });
+        let claimed = claimed.transpose()?;
+        tx.commit().await?;
+        Ok(claimed)
+    }
+
+    /// Records how a question ended, together with what follows from it. `false` where nothing was recorded, for an
+    /// event was heard meanwhile, or the node was too slow.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn end_read(
+        &self,
+        claimed: &ClaimedRead,
+        end: ReadEnd,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        retried(|| self.try_end_read(claimed, end, now)).await
+    }
+
+    async fn try_end_read(
+        &self,
+        claimed: &ClaimedRead,
+        end: ReadEnd,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let tx = self.begin_to_settle().await?;
+        let lock = self.dialect.for_update_of("s");
+        let held = Sql::new(format!(
+            "SELECT {READING} FROM stripe_subscriptions s
+             WHERE s.subscription = {{}} AND s.lease_token = {{}}{lock}"
+        ));
+        let held = held.bind(claimed.subscription.as_str()).bind(claimed.token);
+        let Some(row) = held.one(&tx).await? else {
+            tx.rollback().await?;
+            return Ok(false);
+        };
+        match end {
+            ReadEnd::Told(answer, at) => {
+                let facts = facts_of(&tx, claimed).await?;
+                let before = super::reading(&row)?;
+                let reading = Reading::of(&claimed.subscription, answer, at, &facts, before.as_ref());
+                note(&tx, claimed, Some(&reading)).await?;
+                self.settle_all(&tx, claimed, now).await?;
+            }
+            ReadEnd::Unknown => {
+                note(&tx, claimed, None).await?;
+                self.settle_all(&tx, claimed, now).await?;
+            }
+            ReadEnd::Waits(until) => wait(claimed, Some(until)).run(&tx).await.map(drop)?,
+            ReadEnd::GivenUp => wait(claimed, None).run(&tx).await.map(drop)?,
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn settle_all(
+        &self,
+        tx: &DatabaseTransaction,
+        claimed: &ClaimedRead,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for organization in named_by(tx, &claimed.customer).await? {
+            self.settle_subscription(tx, organization, now).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn facts_of(tx: &DatabaseTransaction, claimed: &ClaimedRead) -> Result<Vec<Fact>, StoreError> {
+    let query = Sql::new(format!(
+        "SELECT {FACT} FROM stripe_events WHERE customer = {{}} AND subscription = {{}}
+         ORDER BY at DESC LIMIT {most}",
+        most = super::MOST_FACTS
+    ));
+    let query = query.bind(claimed.customer.as_str());
+    let found = query.bind(claimed.subscription.as_str()).all(tx).await?;
+    found.iter().map(super::fact).collect()
+}
+
+/// Notes what Stripe has told, which stands for every fact that is there; `None`: that it knows nothing.
+async fn note(
+    tx: &DatabaseTransaction,
+    claimed: &ClaimedRead,
+    reading: Option<&Reading>,
+) -> Result<(), StoreError> {
+    let told = Sql::new(
+        "UPDATE stripe_subscriptions SET read_due_at = NULL, lease_token = NULL, tries = 0, read_at = {}, status = {},
+             past_due_since = {}, paid_until = {} WHERE subscription = {}",
+    )
+    .bind(reading.map(|reading| reading.at))
+    .bind(reading.map(|reading| reading.status.as_str()))
+    .bind(reading.and_then(|reading| reading.past_due_since))
+    .bind(reading.and_then(|reading| reading.paid_until))
+    .bind(claimed.subscription.as_str());
+    told.run(tx).await?;
+    let read = Sql::new(
+        "UPDATE stripe_events SET is_read = 1 WHERE customer = {} AND subscription = {} AND is_read = 0",
+    );
+    let read = read.bind(claimed.customer.as_str());
+    read.bind(claimed.subscription.as_str()).run(tx).await?;
+    Ok(())
+}
+
+fn wait(claimed: &ClaimedRead, until: Option<Timestamp>) -> Sql {
+    Sql::new("UPDATE stripe_subscriptions SET read_due_at = {}, lease_token = NULL WHERE subscription = {}")
+        .bind(until)
+        .bind(claimed.subscription.as_str())
+}
