@@ -49,13 +49,14 @@ words! {
     }
 }
 
-/// What a change of an incident is news of. Beginning a reprocess and dismissing are a person's own doing, and none.
+/// What a change of an incident is news of. Beginning a reprocess and dismissing are a person's own doing, and none. One
+/// that the server began in the same step as the incident opened is: nobody has seen that yet.
 #[must_use]
 pub fn news_of(before: Option<&Incident>, after: Option<&Incident>) -> Option<News> {
     let (was, is) = (before.map(|incident| incident.state), after?.state);
     match (was, is) {
         (Some(was), is) if was == is => None,
-        (None, IncidentState::Open) => Some(News::Opened),
+        (None, IncidentState::Open | IncidentState::Reprocessing) => Some(News::Opened),
         (Some(_), IncidentState::Open) => Some(News::Reopened),
         (_, IncidentState::Resolved) => Some(News::Resolved),
         (_, IncidentState::Reprocessing | IncidentState::Dismissed) => None,
@@ -136,6 +137,11 @@ mod tests {
             news_of(before.map(incident).as_ref(), Some(&incident(after)))
         };
         assert_eq!(news(None, Open), Some(News::Opened));
+        assert_eq!(
+            news(None, Reprocessing),
+            Some(News::Opened),
+            "and reprocessed unasked"
+        );
         assert_eq!(news(None, Resolved), Some(News::Resolved));
         for was in [Open, Reprocessing, Dismissed] {
             assert_eq!(news(Some(was), Resolved), Some(News::Resolved));

@@ -5,12 +5,14 @@
 
 mod change;
 mod order;
+mod standing;
 #[cfg(test)]
 mod tests;
 
 pub use order::{
     DismissalReason, DismissalReasonError, OrderKey, OrderKeyError, PlacedOrder, Refusal, ReprocessOrder,
 };
+pub use standing::StandingOrder;
 
 use self::change::Change;
 use crate::audit::{Action, Draft, Origin};
@@ -128,6 +130,13 @@ impl Case {
         self.replays.iter().find(|replay| replay.state.is_under_way())
     }
 
+    /// The id of this case's next replay: it sorts after those of the replays before.
+    #[must_use]
+    pub fn next_replay_id(&self, now: Timestamp, entropy: [u8; 10]) -> ReplayId {
+        let last = self.replays.last();
+        last.map_or_else(|| ReplayId::new(now, entropy), |last| last.id.next(now, entropy))
+    }
+
     /// A result came.
     ///
     /// A success is final: it resolves the incident from any state and ends a replay under way. A failure
@@ -193,16 +202,7 @@ impl Case {
             return Err(Refusal::MayHaveBeenApplied(last.id));
         }
         let mut change = Change::to(self, origin, now);
-        change
-            .case
-            .replays
-            .push(Replay::queue(order.replay_id, order.schedule, now));
-        let replay_id = order.replay_id.to_string();
-        change.turn(
-            IncidentState::Reprocessing,
-            Action::IncidentReprocessed,
-            &[("replay_id", &replay_id)],
-        );
+        change.reprocess(Replay::queue(order.replay_id, order.schedule, now), &[]);
         Ok(change.decide())
     }
 

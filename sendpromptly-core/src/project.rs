@@ -141,6 +141,53 @@ impl fmt::Display for EventsKept {
     }
 }
 
+/// A text that is no number of orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a whole number from 0 to {}", UnaskedOrders::MAX)]
+pub struct UnaskedOrdersError;
+
+/// How often at most the server has an incident reprocessed after a time-out without being asked: 0 to 3.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnaskedOrders(u32);
+
+impl UnaskedOrders {
+    /// The most.
+    pub const MAX: u32 = 3;
+
+    /// So many.
+    ///
+    /// # Errors
+    /// [`UnaskedOrdersError`] where they are more than [`MAX`](Self::MAX).
+    pub const fn new(number: u32) -> Result<Self, UnaskedOrdersError> {
+        if number <= Self::MAX {
+            Ok(Self(number))
+        } else {
+            Err(UnaskedOrdersError)
+        }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl FromStr for UnaskedOrders {
+    type Err = UnaskedOrdersError;
+
+    fn from_str(text: &str) -> Result<Self, UnaskedOrdersError> {
+        let number = text.trim().parse().map_err(|_| UnaskedOrdersError)?;
+        Self::new(number)
+    }
+}
+
+impl fmt::Display for UnaskedOrders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// A longer overlap than any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a duration from 0s to 30d, such as 24h")]
@@ -223,6 +270,24 @@ mod tests {
         }
         let longest_timeout = MAX_TIMEOUT_MINUTES / (24 * 60);
         assert!(EventsKept::MIN >= longest_timeout);
+    }
+
+    #[test]
+    fn time_outs_are_reprocessed_unasked_0_to_3_times() {
+        for (text, number) in [("0", 0), (" 1 ", 1), ("3", 3)] {
+            assert_eq!(
+                text.parse::<UnaskedOrders>().map(UnaskedOrders::number),
+                Ok(number)
+            );
+        }
+        for wrong in ["", "4", "-1", "1.5", "true"] {
+            assert_eq!(
+                wrong.parse::<UnaskedOrders>(),
+                Err(UnaskedOrdersError),
+                "{wrong:?}"
+            );
+        }
+        assert_eq!(UnaskedOrders::default().number(), 0, "nothing happens unasked");
     }
 
     #[test]

@@ -147,6 +147,8 @@ pub struct Replay {
     pub cut_offs: u32,
     /// Whether an attempt was cut off or lost to a network error, so that its effect may have been applied.
     pub doubtful: bool,
+    /// Whether the server ordered it without being asked, see [`StandingOrder`](crate::case::StandingOrder).
+    pub unasked: bool,
     /// The status of the latest attempt whose end counted; `None` after a network error.
     pub last_status: Option<u16>,
     /// When the next attempt is due; set while queued, and only then.
@@ -166,6 +168,7 @@ impl Replay {
             steps: 0,
             cut_offs: 0,
             doubtful: false,
+            unasked: false,
             last_status: None,
             next_attempt_at: Some(now.plus(schedule.first())),
             answer_due_at: None,
@@ -180,6 +183,17 @@ impl Replay {
             ReplayState::Halted | ReplayState::Exhausted => self.doubtful,
             _ => false,
         }
+    }
+
+    /// Whether it has ended, and the endpoint itself has said that its effect was not applied: no attempt was lost, and
+    /// the last one was answered with a 5xx of the endpoint's own.
+    ///
+    /// An endpoint answers 2xx for a repair that it has applied, and 503 for one that is in doubt, on every later
+    /// attempt; 502 and 504 are a gateway's words.
+    #[must_use]
+    pub const fn was_turned_away(&self) -> bool {
+        let own_word = matches!(self.last_status, Some(500 | 501 | 505..=599));
+        matches!(self.state, ReplayState::Exhausted) && !self.doubtful && own_word
     }
 
     /// Ends it in this state, which must be a final one.

@@ -10,12 +10,11 @@ use sendpromptly_core::case::{
 };
 use sendpromptly_core::id::{IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::RetrySchedule;
-use sendpromptly_core::signing::CallbackBody;
 use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
-use crate::store::cases::{CaseChanges, ReplayBody, StoredCase};
-use crate::store::orders::{self, IncidentFacts};
+use crate::store::cases::{CaseChanges, StoredCase};
+use crate::store::orders::{self, IncidentFacts, KeptOrder};
 use crate::store::{Store, StoreError};
 
 #[cfg(test)]
@@ -118,61 +117,39 @@ impl Desk<'_> {
         {
             return Ok(made); // by a commit that was not confirmed; it may have ended since
         }
-        let replay = self.next_replay(&stored.case);
+        let replay = stored.case.next_replay_id(self.now, entropy::for_id());
         let asked = ReprocessOrder {
             replay_id: replay,
             again: order.again,
             schedule: order.schedule,
         };
         let decision = stored.case.clone().reprocess(asked, self.origin, self.now)?;
-        let body = self.body(replay, &facts)?;
+        if !facts.has_repair_url {
+            return Err(OperateError::NoRepairUrl);
+        }
+        let body = facts.replay_body(self.project, self.incident, replay);
+        let body = body.ok_or(OperateError::EffectUnknown)?;
         let mut changes = CaseChanges::default();
         changes.take(&stored, facts.organization, decision, self.now);
         changes.set_replay_body(&stored, body);
-        let given = PlacedOrder {
+        let placed = PlacedOrder {
             incident_id: self.incident,
             replay_id: replay,
         };
-        let kept = key.map(|key| orders::insert(self.project, key, given, self.now));
+        let kept = key.map(|key_digest| {
+            orders::insert(&[KeptOrder {
+                project: self.project,
+                key_digest,
+                placed,
+                at: self.now,
+            }])
+        });
         self.store
             .write_cases(&tx, &changes.into_vec(), kept.into_iter().collect())
             .await?;
         *made = Some(replay);
         tx.commit().await.map_err(StoreError::from)?;
         Ok(replay)
-    }
-
-    /// A new replay's id, which sorts after those that the locked case has.
-    fn next_replay(&self, case: &Case) -> ReplayId {
-        let entropy = entropy::for_id();
-        case.replays.last().map_or_else(
-            || ReplayId::new(self.now, entropy),
-            |last| last.id.next(self.now, entropy),
-        )
-    }
-
-    fn body(&self, replay: ReplayId, facts: &IncidentFacts) -> Result<ReplayBody, OperateError> {
-        if !facts.has_repair_url {
-            return Err(OperateError::NoRepairUrl);
-        }
-        let (effect_type, internal_reference) = facts.effect.as_ref().ok_or(OperateError::EffectUnknown)?;
-        let body = CallbackBody {
-            replay_id: replay,
-            incident_id: self.incident,
-            event_id: facts.event,
-            project_id: self.project,
-            mode: facts.mode,
-            provider: facts.provider,
-            provider_event_id: &facts.provider_event_id,
-            event_type: &facts.event_type,
-            effect_type: *effect_type,
-            internal_reference,
-            occurred_at: facts.occurred_at,
-        };
-        Ok(ReplayBody {
-            json: body.to_json(),
-            with_payload: facts.sends_payload,
-        })
     }
 
     /// Puts the incident aside.

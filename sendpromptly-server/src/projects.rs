@@ -6,7 +6,7 @@ use sendpromptly_core::audit::Origin;
 use sendpromptly_core::credential::{ApiKey, SigningSecret};
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{KeyId, ProjectId};
-use sendpromptly_core::project::{EventsKept, Name, Overlap, Timeout};
+use sendpromptly_core::project::{EventsKept, Name, Overlap, Timeout, UnaskedOrders};
 use sendpromptly_core::time::Timestamp;
 
 use crate::callback::{AddressPolicy, RepairUrl, SystemResolver, TargetError};
@@ -140,6 +140,7 @@ impl Office<'_> {
             mode: new.mode,
             repair_url: new.repair_url.map(|checked| checked.url.as_str().to_owned()),
             timeout_minutes: new.timeout.minutes(),
+            reprocess_timeouts: UnaskedOrders::default().number(),
             keep_answers: true,
             keep_snapshots: false,
             send_payload: false,

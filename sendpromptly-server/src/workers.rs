@@ -35,6 +35,7 @@ mod record;
 mod retain;
 mod rounds;
 mod sign_ins;
+mod standing;
 mod stripe;
 mod supervisor;
 mod sweep;
@@ -173,7 +174,7 @@ impl Workers {
             vault: context.vault.clone(),
             client: context.client,
             policy: context.policy,
-            schedule,
+            schedule: schedule.clone(),
             interval,
             slots: slots.clone(),
             ends,
@@ -187,6 +188,7 @@ impl Workers {
         supervisor.start_rounds(Deliver::new(calls, stage));
         supervisor.start_rounds(Sweep {
             store: store.clone(),
+            schedule,
             interval,
         });
         supervisor.start_rounds(Answers {

@@ -183,12 +183,19 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     let form = page
         .form("/settings")
         .set("name", "the shop")
-        .set("timeout_minutes", "7");
+        .set("timeout_minutes", "7")
+        .set("reprocess_timeouts", "2");
     let done = browser
         .submit_and_follow(form.untick("keep_answers", "true"))
         .await
         .ok();
     assert!(done.text_of("[data-test=notice]").contains("saved"));
+    assert!(done.text_of("[data-test=time-outs]").contains("at most 2 times"));
+    let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();
+    let form = page.form("/settings").set("reprocess_timeouts", "4");
+    let refused = browser.submit(form).await;
+    assert_eq!(refused.status(), 422);
+    assert!(refused.text_of("#unasked-wrong").contains("0 to 3"));
     let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();
     let form = page.form("/retention").set("events_kept_days", "90");
     let done = browser.submit_and_follow(form).await.ok();
@@ -198,10 +205,11 @@ async fn settings_are_changed_and_audited(kind: StoreKind) {
     assert_eq!(
         (
             &stored["timeout_minutes"],
+            &stored["reprocess_timeouts"],
             &stored["keep_answers"],
             &stored["events_kept_days"]
         ),
-        (&7.into(), &false.into(), &90.into())
+        (&7.into(), &2.into(), &false.into(), &90.into())
     );
 
     let page = browser.visit(&format!("{}/settings", own(&world))).await.ok();

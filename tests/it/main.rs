@@ -62,6 +62,7 @@ mod snapshots;
 mod step_up;
 mod takeout;
 mod tidy;
+mod time_outs;
 mod tls;
 mod tls_redirect;
 mod two_nodes;

@@ -34,6 +34,14 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Queues a replay, of whose order the audit entry tells this besides.
+    pub(super) fn reprocess(&mut self, replay: Replay, more: &[(&str, &str)]) {
+        let replay_id = replay.id.to_string();
+        self.case.replays.push(replay);
+        let details = [&[("replay_id", replay_id.as_str())][..], more].concat();
+        self.turn(IncidentState::Reprocessing, Action::IncidentReprocessed, &details);
+    }
+
     pub(super) fn succeed(&mut self) {
         self.case.event.state = EventState::Succeeded;
         self.case.event.sweep_at = None;

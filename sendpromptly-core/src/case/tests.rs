@@ -7,5 +7,6 @@ mod model;
 mod people;
 mod replays;
 mod results;
+mod standing;
 mod story;
 mod time_outs;

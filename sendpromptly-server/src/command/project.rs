@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{OrganizationId, ProjectId};
-use sendpromptly_core::project::{EventsKept, Name, Timeout};
+use sendpromptly_core::project::{EventsKept, Name, Timeout, UnaskedOrders};
 use serde::Serialize;
 
 use super::{CommandError, Context, print_json};
@@ -47,6 +47,9 @@ pub enum ProjectCommand {
         /// How many minutes an event waits for its result, 1 to 43200
         #[arg(long, value_name = "N")]
         timeout_minutes: Option<Timeout>,
+        /// How often at most a time-out is reprocessed without being asked, 0 to 3
+        #[arg(long, value_name = "N")]
+        reprocess_timeouts: Option<UnaskedOrders>,
         /// Whether the first bytes of its endpoint's answers are kept, sealed, for 30 days: true or false
         #[arg(long, value_name = "BOOLEAN", action = clap::ArgAction::Set)]
         keep_answers: Option<bool>,
@@ -80,6 +83,7 @@ struct Shown<'a> {
     mode: &'a str,
     repair_url: Option<&'a str>,
     timeout_minutes: u32,
+    reprocess_timeouts: u32,
     keep_answers: bool,
     snapshots: bool,
     send_payload: bool,
@@ -118,6 +122,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             name,
             repair_url,
             timeout_minutes,
+            reprocess_timeouts,
             keep_answers,
             snapshots,
             delete_snapshots,
@@ -128,6 +133,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 name.is_some(),
                 repair_url.is_some(),
                 timeout_minutes.is_some(),
+                reprocess_timeouts.is_some(),
                 keep_answers.is_some(),
                 snapshots.is_some() || delete_snapshots,
                 send_payload.is_some(),
@@ -135,8 +141,8 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
             ];
             if !asks.contains(&true) {
                 return Err(CommandError::Usage(
-                    "nothing to change: give --name, --repair-url, --timeout-minutes, --events-kept-days, \
-                     --keep-answers, --snapshots or --send-payload"
+                    "nothing to change: give --name, --repair-url, --timeout-minutes, --reprocess-timeouts, \
+                     --events-kept-days, --keep-answers, --snapshots or --send-payload"
                         .to_owned(),
                 ));
             }
@@ -149,6 +155,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                     .map(Name::into_string),
                 repair_url: url.map_or(UrlChange::Keep, UrlChange::from),
                 timeout_minutes: timeout_minutes.map(Timeout::minutes),
+                reprocess_timeouts: reprocess_timeouts.map(UnaskedOrders::number),
                 keep_answers,
                 snapshots: snapshot_change(snapshots, delete_snapshots)?,
                 send_payload,
@@ -197,6 +204,7 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
         mode: project.mode.as_str(),
         repair_url: project.repair_url.as_deref(),
         timeout_minutes: project.timeout_minutes,
+        reprocess_timeouts: project.reprocess_timeouts,
         keep_answers: project.keep_answers,
         snapshots: project.keep_snapshots,
         send_payload: project.send_payload,

@@ -37,6 +37,7 @@ struct ProjectPage {
     /// Where callbacks go, without path and query, which may hold a secret.
     repair_origin: Option<String>,
     timeout_minutes: u32,
+    reprocess_timeouts: u32,
     keep_answers: bool,
     keep_snapshots: bool,
     send_payload: bool,
@@ -141,6 +142,7 @@ async fn gather(
         mode: project.mode.as_str(),
         repair_origin: project.repair_url.as_deref().map(origin_of),
         timeout_minutes: project.timeout_minutes,
+        reprocess_timeouts: project.reprocess_timeouts,
         keep_answers: project.keep_answers,
         keep_snapshots: project.keep_snapshots,
         send_payload: project.send_payload,
@@ -249,6 +251,7 @@ mod tests {
             mode: "test",
             repair_origin: None,
             timeout_minutes: 30,
+            reprocess_timeouts: 0,
             keep_answers: true,
             keep_snapshots: false,
             send_payload: false,

@@ -3,7 +3,7 @@
 use askama::Template;
 use hyper::StatusCode;
 use sendpromptly_core::id::ProjectId;
-use sendpromptly_core::project::{EventsKept, Name, Timeout};
+use sendpromptly_core::project::{EventsKept, Name, Timeout, UnaskedOrders};
 use sendpromptly_core::request::MAX_TIMEOUT_MINUTES;
 
 use super::access::Seat;
@@ -21,6 +21,7 @@ struct SettingsPage {
     project: String,
     fields: Fields,
     max_timeout: u32,
+    most_unasked: u32,
     days: (u32, u32),
 }
 
@@ -28,6 +29,7 @@ struct SettingsPage {
 struct Fields {
     name: String,
     timeout_minutes: String,
+    reprocess_timeouts: String,
     keep_answers: bool,
     events_kept_days: String,
     repair_url: String,
@@ -35,6 +37,7 @@ struct Fields {
     send_payload: bool,
     wrong_name: Option<String>,
     wrong_timeout: Option<String>,
+    wrong_unasked: Option<String>,
     wrong_days: Option<String>,
     wrong_url: Option<String>,
     wrong_deletion: bool,
@@ -45,6 +48,7 @@ impl From<&Project> for Fields {
         Self {
             name: project.name.clone(),
             timeout_minutes: project.timeout_minutes.to_string(),
+            reprocess_timeouts: project.reprocess_timeouts.to_string(),
             keep_answers: project.keep_answers,
             events_kept_days: project.events_kept_days.to_string(),
             repair_url: project.repair_url.clone().unwrap_or_default(),
@@ -52,6 +56,7 @@ impl From<&Project> for Fields {
             send_payload: project.send_payload,
             wrong_name: None,
             wrong_timeout: None,
+            wrong_unasked: None,
             wrong_days: None,
             wrong_url: None,
             wrong_deletion: false,
@@ -77,14 +82,17 @@ pub async fn save(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let form = &visit.form;
     let name = form.text("name").parse::<Name>();
     let timeout = form.text("timeout_minutes").parse::<Timeout>();
+    let unasked = form.text("reprocess_timeouts").parse::<UnaskedOrders>();
     let keep_answers = form.has("keep_answers");
-    let (Ok(name), Ok(timeout)) = (&name, &timeout) else {
+    let (Ok(name), Ok(timeout), Ok(unasked)) = (&name, &timeout, &unasked) else {
         let fields = Fields {
             name: form.text("name").to_owned(),
             timeout_minutes: form.text("timeout_minutes").to_owned(),
+            reprocess_timeouts: form.text("reprocess_timeouts").to_owned(),
             keep_answers,
             wrong_name: name.err().map(|error| format!("The name {error}.")),
             wrong_timeout: timeout.err().map(|error| format!("The timeout {error}.")),
+            wrong_unasked: unasked.err().map(|error| format!("It {error}.")),
             ..Fields::from(&project)
         };
         let page = settings_page(&visit, &seat, &project, fields);
@@ -93,6 +101,7 @@ pub async fn save(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let change = ProjectChange {
         name: Some(name.as_str().to_owned()),
         timeout_minutes: Some(timeout.minutes()),
+        reprocess_timeouts: Some(unasked.number()),
         keep_answers: Some(keep_answers),
         ..ProjectChange::default()
     };
@@ -251,6 +260,7 @@ fn settings_page(visit: &Visit, seat: &Seat, project: &Project, fields: Fields) 
         project: project.name.clone(),
         fields,
         max_timeout: MAX_TIMEOUT_MINUTES,
+        most_unasked: UnaskedOrders::MAX,
         days: (EventsKept::MIN, EventsKept::MAX),
     }
 }

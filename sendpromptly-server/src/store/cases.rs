@@ -53,7 +53,8 @@ const BY_ID: &str = "ON e.project_id = r.project_id AND e.id = r.id";
 
 const KEYS: &[Column] = &[Column::new("project_id", Kind::Id), Column::new("id", Kind::Id)];
 
-fn key_rows(keys: impl IntoIterator<Item = CaseKey>) -> Rows {
+/// A row for each of these keys, of the columns `project_id` and `id`.
+pub(super) fn key_rows(keys: impl IntoIterator<Item = CaseKey>) -> Rows {
     let mut rows = Rows::new(KEYS);
     for (project, event) in keys {
         rows.push([project.as_bytes().into(), event.as_bytes().into()]);
@@ -163,7 +164,7 @@ impl Store {
 const INCIDENTS: &str =
     "SELECT i.project_id, i.event_id, i.id AS incident_id, i.state AS incident_state, i.reason,
         i.opened_at, i.resolved_at, p.id AS replay_id, p.state AS replay_state, p.attempts, p.steps,
-        p.cut_offs, p.doubtful, p.last_status, p.next_attempt_at, p.answer_due_at,
+        p.cut_offs, p.doubtful, p.unasked, p.last_status, p.next_attempt_at, p.answer_due_at,
         p.lease_token
     FROM {rows} JOIN incidents i ON i.project_id = r.project_id AND i.event_id = r.id
     LEFT JOIN replays p ON p.project_id = i.project_id AND p.event_id = i.event_id
@@ -213,6 +214,7 @@ pub(super) fn replay(row: &QueryResult) -> Result<Option<Replay>, StoreError> {
         steps: rows::count(row, "steps")?,
         cut_offs: rows::count(row, "cut_offs")?,
         doubtful: rows::flag(row, "doubtful")?,
+        unasked: rows::flag(row, "unasked")?,
         last_status: last_status.and_then(|status| u16::try_from(status).ok()),
         next_attempt_at: rows::optional_time(row, "next_attempt_at")?,
         answer_due_at: rows::optional_time(row, "answer_due_at")?,

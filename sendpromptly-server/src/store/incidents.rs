@@ -129,7 +129,7 @@ impl Store {
         let query = Sql::over(
             format!(
                 "SELECT p.project_id, p.event_id, p.id AS replay_id, p.state AS replay_state, p.attempts, p.steps,
-                    p.cut_offs, p.doubtful, p.last_status, p.next_attempt_at, p.answer_due_at
+                    p.cut_offs, p.doubtful, p.unasked, p.last_status, p.next_attempt_at, p.answer_due_at
                  FROM {{rows}} JOIN replays p{by_event}
                     ON p.project_id = r.project_id AND p.event_id = r.event_id ORDER BY p.id"
             ),

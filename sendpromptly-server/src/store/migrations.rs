@@ -31,6 +31,7 @@ mod m0018_alerts;
 mod m0019_clock;
 mod m0020_second_look;
 mod m0021_stripe_reads;
+mod m0022_unasked;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -102,6 +103,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0019_clock::Migration),
             Box::new(m0020_second_look::Migration),
             Box::new(m0021_stripe_reads::Migration),
+            Box::new(m0022_unasked::Migration),
         ]
     }
 }

@@ -29,6 +29,8 @@ pub struct Project {
     pub repair_url: Option<String>,
     /// How long an event waits for its result, in minutes.
     pub timeout_minutes: u32,
+    /// How often at most a time-out is reprocessed without being asked.
+    pub reprocess_timeouts: u32,
     /// Whether the heads of its repair endpoint's answers are kept.
     pub keep_answers: bool,
     /// Whether the payloads of its receipts are kept.
@@ -52,6 +54,8 @@ pub struct ProjectChange {
     pub repair_url: UrlChange,
     /// A new timeout, in minutes.
     pub timeout_minutes: Option<u32>,
+    /// How often at most time-outs are reprocessed without being asked from now on.
+    pub reprocess_timeouts: Option<u32>,
     /// Whether the heads of answers are kept from now on.
     pub keep_answers: Option<bool>,
     /// What becomes of the payloads of receipts.
@@ -95,8 +99,8 @@ pub enum UrlChange {
 }
 
 pub(super) const COLUMNS: &str =
-    "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.keep_answers, p.keep_snapshots,
-    p.send_payload, p.snapshot_era, p.events_kept_days, p.created_at";
+    "p.id, p.organization_id, p.name, p.mode, p.repair_url, p.timeout_minutes, p.reprocess_timeouts,
+    p.keep_answers, p.keep_snapshots, p.send_payload, p.snapshot_era, p.events_kept_days, p.created_at";
 
 /// The ids of deleted projects that are not removed yet: few, and found by an index of their own.
 pub(super) const DELETED: &str = "SELECT d.id FROM projects d WHERE d.deleted_at IS NOT NULL";
@@ -263,6 +267,9 @@ impl Project {
         if let Some(minutes) = change.timeout_minutes {
             after.timeout_minutes = minutes;
         }
+        if let Some(times) = change.reprocess_timeouts {
+            after.reprocess_timeouts = times;
+        }
         if let Some(keep) = change.keep_answers {
             after.keep_answers = keep;
         }
@@ -295,6 +302,9 @@ impl Project {
         }
         if self.timeout_minutes != after.timeout_minutes {
             told.push(("timeout_minutes", after.timeout_minutes.to_string()));
+        }
+        if self.reprocess_timeouts != after.reprocess_timeouts {
+            told.push(("reprocess_timeouts", after.reprocess_timeouts.to_string()));
         }
         if self.keep_answers != after.keep_answers {
             told.push(("keep_answers", after.keep_answers.to_string()));
@@ -333,9 +343,9 @@ fn select(scope: OrganizationScope, id: ProjectId, lock: &str) -> Sql {
 
 fn insert(project: &Project) -> Sql {
     Sql::new(
-        "INSERT INTO projects (id, organization_id, name, mode, repair_url, timeout_minutes, keep_answers,
-            events_kept_days, created_at)
-         VALUES ({}, {}, {}, {}, NULLIF({}, ''), {}, {}, {}, {})",
+        "INSERT INTO projects (id, organization_id, name, mode, repair_url, timeout_minutes,
+            reprocess_timeouts, keep_answers, events_kept_days, created_at)
+         VALUES ({}, {}, {}, {}, NULLIF({}, ''), {}, {}, {}, {}, {})",
     )
     .bind(project.id.as_bytes())
     .bind(project.organization.as_bytes())
@@ -343,6 +353,7 @@ fn insert(project: &Project) -> Sql {
     .bind(project.mode.as_str())
     .bind(project.repair_url.as_deref().unwrap_or_default())
     .bind(project.timeout_minutes)
+    .bind(project.reprocess_timeouts)
     .bind(project.keep_answers)
     .bind(project.events_kept_days)
     .bind(project.created_at)
@@ -351,8 +362,8 @@ fn insert(project: &Project) -> Sql {
 /// `deleted_at` is the time at which its snapshots were deleted, if they are now; their rows go bit by bit.
 fn update(project: &Project, deleted_at: Option<Timestamp>) -> Sql {
     Sql::new(
-        "UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {}, keep_answers = {},
-            keep_snapshots = {}, send_payload = {}, snapshot_era = {},
+        "UPDATE projects SET name = {}, repair_url = NULLIF({}, ''), timeout_minutes = {},
+            reprocess_timeouts = {}, keep_answers = {}, keep_snapshots = {}, send_payload = {}, snapshot_era = {},
             snapshots_deleted_at = COALESCE({}, snapshots_deleted_at),
             events_kept_days = {}
          WHERE id = {}",
@@ -360,6 +371,7 @@ fn update(project: &Project, deleted_at: Option<Timestamp>) -> Sql {
     .bind(project.name.as_str())
     .bind(project.repair_url.as_deref().unwrap_or_default())
     .bind(project.timeout_minutes)
+    .bind(project.reprocess_timeouts)
     .bind(project.keep_answers)
     .bind(project.keep_snapshots)
     .bind(project.send_payload)
@@ -377,6 +389,7 @@ pub(super) fn project_of(row: &QueryResult) -> Result<Project, StoreError> {
         mode: rows::word(row, "mode")?,
         repair_url: rows::get(row, "repair_url")?,
         timeout_minutes: rows::count(row, "timeout_minutes")?,
+        reprocess_timeouts: rows::count(row, "reprocess_timeouts")?,
         keep_answers: rows::flag(row, "keep_answers")?,
         keep_snapshots: rows::flag(row, "keep_snapshots")?,
         send_payload: rows::flag(row, "send_payload")?,

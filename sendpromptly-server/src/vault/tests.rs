@@ -90,6 +90,7 @@ impl Fixture {
             mode: Mode::Test,
             repair_url: None,
             timeout_minutes: 30,
+            reprocess_timeouts: 0,
             keep_answers: true,
             keep_snapshots: false,
             send_payload: false,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sendpromptly_core::audit::Origin;
 use sendpromptly_core::time::Timestamp;
 
-use super::overdue;
+use super::overdue::{self, Overdue};
 use super::rounds::{Left, Rounds};
 use crate::store::{Store, StoreError};
 
@@ -32,5 +32,12 @@ impl Rounds for Answers {
 pub(super) async fn end_unanswered(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
     let origin = Origin::system(Answers::NAME);
     let due = store.overdue_answers(now, overdue::BATCH).await?;
-    overdue::settle(store, due, now, |case| case.miss_answer(&origin, now)).await
+    let overdue = Overdue {
+        store,
+        origin: &origin,
+        // What was delivered may have been applied: that is never repeated unasked.
+        follows: None,
+        now,
+    };
+    overdue.settle(due, |case| case.miss_answer(&origin, now)).await
 }

@@ -5,11 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use sea_orm::DatabaseTransaction;
+use sendpromptly_core::audit::Origin;
 use sendpromptly_core::case::{Case, Decision};
 use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::time::Timestamp;
 
 use super::rounds::Left;
+use super::standing::Standing;
 use crate::store::cases::{CaseChanges, CaseKey};
 use crate::store::overdue::DueCase;
 use crate::store::{Store, StoreError};
@@ -17,71 +21,105 @@ use crate::store::{Store, StoreError};
 /// Cases in one transaction.
 pub(super) const BATCH: u32 = 256;
 
-/// Decides on a batch of cases. There is more to do where it was full and every case was decided on.
-pub(super) async fn settle(
-    store: &Store,
-    due: Vec<DueCase>,
-    now: Timestamp,
-    rule: impl Fn(Case) -> Decision,
-) -> Result<Left, StoreError> {
-    if due.is_empty() {
-        return Ok(Left::Nothing);
-    }
-    let found = due.len();
-    let owners: BTreeMap<CaseKey, OrganizationId> = due.into_iter().collect();
-    let decided = match commit(store, &owners, now, &rule).await {
-        Err(error) if !error.is_passing() && found > 1 => one_by_one(store, owners, now, &rule).await?,
-        done => done?,
-    };
-    let full = found == BATCH as usize;
-    Ok(if full && decided == found {
-        Left::More
-    } else {
-        Left::Nothing
-    })
+/// How cases that are overdue are decided on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Overdue<'a> {
+    pub(super) store: &'a Store,
+    pub(super) origin: &'a Origin,
+    /// Whether the standing orders of projects are followed, and then the schedule of the attempts.
+    pub(super) follows: Option<&'a RetrySchedule>,
+    pub(super) now: Timestamp,
 }
 
-async fn one_by_one(
-    store: &Store,
-    owners: BTreeMap<CaseKey, OrganizationId>,
-    now: Timestamp,
-    rule: &impl Fn(Case) -> Decision,
-) -> Result<usize, StoreError> {
-    let mut decided = 0;
-    for (key, organization) in owners {
-        match commit(store, &BTreeMap::from([(key, organization)]), now, rule).await {
-            Err(error) if !error.is_passing() => {
-                let (project, event) = key;
-                tracing::error!(%project, %event, %error, "an overdue case could not be decided on");
+impl Overdue<'_> {
+    /// Decides on a batch of cases. There is more to do where it was full and every case was decided on.
+    pub(super) async fn settle(
+        &self,
+        due: Vec<DueCase>,
+        rule: impl Fn(Case) -> Decision,
+    ) -> Result<Left, StoreError> {
+        if due.is_empty() {
+            return Ok(Left::Nothing);
+        }
+        let found = due.len();
+        let owners: BTreeMap<CaseKey, OrganizationId> = due.into_iter().collect();
+        let decided = match self.commit(&owners, &rule).await {
+            Err(error) if !error.is_passing() && found > 1 => self.one_by_one(owners, &rule).await?,
+            done => done?,
+        };
+        let full = found == BATCH as usize;
+        Ok(if full && decided == found {
+            Left::More
+        } else {
+            Left::Nothing
+        })
+    }
+
+    async fn one_by_one(
+        &self,
+        owners: BTreeMap<CaseKey, OrganizationId>,
+        rule: &impl Fn(Case) -> Decision,
+    ) -> Result<usize, StoreError> {
+        let mut decided = 0;
+        for (key, organization) in owners {
+            match self.commit(&BTreeMap::from([(key, organization)]), rule).await {
+                Err(error) if !error.is_passing() => {
+                    let (project, event) = key;
+                    tracing::error!(%project, %event, %error, "an overdue case could not be decided on");
+                }
+                done => decided += done?,
             }
-            done => decided += done?,
+        }
+        Ok(decided)
+    }
+
+    /// Gives how many cases were decided on.
+    async fn commit(
+        &self,
+        owners: &BTreeMap<CaseKey, OrganizationId>,
+        rule: &impl Fn(Case) -> Decision,
+    ) -> Result<usize, StoreError> {
+        let tx = self.store.begin().await?;
+        match self.decide(&tx, owners, rule).await {
+            Ok(decided) => {
+                tx.commit().await?;
+                Ok(decided)
+            }
+            Err(error) => {
+                // Awaited, so that whoever goes on does not meet the locks of this transaction and pass over its cases.
+                tx.rollback().await?;
+                Err(error)
+            }
         }
     }
-    Ok(decided)
-}
 
-/// Gives how many cases were decided on.
-async fn commit(
-    store: &Store,
-    owners: &BTreeMap<CaseKey, OrganizationId>,
-    now: Timestamp,
-    rule: &impl Fn(Case) -> Decision,
-) -> Result<usize, StoreError> {
-    let keys = owners.keys().copied().collect();
-    let tx = store.begin().await?;
-    let cases = store.lock_free_cases(&tx, &keys).await?;
-    let mut changes = CaseChanges::default();
-    for (stored, organization) in cases
-        .iter()
-        .filter_map(|(key, stored)| Some((stored, owners.get(key)?)))
-    {
-        changes.take(stored, *organization, rule(stored.case.clone()), now);
+    async fn decide(
+        &self,
+        tx: &DatabaseTransaction,
+        owners: &BTreeMap<CaseKey, OrganizationId>,
+        rule: &impl Fn(Case) -> Decision,
+    ) -> Result<usize, StoreError> {
+        let (store, now) = (self.store, self.now);
+        let cases = store
+            .lock_free_cases(tx, &owners.keys().copied().collect())
+            .await?;
+        let mut standing = match self.follows {
+            Some(schedule) => Some(Standing::look_up(store, tx, &cases, (schedule, self.origin), now).await?),
+            None => None,
+        };
+        let mut changes = CaseChanges::default();
+        for (key, stored) in &cases {
+            let Some(&organization) = owners.get(key) else {
+                continue;
+            };
+            let decision = rule(stored.case.clone());
+            match &mut standing {
+                Some(standing) => standing.take(&mut changes, stored, organization, decision, now),
+                None => changes.take(stored, organization, decision, now),
+            }
+        }
+        let orders = standing.map(Standing::into_sql).into_iter().collect();
+        store.write_cases(tx, &changes.into_vec(), orders).await?;
+        Ok(cases.len())
     }
-    if let Err(error) = store.write_cases(&tx, &changes.into_vec(), Vec::new()).await {
-        // Awaited, so that whoever goes on does not meet the locks of this transaction and pass over its cases.
-        tx.rollback().await?;
-        return Err(error);
-    }
-    tx.commit().await?;
-    Ok(cases.len())
 }

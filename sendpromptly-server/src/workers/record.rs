@@ -17,6 +17,7 @@ use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, mpsc};
 use super::beat::{Beat, Stage};
 use super::deliver::Deliver;
 use super::rounds::{Next, Rounds, Trouble};
+use super::standing::Standing;
 use crate::platform::entropy;
 use crate::store::attempts::{self, AttemptEnd};
 use crate::store::cases::{CaseChanges, StoredCase};
@@ -153,11 +154,16 @@ pub(super) async fn commit(
         .iter()
         .map(|end| (end.attempt.project, end.attempt.event))
         .collect();
+    let Some(now) = ends.iter().map(|end| end.ended_at).max() else {
+        return Ok(());
+    };
+    let origin = Origin::system(Deliver::NAME);
     let tx = store.begin().await?;
     let cases = store.lock_cases(&tx, &keys).await?;
     let mut desk = Desk {
         schedule,
-        origin: Origin::system(Deliver::NAME),
+        origin: &origin,
+        standing: Standing::look_up(store, &tx, &cases, (schedule, &origin), now).await?,
         changes: CaseChanges::default(),
         streaks: BTreeMap::new(),
         results: Vec::new(),
@@ -171,6 +177,7 @@ pub(super) async fn commit(
         attempts::end(ends),
         claims::count_failures(&desk.streaks),
         results::insert(desk.results),
+        desk.standing.into_sql(),
     ];
     store.write_cases(&tx, &desk.changes.into_vec(), more).await?;
     Ok(tx.commit().await?)
@@ -179,7 +186,8 @@ pub(super) async fn commit(
 /// Where ends are decided on one after another.
 struct Desk<'a> {
     schedule: &'a RetrySchedule,
-    origin: Origin,
+    origin: &'a Origin,
+    standing: Standing<'a>,
     changes: CaseChanges,
     streaks: BTreeMap<ProjectId, Streak>,
     results: Vec<NewResult<'a>>,
@@ -202,7 +210,7 @@ impl Desk<'_> {
         let case = self.changes.current(stored);
         let decision = case
             .clone()
-            .end_attempt(attempt.replay, outcome, &retry, &self.origin);
+            .end_attempt(attempt.replay, outcome, &retry, self.origin);
         if decision.case == case {
             return;
         }
@@ -217,7 +225,12 @@ impl Desk<'_> {
                 received_at: end.ended_at,
             });
         }
-        self.changes
-            .take(stored, attempt.organization, decision, end.ended_at);
+        self.standing.take(
+            &mut self.changes,
+            stored,
+            attempt.organization,
+            decision,
+            end.ended_at,
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! Finds events whose result has not come in time, and opens their incidents.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sendpromptly_core::audit::Origin;
 use sendpromptly_core::id::IncidentId;
+use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::time::Timestamp;
 
-use super::overdue;
+use super::overdue::{self, Overdue};
 use super::rounds::{Left, Rounds};
 use crate::platform::entropy;
 use crate::store::{Store, StoreError};
@@ -18,6 +20,8 @@ mod tests;
 #[derive(Debug, Clone)]
 pub(super) struct Sweep {
     pub(super) store: Store,
+    /// When the attempts are made of what projects let it order.
+    pub(super) schedule: Arc<RetrySchedule>,
     pub(super) interval: Duration,
 }
 
@@ -29,17 +33,28 @@ impl Rounds for Sweep {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        sweep(&self.store, now).await
+        sweep(&self.store, &self.schedule, now).await
     }
 }
 
-/// Opens the incidents of one batch of events that are overdue.
-pub(super) async fn sweep(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
+/// Opens the incidents of one batch of events that are overdue, and orders what projects let it order.
+pub(super) async fn sweep(
+    store: &Store,
+    schedule: &RetrySchedule,
+    now: Timestamp,
+) -> Result<Left, StoreError> {
     let origin = Origin::system(Sweep::NAME);
     let due = store.overdue_events(now, overdue::BATCH).await?;
-    overdue::settle(store, due, now, |case| {
-        let incident = IncidentId::new(now, entropy::for_id());
-        case.time_out(incident, &origin, now)
-    })
-    .await
+    let overdue = Overdue {
+        store,
+        origin: &origin,
+        follows: Some(schedule),
+        now,
+    };
+    overdue
+        .settle(due, |case| {
+            let incident = IncidentId::new(now, entropy::for_id());
+            case.time_out(incident, &origin, now)
+        })
+        .await
 }

@@ -105,6 +105,16 @@ async fn a_projects_settings_are_changed_one_by_one() {
             &["events-kept-days", "30 to 3660"],
         );
     }
+    let unasked = set(&["--reprocess-timeouts", "3"]).await.json();
+    assert_eq!(
+        (&slow["reprocess_timeouts"], &unasked["reprocess_timeouts"]),
+        (&json!(0), &json!(3))
+    );
+    assert_eq!(set(&["--reprocess-timeouts", "0"]).await.json(), slow);
+    for wrong in ["4", "-1", "true", ""] {
+        let times = format!("--reprocess-timeouts={wrong}");
+        assert_usage(&set(&[&times]).await, &["reprocess-timeouts", "0 to 3"]);
+    }
     for wrong in ["0", "43201", "-1", "1.5", "soon", ""] {
         let minutes = format!("--timeout-minutes={wrong}");
         assert_usage(&set(&[&minutes]).await, &["timeout-minutes"]);
@@ -112,7 +122,13 @@ async fn a_projects_settings_are_changed_one_by_one() {
     assert_usage(&set(&["--name", ""]).await, &["name"]);
     assert_usage(
         &set(&[]).await,
-        &["--name", "--repair-url", "--timeout-minutes", "--keep-answers"],
+        &[
+            "--name",
+            "--repair-url",
+            "--timeout-minutes",
+            "--reprocess-timeouts",
+            "--keep-answers",
+        ],
     );
     assert_eq!(
         set(&["--name", "the shop"]).await.json(),

@@ -10,6 +10,7 @@ use super::model::{Model, SCHEDULE, SeenReplay};
 use super::story::{ANSWER, INCIDENT, START, TIMEOUT, origin, reason, replay_id};
 use crate::dedupe::{ReceiptFacts, differs};
 use crate::event::EffectType;
+use crate::project::UnaskedOrders;
 use crate::replay::{Jitter, RetrySchedule};
 
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +71,12 @@ fn outcome() -> impl Strategy<Value = AttemptOutcome> {
         (0..900_u64).prop_map(|secs| Some(Duration::from_secs(secs)))
     ];
     let answered = (
-        prop_oneof![2 => 500..600_u16, 2 => 200..300_u16, 1 => 100..700_u16],
+        prop_oneof![4 => 500..506_u16, 2 => 500..600_u16, 2 => 200..300_u16, 1 => 100..700_u16],
         asked,
         effect,
     );
     prop_oneof![
-        4 => answered.prop_map(|(status, retry_after, effect)| AttemptOutcome::Answered {
+        8 => answered.prop_map(|(status, retry_after, effect)| AttemptOutcome::Answered {
             status,
             retry_after,
             effect
@@ -95,10 +96,11 @@ struct Pair {
     now: Timestamp,
     schedule: RetrySchedule,
     orders: u8,
+    at_most: UnaskedOrders,
 }
 
 impl Pair {
-    fn received(first: EffectType) -> Self {
+    fn received(first: EffectType, at_most: UnaskedOrders) -> Self {
         let event = EventStatus::pending(EventId::from_bytes([9; 16]), START.plus_minutes(TIMEOUT));
         Self {
             case: Case::new(event),
@@ -107,6 +109,7 @@ impl Pair {
             now: START,
             schedule: RetrySchedule::new(&SCHEDULE.map(|ms| Duration::from_millis(ms as u64))).unwrap(),
             orders: 0,
+            at_most,
         }
     }
 
@@ -133,12 +136,14 @@ impl Pair {
                 Ok(Vec::new())
             }
             Happening::Sweep => {
+                let was = self.incident_state();
                 self.model.sweep(now);
-                Ok(self.store(case.time_out(INCIDENT, &origin, now)))
+                Ok(self.store_and_follow(was, case.time_out(INCIDENT, &origin, now)))
             }
             Happening::MissAnswer => {
+                let was = self.incident_state();
                 self.model.miss_answer(now);
-                Ok(self.store(case.miss_answer(&origin, now)))
+                Ok(self.store_and_follow(was, case.miss_answer(&origin, now)))
             }
             Happening::Dismiss => {
                 let expected = self.model.dismiss();
@@ -177,6 +182,7 @@ impl Pair {
         let Some(id) = self.id(named) else {
             return Vec::new();
         };
+        let was = self.incident_state();
         self.model.end(id, outcome, self.now);
         let retry = RetryContext {
             schedule: &self.schedule,
@@ -185,7 +191,7 @@ impl Pair {
             answer_minutes: ANSWER,
         };
         let decision = self.case.clone().end_attempt(id, outcome, &retry, &origin());
-        self.store(decision)
+        self.store_and_follow(was, decision)
     }
 
     /// A duplicate changes nothing, and names the fields in which it differs from the first.
@@ -229,6 +235,24 @@ impl Pair {
         Ok(Vec::new())
     }
 
+    fn incident_state(&self) -> Option<IncidentState> {
+        self.case.incident.as_ref().map(|incident| incident.state)
+    }
+
+    /// A worker has decided; the server's own order goes with it.
+    fn store_and_follow(&mut self, was: Option<IncidentState>, decision: Decision) -> Vec<Draft> {
+        self.orders += 1;
+        let order = StandingOrder {
+            at_most: self.at_most,
+            replay_id: replay_id(self.orders),
+            schedule: &self.schedule,
+        };
+        let number = self.at_most.number();
+        self.model.follow(was, number, order.replay_id, self.now);
+        let decision = decision.and_follow(&order, &origin(), self.now);
+        self.store(decision)
+    }
+
     fn store(&mut self, decision: Decision) -> Vec<Draft> {
         self.case = decision.case;
         decision.entries
@@ -246,6 +270,7 @@ impl Pair {
             last_status: replay.last_status,
             next_attempt_at: replay.next_attempt_at,
             answer_due_at: replay.answer_due_at,
+            unasked: replay.unasked,
         });
         prop_assert_eq!(replays.collect::<Vec<_>>(), self.model.replays());
         Ok(())
@@ -253,7 +278,9 @@ impl Pair {
 }
 
 /// What holds of every case that is stored.
-fn must_hold(case: &Case) -> Result<(), TestCaseError> {
+fn must_hold(case: &Case, at_most: UnaskedOrders) -> Result<(), TestCaseError> {
+    let unasked = case.replays.iter().filter(|replay| replay.unasked).count();
+    prop_assert!(unasked <= at_most.number() as usize);
     let under_way = case.replays.iter().filter(|replay| replay.state.is_under_way());
     let under_way: Vec<_> = under_way.map(|replay| replay.id).collect();
     prop_assert!(under_way.len() <= 1, "one replay is under way at most");
@@ -287,15 +314,16 @@ fn must_hold(case: &Case) -> Result<(), TestCaseError> {
 /// What holds from one case to the next.
 fn must_follow(before: &Case, after: &Case, entries: &[Draft]) -> Result<(), TestCaseError> {
     let state = |case: &Case| case.incident.as_ref().map(|incident| incident.state);
-    let changed = usize::from(state(before) != state(after));
+    let mut changes = vec![state(before), state(after)];
+    if was_ordered_unasked(before, after)? {
+        changes.insert(1, Some(IncidentState::Open));
+    }
+    let told: Vec<_> = entries.iter().map(|entry| entry.action).collect();
+    let changes = changes.windows(2).filter_map(|pair| action_of(pair[0], pair[1]));
     prop_assert_eq!(
-        entries.len(),
-        changed,
+        told,
+        changes.collect::<Vec<_>>(),
         "one entry for each change of an incident's state"
-    );
-    prop_assert_eq!(
-        entries.first().map(|entry| entry.action),
-        action_of(state(before), state(after))
     );
     if before.event.state == EventState::Succeeded {
         prop_assert_eq!(&before.event, &after.event, "a success is final");
@@ -318,6 +346,19 @@ fn must_follow(before: &Case, after: &Case, entries: &[Draft]) -> Result<(), Tes
     Ok(())
 }
 
+/// Whether the server has ordered a replay by itself, which nothing but a clear refusal of the one before allows.
+fn was_ordered_unasked(before: &Case, after: &Case) -> Result<bool, TestCaseError> {
+    let ordered =
+        after.replays.len() > before.replays.len() && after.replays.last().is_some_and(|new| new.unasked);
+    if ordered {
+        prop_assert_eq!(after.event.state, EventState::Pending);
+        for ended in &after.replays[..before.replays.len()] {
+            prop_assert!(ended.state == ReplayState::Exhausted && !ended.may_have_been_applied());
+        }
+    }
+    Ok(ordered)
+}
+
 fn action_of(before: Option<IncidentState>, after: Option<IncidentState>) -> Option<Action> {
     match after {
         _ if before == after => None,
@@ -334,13 +375,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn code_and_model_agree_whatever_happens(all in happenings()) {
-        let mut pair = Pair::received(EffectType::AccessUnlock);
+    fn code_and_model_agree_whatever_happens(all in happenings(), at_most in 0..=UnaskedOrders::MAX) {
+        let at_most = at_most.to_string().parse().unwrap();
+        let mut pair = Pair::received(EffectType::AccessUnlock, at_most);
         for happening in all {
             let before = pair.case.clone();
             let entries = pair.happen(happening)?;
             pair.agree()?;
-            must_hold(&pair.case)?;
+            must_hold(&pair.case, at_most)?;
             must_follow(&before, &pair.case, &entries)?;
         }
     }

@@ -31,6 +31,8 @@ pub(super) struct Model {
 struct Ordered {
     id: ReplayId,
     at: Timestamp,
+    /// Whether the server ordered it by itself.
+    unasked: bool,
     begun: u32,
     /// Outcomes that counted: those that came while it was queued.
     outcomes: Vec<(Timestamp, AttemptOutcome)>,
@@ -49,6 +51,7 @@ pub(super) struct SeenReplay {
     pub(super) last_status: Option<u16>,
     pub(super) next_attempt_at: Option<Timestamp>,
     pub(super) answer_due_at: Option<Timestamp>,
+    pub(super) unasked: bool,
 }
 
 /// What can be seen of an incident: state, reason, when it was opened, when it was resolved.
@@ -131,15 +134,22 @@ impl Model {
         {
             return Err(Refusal::MayHaveBeenApplied(before.id));
         }
-        self.replays.push(Ordered {
-            id,
-            at: now,
-            begun: 0,
-            outcomes: Vec::new(),
-            ended: None,
-            late_status: None,
-        });
+        self.replays.push(Ordered::new(id, now, false));
         Ok(())
+    }
+
+    /// The server's own order, after something that happened while the incident was in this state.
+    pub(super) fn follow(&mut self, was: Option<IncidentState>, at_most: u32, id: ReplayId, now: Timestamp) {
+        let Some((IncidentState::Open, IncidentReason::Timeout, ..)) = self.incident() else {
+            return;
+        };
+        let opened_now = matches!(was, None | Some(IncidentState::Reprocessing));
+        let by_people = self.replays.iter().any(|replay| !replay.unasked);
+        let turned_away = self.replays.iter().all(Ordered::was_turned_away);
+        let room = self.replays.len() < at_most as usize;
+        if opened_now && !by_people && turned_away && room && self.results.is_empty() {
+            self.replays.push(Ordered::new(id, now, true));
+        }
     }
 
     /// Gives whether the attempt may be made.
@@ -211,6 +221,27 @@ impl Model {
 }
 
 impl Ordered {
+    const fn new(id: ReplayId, at: Timestamp, unasked: bool) -> Self {
+        Self {
+            id,
+            at,
+            unasked,
+            begun: 0,
+            outcomes: Vec::new(),
+            ended: None,
+            late_status: None,
+        }
+    }
+
+    /// Every attempt was answered, the last one by the endpoint itself, and no more are made.
+    fn was_turned_away(&self) -> bool {
+        let answered = |outcome: &AttemptOutcome| matches!(outcome, AttemptOutcome::Answered { .. });
+        let last = self.outcomes.last().and_then(|(_, outcome)| outcome.status());
+        self.state() == ReplayState::Exhausted
+            && self.outcomes.iter().all(|(_, outcome)| answered(outcome))
+            && !matches!(last, Some(502..=504))
+    }
+
     fn state(&self) -> ReplayState {
         if let Some(ended) = self.ended {
             return ended;
@@ -283,6 +314,7 @@ impl Ordered {
                 (ReplayState::Delivered, Some((taken_at, _))) => Some(taken_at.plus_minutes(ANSWER)),
                 _ => None,
             },
+            unasked: self.unasked,
         }
     }
 }

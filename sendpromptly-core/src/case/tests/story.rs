@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::*;
+use crate::project::UnaskedOrders;
 use crate::replay::{Jitter, RetrySchedule};
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -45,6 +46,8 @@ pub(super) struct Story {
     pub(super) now: Timestamp,
     pub(super) entries: Vec<Draft>,
     pub(super) schedule: RetrySchedule,
+    /// What the project lets the server order unasked.
+    pub(super) at_most: UnaskedOrders,
 }
 
 impl Story {
@@ -56,6 +59,7 @@ impl Story {
             now: START,
             entries: Vec::new(),
             schedule: RetrySchedule::default(),
+            at_most: UnaskedOrders::default(),
         }
     }
 
@@ -80,6 +84,14 @@ impl Story {
         story
     }
 
+    /// An event was received in a project that has time-outs reprocessed unasked, and its time is over.
+    pub(super) fn unasked(at_most: &str) -> Self {
+        let mut story = Self::received();
+        story.at_most = at_most.parse().unwrap();
+        story.wait(TIMEOUT).sweep();
+        story
+    }
+
     pub(super) fn wait(&mut self, minutes: u32) -> &mut Self {
         self.now = self.now.plus_minutes(minutes);
         self
@@ -101,7 +113,7 @@ impl Story {
 
     pub(super) fn sweep(&mut self) -> &mut Self {
         let decision = self.case.clone().time_out(INCIDENT, &origin(), self.now);
-        self.take(decision)
+        self.take_and_follow(decision)
     }
 
     pub(super) fn order(&mut self, number: u8) -> Result<&mut Self, Refusal> {
@@ -136,7 +148,7 @@ impl Story {
             answer_minutes: ANSWER,
         };
         let decision = self.case.clone().end_attempt(replay, outcome, &retry, &origin());
-        self.take(decision)
+        self.take_and_follow(decision)
     }
 
     pub(super) fn attempt(&mut self, outcome: AttemptOutcome) -> &mut Self {
@@ -146,7 +158,7 @@ impl Story {
 
     pub(super) fn miss_answer(&mut self) -> &mut Self {
         let decision = self.case.clone().miss_answer(&origin(), self.now);
-        self.take(decision)
+        self.take_and_follow(decision)
     }
 
     pub(super) fn dismiss(&mut self) -> Result<&mut Self, Refusal> {
@@ -157,6 +169,18 @@ impl Story {
     pub(super) fn reopen(&mut self) -> Result<&mut Self, Refusal> {
         let decision = self.case.clone().reopen(&origin(), self.now)?;
         Ok(self.take(decision))
+    }
+
+    /// Takes what a worker has decided on. The server's own orders are numbered from 101 on.
+    fn take_and_follow(&mut self, decision: Decision) -> &mut Self {
+        let schedule = self.schedule.clone();
+        let order = StandingOrder {
+            at_most: self.at_most,
+            replay_id: replay_id(101 + self.case.replays.len() as u8),
+            schedule: &schedule,
+        };
+        let decision = decision.and_follow(&order, &origin(), self.now);
+        self.take(decision)
     }
 
     fn take(&mut self, decision: Decision) -> &mut Self {

@@ -286,6 +286,10 @@ fn action(done: &ActionRecord, names: &Names) -> Option<Moment> {
     if let Some(replay) = details["replay_id"].as_str() {
         moment.lines.push(format!("Replay {replay}"));
     }
+    if details["unasked"].is_string() {
+        let why = "The project has time-outs reprocessed without being asked";
+        moment.lines.push(why.to_owned());
+    }
     moment.text = details["reason"].as_str().map(str::to_owned);
     Some(moment)
 }

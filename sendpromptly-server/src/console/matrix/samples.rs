@@ -189,7 +189,11 @@ const SAMPLES: &[Sample] = &[
     },
     sample(
         "/orgs/{org}/projects/{project}/settings",
-        &[("name", "Another name"), ("timeout_minutes", "45")],
+        &[
+            ("name", "Another name"),
+            ("timeout_minutes", "45"),
+            ("reprocess_timeouts", "1"),
+        ],
         Action("project.changed"),
     ),
     sample(

@@ -204,6 +204,7 @@ const REPLAY_COLUMNS: &[Column] = &[
     Column::new("steps", Kind::Int),
     Column::new("cut_offs", Kind::Int),
     Column::new("doubtful", Kind::Int),
+    Column::new("unasked", Kind::Int),
     Column::optional("last_status", Kind::Int),
     Column::optional("next_attempt_at", Kind::Int),
     Column::optional("answer_due_at", Kind::Int),
@@ -229,6 +230,7 @@ fn replay_rows<'a>(changes: impl Iterator<Item = (&'a CaseChange, &'a Replay)>) 
             replay.steps.into(),
             replay.cut_offs.into(),
             replay.doubtful.into(),
+            replay.unasked.into(),
             replay.last_status.map(u32::from).into(),
             replay.next_attempt_at.into(),
             replay.answer_due_at.into(),
@@ -251,9 +253,9 @@ fn new_replays(changes: &[CaseChange]) -> Sql {
     });
     Sql::over(
         "INSERT INTO replays (project_id, id, incident_id, event_id, state, attempts, steps, cut_offs, doubtful,
-            last_status, next_attempt_at, answer_due_at, body, with_payload, created_at)
+            unasked, last_status, next_attempt_at, answer_due_at, body, with_payload, created_at)
          SELECT r.project_id, r.id, r.incident_id, r.event_id, r.state, r.attempts, r.steps, r.cut_offs,
-            r.doubtful, r.last_status, r.next_attempt_at, r.answer_due_at, r.body, r.with_payload,
+            r.doubtful, r.unasked, r.last_status, r.next_attempt_at, r.answer_due_at, r.body, r.with_payload,
             r.created_at FROM {rows}",
         replay_rows(new),
     )

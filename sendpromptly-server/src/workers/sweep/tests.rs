@@ -9,6 +9,10 @@ use super::*;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, TIMEOUT, World};
 
+async fn sweep(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
+    super::sweep(store, &RetrySchedule::default(), now).await
+}
+
 #[tokio::test]
 async fn an_event_is_overdue_from_its_timeout_on_and_found_once() {
     let world = World::set_up().await;
