@@ -9,17 +9,27 @@ use crate::time::Timestamp;
 /// After a message, further news wait this long and come as one.
 pub const GROUPED_FOR: Duration = Duration::from_secs(5 * 60);
 
-/// Pauses after each try of a message that failed. Then it is given up.
-const PAUSES: [Duration; 5] = [
+/// When a message that was not taken goes again, after its first try. Then it is given up.
+const AGAIN_AFTER: [Duration; 6] = [
     Duration::from_secs(30),
     Duration::from_secs(2 * 60),
     Duration::from_secs(10 * 60),
     Duration::from_secs(60 * 60),
-    Duration::from_secs(6 * 60 * 60),
+    Duration::from_secs(3 * 60 * 60),
+    Duration::from_secs(8 * 60 * 60),
 ];
+
+/// How many of these times one is held to that was refused: what refuses for long will not take it.
+const AGAIN_WHERE_REFUSED: usize = 3;
+
+/// Two tries lie at least so far apart.
+const LEAST_PAUSE: Duration = Duration::from_secs(10);
 
 /// The longest pause that a receiver may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// A message may be begun so often in a row without that anybody learns how that ended.
+const BEGUN_AT_MOST: u32 = 6;
 
 words! {
     /// What people are told.
@@ -63,29 +73,71 @@ pub fn news_of(before: Option<&Incident>, after: Option<&Incident>) -> Option<Ne
     }
 }
 
-/// When news are told to whom the last message ended at this time: at once, or with what else comes until then. Where a
-/// message waits already they go with it, and it waits no longer for them than others would.
-#[must_use]
-pub fn due(waits_until: Option<Timestamp>, last_ended: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    match waits_until {
-        Some(due_at) => due_at.min(now.plus(GROUPED_FOR)),
-        None => last_ended.map_or(now, |ended| now.max(ended.plus(GROUPED_FOR))),
+/// A destination's next message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Next {
+    /// When it is due; `None` where nothing waits.
+    pub due_at: Option<Timestamp>,
+    /// Before when the receiver asked not to be called.
+    pub not_before: Option<Timestamp>,
+    /// When the last message ended.
+    pub last_ended: Option<Timestamp>,
+}
+
+impl Next {
+    /// When it is due once there is more to tell: at once, or five minutes after the last message. Where a message
+    /// waits already, for hours perhaps, it waits no longer than that, but for the pause that its receiver asked for.
+    #[must_use]
+    pub fn with_news(&self, now: Timestamp) -> Timestamp {
+        let due_at = match self.due_at {
+            Some(due_at) => due_at.min(now.plus(GROUPED_FOR)),
+            None => self
+                .last_ended
+                .map_or(now, |ended| now.max(ended.plus(GROUPED_FOR))),
+        };
+        self.not_before
+            .map_or(due_at, |not_before| due_at.max(not_before))
     }
 }
 
-/// When a message goes again after so many tries, the last of which failed; `None` where it is given up. Whom it goes
-/// to may ask for a longer pause.
-#[must_use]
-pub fn next_try(tries: u32, asked: Option<Duration>, now: Timestamp) -> Option<Timestamp> {
-    let pause = PAUSES.get(tries.max(1) as usize - 1)?;
-    let asked = asked.unwrap_or_default().min(LONGEST_PAUSE);
-    Some(now.plus((*pause).max(asked)))
+/// When a message goes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// Then.
+    pub at: Timestamp,
+    /// Before when its receiver asked not to be called, whatever else comes.
+    pub not_before: Option<Timestamp>,
 }
 
-/// Whether a message was begun more often than it is ever tried: each time something has ended the program.
+/// Why a message was not taken, as far as it matters for when it goes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was not answered, or the receiver could not take it. It may have asked for a pause.
+    Passing(Option<Duration>),
+    /// The receiver would not have it. Somebody may be putting that right.
+    Refused,
+}
+
+/// When a message goes again whose first try was then; `None` where it is given up. That goes by its age and not by the
+/// number of its tries, which news bring forward.
 #[must_use]
-pub const fn is_spent(tries: u32) -> bool {
-    tries > PAUSES.len() as u32 + 1
+pub fn next_try(first: Timestamp, why: Refusal, now: Timestamp) -> Option<Again> {
+    let (times, asked) = match why {
+        Refusal::Passing(asked) => (&AGAIN_AFTER[..], asked),
+        Refusal::Refused => (&AGAIN_AFTER[..AGAIN_WHERE_REFUSED], None),
+    };
+    let mut times = times.iter().map(|after| first.plus(*after));
+    let at = times.find(|at| *at >= now.plus(LEAST_PAUSE))?;
+    let not_before = asked.map(|asked| now.plus(asked.min(LONGEST_PAUSE)));
+    let at = not_before.map_or(at, |not_before| at.max(not_before));
+    Some(Again { at, not_before })
+}
+
+/// Whether a message was begun so often in a row without an end that it is given up: it may itself be what ends the
+/// program.
+#[must_use]
+pub const fn is_spent(begun: u32) -> bool {
+    begun > BEGUN_AT_MOST
 }
 
 /// How long it is quiet in a project, and what was told of it.
@@ -102,10 +154,11 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// What there is to tell now.
+    /// What there is to tell now, to who could have had receipts since then: while a server is down none can come.
     #[must_use]
-    pub fn news(&self, now: Timestamp) -> Option<News> {
-        let last = self.last_receipt_at.map_or(self.since, |at| at.max(self.since));
+    pub fn news(&self, up_since: Timestamp, now: Timestamp) -> Option<News> {
+        let since = self.since.max(up_since);
+        let last = self.last_receipt_at.map_or(since, |at| at.max(since));
         let most = Duration::from_secs(u64::from(self.minutes) * 60);
         match self.told_at {
             None => (now.since(last) >= most).then_some(News::Silent),
@@ -154,30 +207,74 @@ mod tests {
         assert_eq!(news_of(None, None), None);
     }
 
+    fn after(minutes: u64) -> Timestamp {
+        NOW.plus(Duration::from_secs(minutes * 60))
+    }
+
     #[test]
     fn the_first_message_goes_at_once_and_the_next_five_minutes_after_it() {
-        assert_eq!(due(None, None, NOW), NOW);
-        let after = |minutes: u64| NOW.plus(Duration::from_secs(minutes * 60));
-        assert_eq!(due(None, Some(NOW), after(1)), after(5));
-        assert_eq!(due(None, Some(NOW), after(7)), after(7));
+        let mut next = Next::default();
+        assert_eq!(next.with_news(NOW), NOW);
+        next.last_ended = Some(NOW);
+        assert_eq!(next.with_news(after(1)), after(5));
+        assert_eq!(next.with_news(after(7)), after(7));
     }
 
     #[test]
-    fn news_go_with_the_message_that_waits_and_need_not_wait_for_hours() {
-        let after = |minutes: u64| NOW.plus(Duration::from_secs(minutes * 60));
-        assert_eq!(due(Some(after(2)), Some(NOW), after(1)), after(2));
-        assert_eq!(due(Some(after(360)), None, after(1)), after(6));
+    fn news_need_not_wait_for_hours_behind_a_message_that_does_but_for_a_pause_that_was_asked_for() {
+        let waits = |minutes| Next {
+            due_at: Some(after(minutes)),
+            ..Next::default()
+        };
+        assert_eq!(waits(2).with_news(after(1)), after(2));
+        assert_eq!(waits(360).with_news(after(1)), after(6));
+        let asked = Next {
+            not_before: Some(after(60)),
+            ..waits(60)
+        };
+        assert_eq!(asked.with_news(after(1)), after(60));
     }
 
     #[test]
-    fn tries_grow_apart_and_end_and_who_is_told_may_ask_for_a_longer_pause() {
-        let pauses: Vec<_> = (1..10).map_while(|tries| next_try(tries, None, NOW)).collect();
-        assert_eq!(pauses.len(), PAUSES.len());
-        assert!(pauses.is_sorted());
-        let hour = Duration::from_secs(3_600);
-        assert_eq!(next_try(1, Some(hour), NOW), Some(NOW.plus(hour)));
-        assert_eq!(next_try(4, Some(Duration::ZERO), NOW), Some(NOW.plus(hour)));
-        assert_eq!(next_try(1, Some(hour * 99), NOW), Some(NOW.plus(LONGEST_PAUSE)));
+    fn a_message_goes_again_for_hours_however_often_news_bring_it_forward() {
+        let (mut now, mut tries) = (NOW, 1);
+        while let Some(next) = next_try(NOW, Refusal::Passing(None), now) {
+            now = next.at;
+            tries += 1;
+        }
+        assert_eq!((now, tries), (after(8 * 60), 7));
+        // A try each five minutes uses nothing up.
+        let brought_forward = (0..95).map(|tries| after(5 * tries));
+        for now in brought_forward {
+            assert!(next_try(NOW, Refusal::Passing(None), now).is_some(), "{now}");
+        }
+        let late = after(1).plus(Duration::from_secs(55));
+        assert_eq!(
+            next_try(NOW, Refusal::Passing(None), late).map(|next| next.at),
+            Some(after(10)),
+            "two tries never touch"
+        );
+    }
+
+    #[test]
+    fn who_refuses_is_asked_for_ten_minutes_and_who_asks_for_a_pause_gets_it() {
+        let (mut now, mut tries) = (NOW, 1);
+        while let Some(next) = next_try(NOW, Refusal::Refused, now) {
+            now = next.at;
+            tries += 1;
+        }
+        assert_eq!((now, tries), (after(10), 4));
+        let asked = |minutes: u64| {
+            let pause = Duration::from_secs(minutes * 60);
+            next_try(NOW, Refusal::Passing(Some(pause)), NOW).map(|next| (next.at, next.not_before))
+        };
+        assert_eq!(asked(60), Some((after(60), Some(after(60)))));
+        assert_eq!(
+            asked(0),
+            Some((NOW.plus(AGAIN_AFTER[0]), Some(NOW))),
+            "never shorter than without"
+        );
+        assert_eq!(asked(99 * 60), Some((after(360), Some(after(360)))));
         assert!(!is_spent(6) && is_spent(7));
     }
 
@@ -190,17 +287,23 @@ mod tests {
             last_receipt_at: Some(after(-60)),
             told_at: None,
         };
-        assert_eq!(silence.news(after(9)), None);
-        assert_eq!(silence.news(after(10)), Some(News::Silent));
+        assert_eq!(silence.news(NOW, after(9)), None);
+        assert_eq!(silence.news(NOW, after(10)), Some(News::Silent));
+        assert_eq!(
+            silence.news(after(5), after(14)),
+            None,
+            "while the server was down none could come"
+        );
+        assert_eq!(silence.news(after(5), after(15)), Some(News::Silent));
         let told = Silence {
             told_at: Some(after(10)),
             ..silence
         };
-        assert_eq!(told.news(after(99)), None);
+        assert_eq!(told.news(NOW, after(99)), None);
         let heard = Silence {
             last_receipt_at: Some(after(11)),
             ..told
         };
-        assert_eq!(heard.news(after(12)), Some(News::Heard));
+        assert_eq!(heard.news(NOW, after(12)), Some(News::Heard));
     }
 }

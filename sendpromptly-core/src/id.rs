@@ -84,6 +84,8 @@ macro_rules! ids {
 ids! {
     /// A destination of alerts.
     AlertId = "alr";
+    /// A message of alerts, the same over all its tries.
+    MessageId = "msg";
     /// An API key's id (not the key itself).
     KeyId = "key";
     /// An audit entry.

@@ -43,7 +43,7 @@ mod sweep;
 mod tests;
 mod watch;
 
-use alert::Alert;
+use alert::{Alert, UnderWay};
 use answers::Answers;
 use beat::{Pulse, Stage};
 use checkpoint::Checkpoint;
@@ -105,6 +105,8 @@ pub struct WorkerContext {
     pub stripe: Option<StripeClient>,
     /// What they count.
     pub metrics: Arc<Metrics>,
+    /// How long a missing payment may be made up for; `None` where nobody pays.
+    pub grace: Option<Duration>,
     /// How often to look for what is due.
     pub sweep_interval: Duration,
 }
@@ -142,6 +144,7 @@ impl Health {
 pub struct Workers {
     supervisor: Supervisor,
     slots: Arc<Semaphore>,
+    alerts: UnderWay,
     skew: Skew,
     wake: Arc<Notify>,
 }
@@ -167,8 +170,7 @@ impl Workers {
             transport: context.transport.clone(),
             base_url: context.post.base_url().into(),
         };
-        let (vault, metrics) = (context.vault.clone(), context.metrics.alerts.clone());
-        let alert = Alert::new(store.clone(), vault, sender, metrics);
+        let (alert_vault, alert_metrics) = (context.vault.clone(), context.metrics.alerts.clone());
         let calls = Arc::new(Calls {
             store: store.clone(),
             vault: context.vault.clone(),
@@ -184,6 +186,15 @@ impl Workers {
         });
         let mut supervisor = Supervisor::new();
         let stage = supervisor.stage();
+        let alert = Alert::new(
+            store.clone(),
+            alert_vault,
+            sender,
+            alert_metrics,
+            stage.clone(),
+            context.grace,
+        );
+        let alerts = alert.under_way();
         supervisor.start(record::NAME, move |beat| record::run(recorder.clone(), beat));
         supervisor.start_rounds(Deliver::new(calls, stage));
         supervisor.start_rounds(Sweep {
@@ -222,6 +233,7 @@ impl Workers {
         Self {
             supervisor,
             slots,
+            alerts,
             skew,
             wake,
         }
@@ -241,7 +253,7 @@ impl Workers {
         self.wake.notify_one();
     }
 
-    /// Stops them: nothing new is begun; calls under way get 8 s, and those that are not over then are
+    /// Stops them: nothing new is begun; calls and alerts under way get 8 s, and those that are not over then are
     /// recorded as cut off, which hands their leases back.
     pub async fn stop(self) {
         self.stop_within(CALLS_GET).await;
@@ -260,10 +272,10 @@ impl Workers {
         self.supervisor.finish(Instant::now() + RECORD / 2).await;
     }
 
-    /// Waits until every slot is free. One is free when the end of its call is committed.
+    /// Waits until every slot is free and no alert is under way. So it is when the end of each is committed.
     async fn all_calls_are_over(&self, deadline: Instant) -> bool {
         let slots = u32::try_from(SLOTS).unwrap_or(u32::MAX);
-        let free = tokio::time::timeout_at(deadline, self.slots.acquire_many(slots));
-        free.await.is_ok()
+        let over = async { tokio::join!(self.slots.acquire_many(slots), self.alerts.none()) };
+        tokio::time::timeout_at(deadline, over).await.is_ok()
     }
 }

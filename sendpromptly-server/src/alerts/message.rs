@@ -5,17 +5,16 @@ use std::fmt::Write as _;
 
 use sendpromptly_core::alert::News;
 use sendpromptly_core::event::Mode;
-use sendpromptly_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::mail::{Letter, plain};
-use crate::store::alert_queue::{Content, Named};
+use crate::store::alert_queue::{AlertMessage, Content, Named};
 
 /// A message: what it tells, and where its links lead.
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
-    /// What it tells; without any news it is a test.
-    pub content: &'a Content,
+    /// What it says; without any news it is a test.
+    pub alert: &'a AlertMessage,
     /// The console, without a slash at its end.
     pub base_url: &'a str,
 }
@@ -23,6 +22,7 @@ pub struct Message<'a> {
 #[derive(Serialize)]
 struct Wire<'a> {
     r#type: &'static str,
+    message_id: String,
     project_id: String,
     project_name: &'a str,
     mode: &'static str,
@@ -39,6 +39,8 @@ struct Counts {
     reopened: u32,
     resolved: u32,
     escalated: u32,
+    silent: u32,
+    heard: u32,
 }
 
 #[derive(Serialize)]
@@ -61,15 +63,15 @@ impl Message<'_> {
     /// It in one line: "2 incidents opened, 1 resolved in shop (live)".
     #[must_use]
     pub fn headline(&self) -> String {
-        let project = plain(&self.content.project_name);
+        let project = plain(&self.alert.content.project_name);
         format!("{} in {project} ({})", self.news(), self.mode())
     }
 
     fn news(&self) -> String {
         let mut parts = Vec::new();
-        for (news, count) in &self.content.counts {
+        for (news, count) in &self.alert.content.counts {
             parts.push(match news {
-                News::Silent => match self.content.silence_minutes {
+                News::Silent => match self.alert.content.silence_minutes {
                     Some(minutes) => format!("no receipt for {minutes} minutes"),
                     None => "no receipt for a long time".to_owned(),
                 },
@@ -93,7 +95,7 @@ impl Message<'_> {
     /// How many incidents it tells of.
     fn named(&self) -> u32 {
         let of_incidents = |news: &News| !matches!(news, News::Silent | News::Heard);
-        let counts = self.content.counts.iter();
+        let counts = self.alert.content.counts.iter();
         counts
             .filter(|(news, _)| of_incidents(news))
             .map(|(_, count)| count)
@@ -101,7 +103,7 @@ impl Message<'_> {
     }
 
     const fn mode(&self) -> &'static str {
-        match self.content.mode {
+        match self.alert.content.mode {
             Mode::Test => "test",
             Mode::Live => "live",
         }
@@ -109,7 +111,7 @@ impl Message<'_> {
 
     /// Incidents that it does not name.
     fn further(&self) -> u32 {
-        let named = u32::try_from(self.content.incidents.len()).unwrap_or(u32::MAX);
+        let named = u32::try_from(self.alert.content.incidents.len()).unwrap_or(u32::MAX);
         self.named().saturating_sub(named)
     }
 
@@ -118,7 +120,7 @@ impl Message<'_> {
             organization,
             project,
             ..
-        } = self.content;
+        } = self.alert.content;
         format!(
             "{}/orgs/{organization}/incidents?project={project}&state=open",
             self.base_url
@@ -126,7 +128,7 @@ impl Message<'_> {
     }
 
     fn incident_url(&self, incident: &Named) -> String {
-        let organization = self.content.organization;
+        let organization = self.alert.content.organization;
         format!(
             "{}/orgs/{organization}/incidents/{}",
             self.base_url, incident.incident
@@ -138,7 +140,7 @@ impl Message<'_> {
     pub fn letter(&self, to: &str) -> Letter {
         let headline = self.headline();
         let mut text = format!("SendPromptly: {headline}.\n");
-        for incident in &self.content.incidents {
+        for incident in &self.alert.content.incidents {
             let _ = write!(text, "\n{}\n  {}\n", told(incident), self.incident_url(incident));
         }
         let open = self.incidents_url();
@@ -164,7 +166,7 @@ impl Message<'_> {
     #[must_use]
     pub fn slack(&self) -> Vec<u8> {
         let mut text = format!("*SendPromptly*: {}", escaped(&self.headline()));
-        for incident in &self.content.incidents {
+        for incident in &self.alert.content.incidents {
             let url = escaped(&self.incident_url(incident));
             let _ = write!(text, "\n• <{url}|{}>", told(incident));
         }
@@ -182,12 +184,12 @@ impl Message<'_> {
         serde_json::to_vec(&message).unwrap_or_default() // texts always serialize
     }
 
-    /// It as a webhook gets it.
+    /// It as a webhook gets it: the same bytes at each try.
     #[must_use]
-    pub fn webhook(&self, now: Timestamp) -> Vec<u8> {
-        let count = |news| self.content.counts.get(&news).copied().unwrap_or_default();
-        let is_test = self.content.counts.is_empty();
-        let incidents = self.content.incidents.iter().map(|incident| WireIncident {
+    pub fn webhook(&self) -> Vec<u8> {
+        let count = |news| self.alert.content.counts.get(&news).copied().unwrap_or_default();
+        let is_test = self.alert.content.counts.is_empty();
+        let incidents = self.alert.content.incidents.iter().map(|incident| WireIncident {
             incident_id: incident.incident.to_string(),
             news: incident.news.as_str(),
             reason: incident.reason.as_str(),
@@ -197,8 +199,9 @@ impl Message<'_> {
         });
         let wire = Wire {
             r#type: if is_test { "alert.test" } else { "alert" },
-            project_id: self.content.project.to_string(),
-            project_name: &self.content.project_name,
+            message_id: self.alert.id.to_string(),
+            project_id: self.alert.content.project.to_string(),
+            project_name: &self.alert.content.project_name,
             mode: self.mode(),
             text: self.headline(),
             counts: Counts {
@@ -206,10 +209,12 @@ impl Message<'_> {
                 reopened: count(News::Reopened),
                 resolved: count(News::Resolved),
                 escalated: count(News::Escalated),
+                silent: count(News::Silent),
+                heard: count(News::Heard),
             },
             incidents: incidents.collect(),
             url: self.incidents_url(),
-            sent_at: now.to_string(),
+            sent_at: self.alert.made_at.to_string(),
         };
         serde_json::to_vec(&wire).unwrap_or_default() // texts and numbers always serialize
     }
@@ -242,14 +247,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use sendpromptly_core::event::EffectType;
-    use sendpromptly_core::id::{IncidentId, OrganizationId, ProjectId};
+    use sendpromptly_core::id::{IncidentId, MessageId, OrganizationId, ProjectId};
     use sendpromptly_core::incident::IncidentReason;
+    use sendpromptly_core::time::Timestamp;
 
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-    fn content(counts: &[(News, u32)]) -> Content {
+    fn alert(counts: &[(News, u32)]) -> AlertMessage {
         let named = Named {
             incident: IncidentId::from_bytes([3; 16]),
             news: News::Opened,
@@ -258,7 +264,7 @@ mod tests {
             effect_type: Some(EffectType::AccessUnlock),
         };
         let of_incidents = counts.iter().any(|(news, _)| *news == News::Opened);
-        Content {
+        let content = Content {
             organization: OrganizationId::from_bytes([1; 16]),
             project: ProjectId::from_bytes([2; 16]),
             project_name: "<shop> & \"co\"".to_owned(),
@@ -266,20 +272,29 @@ mod tests {
             silence_minutes: Some(15),
             counts: BTreeMap::from_iter(counts.iter().copied()),
             incidents: if of_incidents { vec![named] } else { Vec::new() },
+        };
+        AlertMessage {
+            id: MessageId::from_bytes([4; 16]),
+            made_at: NOW,
+            content,
         }
     }
 
-    fn of(content: &Content) -> Message<'_> {
+    fn wire(alert: &AlertMessage) -> serde_json::Value {
+        serde_json::from_slice(&of(alert).webhook()).unwrap()
+    }
+
+    fn of(alert: &AlertMessage) -> Message<'_> {
         Message {
-            content,
+            alert,
             base_url: "https://pay.example.com",
         }
     }
 
     #[test]
     fn a_message_counts_what_it_tells_and_names_the_incidents_with_links() {
-        let content = content(&[(News::Opened, 3), (News::Resolved, 1)]);
-        let letter = of(&content).letter("ops@example.com");
+        let alert = alert(&[(News::Opened, 3), (News::Resolved, 1)]);
+        let letter = of(&alert).letter("ops@example.com");
         assert_eq!(
             letter.subject,
             "[SendPromptly] Incidents: 3 opened, 1 resolved in shop & \"co\" (live)"
@@ -297,31 +312,38 @@ mod tests {
         ] {
             assert!(letter.text.contains(part), "{part} is not in {}", letter.text);
         }
-        let slack: serde_json::Value = serde_json::from_slice(&of(&content).slack()).unwrap();
+        let slack: serde_json::Value = serde_json::from_slice(&of(&alert).slack()).unwrap();
         let text = slack["text"].as_str().unwrap();
         assert!(
             text.contains(&format!("<{link}|inc_")) && text.contains("&amp;state=open|"),
             "{text}"
         );
         assert!(!text.contains("<shop>"), "{text}");
-        let wire: serde_json::Value = serde_json::from_slice(&of(&content).webhook(NOW)).unwrap();
+        let wire = wire(&alert);
         assert_eq!(
             (&wire["counts"]["opened"], &wire["incidents"][0]["url"]),
             (&3.into(), &link.into())
         );
         assert_eq!(wire["type"], "alert");
+        assert_eq!(wire["message_id"], alert.id.to_string());
     }
 
     #[test]
-    fn silence_and_a_test_are_told_in_words() {
-        let quiet = content(&[(News::Silent, 1)]);
+    fn silence_and_a_test_are_told_in_words_and_to_a_machine() {
+        let quiet = alert(&[(News::Silent, 1)]);
         assert_eq!(
             of(&quiet).headline(),
             "no receipt for 15 minutes in shop & \"co\" (live)"
         );
-        let test = content(&[]);
+        let heard = alert(&[(News::Heard, 1)]);
+        let counts = |alert| {
+            let counts = &wire(alert)["counts"];
+            (counts["silent"].clone(), counts["heard"].clone())
+        };
+        assert_eq!(counts(&quiet), (1.into(), 0.into()));
+        assert_eq!(counts(&heard), (0.into(), 1.into()));
+        let test = alert(&[]);
         assert!(of(&test).headline().starts_with("Test alert in"));
-        let wire: serde_json::Value = serde_json::from_slice(&of(&test).webhook(NOW)).unwrap();
-        assert_eq!(wire["type"], "alert.test");
+        assert_eq!(wire(&test)["type"], "alert.test");
     }
 }

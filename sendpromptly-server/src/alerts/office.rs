@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use sendpromptly_core::alert::Channel;
 use sendpromptly_core::credential::SigningSecret;
-use sendpromptly_core::id::{AlertId, ProjectId};
+use sendpromptly_core::id::{AlertId, MessageId, ProjectId};
 
 use super::sender::{SendFailure, Sender};
 use super::target::{CheckedTarget, Target};
 use crate::platform::entropy;
 use crate::projects::Office;
 use crate::store::StoreError;
-use crate::store::alert_queue::Content;
+use crate::store::alert_queue::{AlertMessage, Content};
 use crate::store::alerts::{Added, AlertMinutes, MOST, NewDestination};
 use crate::vault::{Purpose, Vault, VaultError};
 
@@ -142,7 +142,12 @@ impl Office<'_> {
             counts: BTreeMap::new(),
             incidents: Vec::new(),
         };
-        Ok(sender.send(&target, &content, 1, self.now).await)
+        let alert = AlertMessage {
+            id: MessageId::new(self.now, entropy::for_id()),
+            made_at: self.now,
+            content,
+        };
+        Ok(sender.send(&target, &alert, 1, self.now).await)
     }
 
     /// Sets after how many minutes a project alerts of what does not happen.

@@ -10,9 +10,8 @@ use super::message::Message;
 use super::target::Target;
 use crate::callback::{AddressPolicy, CallOutcome, CallbackClient, RepairUrl};
 use crate::mail::{SendError, Transport};
-use crate::platform::entropy;
 use crate::projects::trial;
-use crate::store::alert_queue::Content;
+use crate::store::alert_queue::AlertMessage;
 
 /// How long a call may take: less than the lease of a message.
 const CALL: Duration = Duration::from_secs(15);
@@ -35,6 +34,8 @@ pub struct Sender {
 pub enum SendFailure {
     /// It may be taken later; whom it goes to may have asked for this pause.
     Passing(String, Option<Duration>),
+    /// It was refused, by a receiver that may yet be put right.
+    Refused(String),
     /// It never will.
     Final(String),
 }
@@ -44,7 +45,7 @@ impl SendFailure {
     #[must_use]
     pub fn words(&self) -> &str {
         match self {
-            Self::Passing(words, _) | Self::Final(words) => words,
+            Self::Passing(words, _) | Self::Refused(words) | Self::Final(words) => words,
         }
     }
 }
@@ -57,21 +58,22 @@ impl Sender {
     pub async fn send(
         &self,
         target: &Target,
-        content: &Content,
+        alert: &AlertMessage,
         tries: u32,
         now: Timestamp,
     ) -> Result<(), SendFailure> {
         let message = Message {
-            content,
+            alert,
             base_url: &self.base_url,
         };
         match target {
             Target::Email(email) => {
                 let letter = message.letter(email.as_str());
-                let sent = self.transport.send(&letter, &entropy::ordered_id(now), now).await;
+                let sent = self.transport.send(&letter, alert.id.as_bytes(), now).await;
                 sent.map_err(|error| match error {
                     SendError::Failed(_) => SendFailure::Passing(error.to_string(), None),
-                    SendError::Mailbox(_) | SendError::Letter(_) => SendFailure::Final(error.to_string()),
+                    SendError::Mailbox(_) => SendFailure::Refused(error.to_string()),
+                    SendError::Letter(_) => SendFailure::Final(error.to_string()),
                 })
             }
             Target::Slack(url) => {
@@ -79,7 +81,7 @@ impl Sender {
                 self.call(url, vec![json], message.slack(), now).await
             }
             Target::Webhook { url, secret } => {
-                let body = message.webhook(now);
+                let body = message.webhook();
                 let headers = trial::headers(std::slice::from_ref(secret), tries, &body);
                 self.call(url, headers, body, now).await
             }
@@ -99,7 +101,7 @@ impl Sender {
     }
 }
 
-/// What an answer means: a 2xx is taken; what is wrong with us or the address stays so; all else may pass.
+/// What an answer means: a 2xx is taken; an address that may not be called stays so; all else may pass.
 fn judge(outcome: CallOutcome, now: Timestamp) -> Result<(), SendFailure> {
     match outcome {
         CallOutcome::Answered {
@@ -109,12 +111,12 @@ fn judge(outcome: CallOutcome, now: Timestamp) -> Result<(), SendFailure> {
             status, retry_after, ..
         } => {
             let words = format!("it answered {status}");
-            let passes = matches!(status, 408 | 429 | 500..=599);
+            let passes = matches!(status, 408 | 425 | 429 | 500..=599);
             let asked = retry_after.map(|asked| asked.delay(system_time(now)));
             Err(if passes {
                 SendFailure::Passing(words, asked)
             } else {
-                SendFailure::Final(words)
+                SendFailure::Refused(words)
             })
         }
         CallOutcome::Refused { reason } => {
@@ -148,15 +150,15 @@ mod tests {
     }
 
     #[test]
-    fn a_2xx_is_taken_and_only_what_may_pass_is_tried_again() {
+    fn a_2xx_is_taken_and_what_is_refused_is_not_what_may_pass() {
         assert_eq!(judge(answered(204), NOW), Ok(()));
-        for status in [429, 500, 503] {
+        for status in [408, 425, 429, 500, 503] {
             let asked = Some(Duration::from_secs(90));
             let passing = SendFailure::Passing(format!("it answered {status}"), asked);
             assert_eq!(judge(answered(status), NOW), Err(passing));
         }
         for status in [301, 400, 404, 410] {
-            let refused = SendFailure::Final(format!("it answered {status}"));
+            let refused = SendFailure::Refused(format!("it answered {status}"));
             assert_eq!(judge(answered(status), NOW), Err(refused));
         }
         let lost = CallOutcome::NetworkError {

@@ -150,6 +150,7 @@ impl Server {
             schedule: config.callbacks.schedule.clone(),
             stripe: billing.as_ref().and_then(|billing| billing.client.clone()),
             metrics: metrics.clone(),
+            grace: billing.as_ref().map(|billing| billing.grace),
             sweep_interval: config.work.sweep_interval,
         });
         let committers = committers(config, &context.store);

@@ -41,6 +41,7 @@ impl AlertMetrics {
             AlertEnd::Sent => "sent",
             AlertEnd::Waits(..) => "failed",
             AlertEnd::GivenUp(_) => "given_up",
+            AlertEnd::HandedBack => return,
         };
         self.deliveries.get_or_create(&Outcome { outcome }).inc();
     }

@@ -1,6 +1,6 @@
 //! Whom a project's alerts go to, sealed, and by which minutes they go.
 
-use sea_orm::QueryResult;
+use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::alert::Channel;
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::{AlertId, ProjectId};
@@ -11,7 +11,7 @@ use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError, audit};
 
-/// How many destinations a project may have: each news is written once for each.
+/// How many destinations a project may have.
 pub const MOST: usize = 10;
 
 /// A destination in the making.
@@ -120,9 +120,10 @@ impl Store {
         if all_of(scope, new.project).all(&tx).await?.len() >= MOST {
             return Ok(Added::TooMany);
         }
+        let told_to = newest(&tx, new.project, new.escalation).await?;
         let insert = Sql::new(
-            "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, created_at)
-             VALUES ({}, {}, {}, {}, {}, {}, {})",
+            "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, newest, told_to, created_at)
+             VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {})",
         )
         .bind(new.project.as_bytes())
         .bind(new.id.as_bytes())
@@ -130,6 +131,8 @@ impl Store {
         .bind(new.sealed.clone())
         .bind(new.shown.as_str())
         .bind(new.escalation)
+        .bind(told_to)
+        .bind(told_to)
         .bind(new.created_at);
         let project = new.project.to_string();
         let details = [
@@ -211,17 +214,8 @@ impl Store {
             return Ok(false);
         };
         let found = sealed(&row)?;
-        let remove = |table, key| {
-            Sql::new(format!(
-                "DELETE FROM {table} WHERE project_id = {{}} AND {key} = {{}}"
-            ))
-            .bind(project.as_bytes())
-            .bind(id.as_bytes())
-        };
-        let writes = vec![
-            remove("alert_destinations", "id"),
-            remove("alert_queue", "destination_id"),
-        ];
+        let remove = Sql::new("DELETE FROM alert_destinations WHERE project_id = {} AND id = {}");
+        let writes = vec![remove.bind(project.as_bytes()).bind(id.as_bytes())];
         let details = [("channel", found.channel.as_str()), ("to", found.shown.as_str())];
         let draft = Draft::new(origin, Action::AlertRemoved, id, &details);
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
@@ -318,6 +312,18 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// The number of the newest news for destinations of this kind: a new one is told only of what comes after.
+async fn newest(tx: &DatabaseTransaction, project: ProjectId, escalation: bool) -> Result<i64, StoreError> {
+    let query = Sql::new(
+        "SELECT COALESCE(
+            (SELECT max(d.newest) FROM alert_destinations d WHERE d.project_id = {} AND d.escalation = {}),
+            (SELECT max(n.number) FROM alert_news n WHERE n.project_id = {} AND n.escalation = {}), 0) AS newest",
+    );
+    let query = query.bind(project.as_bytes()).bind(escalation);
+    let row = query.bind(project.as_bytes()).bind(escalation).one(tx).await?;
+    row.map_or(Ok(0), |row| rows::get(&row, "newest"))
 }
 
 fn in_words(minutes: Option<u32>) -> String {

@@ -32,6 +32,7 @@ mod m0019_clock;
 mod m0020_second_look;
 mod m0021_stripe_reads;
 mod m0022_unasked;
+mod m0023_alert_news;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -104,6 +105,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0020_second_look::Migration),
             Box::new(m0021_stripe_reads::Migration),
             Box::new(m0022_unasked::Migration),
+            Box::new(m0023_alert_news::Migration),
         ]
     }
 }

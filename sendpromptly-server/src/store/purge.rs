@@ -29,7 +29,7 @@ const HELD: &[(&str, &str)] = &[
     ("hourly_repairs", "hour, step"),
     ("project_calls", "project_id"),
     ("alert_changes", "id"),
-    ("alert_queue", "destination_id, subject_id"),
+    ("alert_news", "escalation, number"),
     ("alert_escalations", "subject_id"),
     ("alert_destinations", "id"),
     ("signing_secrets", "id"),

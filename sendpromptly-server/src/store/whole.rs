@@ -20,6 +20,7 @@ const TABLES: &[&str] = &[
     "alert_changes",
     "alert_destinations",
     "alert_escalations",
+    "alert_news",
     "alert_queue",
     "api_keys",
     "attempts",

@@ -1,89 +1,179 @@
 //! Tells people of incidents: hands news on to the project's destinations, and sends the messages that are due. Each is
-//! sent by a task of its own, so that one that hangs holds up no other, and nothing of it holds up the round.
+//! sent by a task of its own, and nothing of it holds up the round.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sendpromptly_core::alert;
-use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::alert::{self, Refusal};
 use sendpromptly_core::time::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use self::listen::Listener;
+use self::room::Place;
+use super::beat::Stage;
 use super::rounds::{Left, Rounds};
 use crate::alerts::{SendFailure, Sender, Target};
 use crate::metrics::AlertMetrics;
 use crate::platform::clock;
 use crate::store::alert_queue::{AlertEnd, ClaimedAlert};
-use crate::store::{Store, StoreError};
+use crate::store::{Dialect, Store, StoreError};
 use crate::vault::{Purpose, Vault};
+
+mod listen;
+mod room;
+
+pub(super) use room::UnderWay;
 
 /// How often is looked for news, and for messages that are due.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// How often is looked for projects that no receipt comes to.
-const LISTEN_EVERY: Duration = Duration::from_secs(10);
+/// The rest between two batches of news, or of those that are forgotten: receipts get the store in between.
+const BETWEEN: Duration = Duration::from_millis(25);
 
-/// Projects that are looked at together.
-const PROJECTS: u32 = 200;
-
-/// Messages that a node sends at once.
-const AT_ONCE: usize = 16;
+/// How often is looked for news that everybody was told.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 /// The worker.
 #[derive(Debug, Clone)]
 pub(super) struct Alert {
+    outbound: Arc<Outbound>,
+    listener: Listener,
+    /// When the next batch is handed on at the earliest.
+    hand_on_at: Instant,
+    forget_at: Instant,
+}
+
+/// What messages are sent with.
+#[derive(Debug)]
+struct Outbound {
     store: Store,
     vault: Vault,
     sender: Sender,
     metrics: AlertMetrics,
-    slots: Arc<Semaphore>,
-    listen_at: Instant,
+    under_way: UnderWay,
+    stage: watch::Receiver<Stage>,
+    /// Whether the claims of the process before were handed back, where no other process can have any.
+    took_over: AtomicBool,
 }
 
 impl Rounds for Alert {
     const NAME: &'static str = "alert";
 
+    /// Until the next batch where there is more to hand on or to forget.
     fn interval(&self) -> Duration {
-        EVERY
+        let next = self.hand_on_at.min(self.forget_at);
+        next.saturating_duration_since(Instant::now()).min(EVERY)
+    }
+
+    fn wake(&self) -> Arc<Notify> {
+        self.outbound.under_way.wake.clone()
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        if Instant::now() >= self.listen_at {
-            listen(&self.store, now).await?;
-            self.listen_at = Instant::now() + LISTEN_EVERY;
-        }
-        let more = self.store.hand_on_alerts(now).await?;
-        while let Ok(slot) = self.slots.clone().try_acquire_owned() {
-            // The lease counts from here: what came between may have taken long.
-            let Some(claimed) = self.store.claim_alert(clock::now().max(now)).await? else {
-                break;
-            };
-            tokio::spawn(self.clone().see_through(claimed, slot));
-        }
-        Ok(if more { Left::More } else { Left::Nothing })
+        self.outbound.take_over(now).await?;
+        let handed_on = self.hand_on(now).await;
+        // What cannot be handed on, forgotten or listened to holds up no message that is due.
+        self.outbound.clone().send_what_is_due(now).await?;
+        handed_on?;
+        self.forget().await?;
+        self.listener.listen(&self.outbound.store, now).await?;
+        Ok(Left::Nothing)
     }
 }
 
 impl Alert {
-    pub(super) fn new(store: Store, vault: Vault, sender: Sender, metrics: AlertMetrics) -> Self {
-        Self {
+    pub(super) fn new(
+        store: Store,
+        vault: Vault,
+        sender: Sender,
+        metrics: AlertMetrics,
+        stage: watch::Receiver<Stage>,
+        grace: Option<Duration>,
+    ) -> Self {
+        let outbound = Outbound {
             store,
             vault,
             sender,
             metrics,
-            slots: Arc::new(Semaphore::new(AT_ONCE)),
-            listen_at: Instant::now(),
+            under_way: UnderWay::default(),
+            stage,
+            took_over: AtomicBool::new(false),
+        };
+        Self {
+            outbound: Arc::new(outbound),
+            listener: Listener::new(clock::now(), grace),
+            hand_on_at: Instant::now(),
+            forget_at: Instant::now() + FORGET_EVERY,
         }
     }
 
+    /// The messages under way.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.outbound.under_way.clone()
+    }
+
+    async fn hand_on(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        if Instant::now() < self.hand_on_at {
+            return Ok(());
+        }
+        let more = self.outbound.store.hand_on_alerts(now).await?;
+        self.hand_on_at = Instant::now() + if more { BETWEEN } else { EVERY };
+        Ok(())
+    }
+
+    async fn forget(&mut self) -> Result<(), StoreError> {
+        if Instant::now() < self.forget_at {
+            return Ok(());
+        }
+        let more = self.outbound.store.forget_told_news().await?;
+        self.forget_at = Instant::now() + if more { BETWEEN } else { FORGET_EVERY };
+        Ok(())
+    }
+}
+
+impl Outbound {
+    /// Hands back what the process before had under way when it ended.
+    async fn take_over(&self, now: Timestamp) -> Result<(), StoreError> {
+        if self.store.dialect() != Dialect::Sqlite || self.took_over.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.store.hand_back_alerts(now).await?;
+        self.took_over.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn send_what_is_due(self: Arc<Self>, now: Timestamp) -> Result<(), StoreError> {
+        while *self.stage.borrow() == Stage::Running {
+            // The lease counts from here: what came between may have taken long.
+            let (room, now) = (self.under_way.room(), clock::now().max(now));
+            match self.store.claim_alert(&room, now).await {
+                Ok(Some(claimed)) => {
+                    let place = self.under_way.take(claimed.project, claimed.channel);
+                    tokio::spawn(self.clone().see_through(claimed, place));
+                }
+                Ok(None) => break,
+                Err(StoreError::Corrupt(why)) => {
+                    tracing::error!(%why, "an alert cannot be made; the others go on");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     /// Sends a message and records what became of it.
-    async fn see_through(self, claimed: ClaimedAlert, _slot: OwnedSemaphorePermit) {
-        let project = claimed.content.project;
-        let sent = self.send(&claimed).await;
+    async fn see_through(self: Arc<Self>, claimed: ClaimedAlert, _place: Place) {
+        let (project, destination, tries) = (claimed.project, claimed.destination, claimed.tries);
+        let mut stage = self.stage.clone();
+        let sent = tokio::select! {
+            biased;
+            sent = self.send(&claimed) => Some(sent),
+            _ = stage.wait_for(|stage| *stage >= Stage::CutOff) => None,
+        };
         let now = clock::now();
-        let end = end_of(sent, claimed.tries, now);
-        let (destination, tries) = (claimed.destination, claimed.tries);
+        let end = sent.map_or(AlertEnd::HandedBack, |sent| end_of(sent, &claimed, now));
         match &end {
             AlertEnd::Sent => {}
             AlertEnd::Waits(why, _) => {
@@ -91,6 +181,9 @@ impl Alert {
             }
             AlertEnd::GivenUp(why) => {
                 tracing::error!(%project, %destination, tries, %why, "an alert was given up");
+            }
+            AlertEnd::HandedBack => {
+                tracing::warn!(%project, %destination, tries, "the stop cut an alert off; it goes again");
             }
         }
         self.metrics.ended(&end);
@@ -100,12 +193,12 @@ impl Alert {
     }
 
     async fn send(&self, claimed: &ClaimedAlert) -> Result<(), SendFailure> {
-        if alert::is_spent(claimed.tries) {
+        if alert::is_spent(claimed.begun) {
             return Err(SendFailure::Final(
                 "the server ended each time it was sent".to_owned(),
             ));
         }
-        let purpose = Purpose::Alert(claimed.content.project);
+        let purpose = Purpose::Alert(claimed.project);
         let row = claimed.destination.as_bytes();
         let plain = match self.vault.open_sealed(purpose, row, &claimed.sealed).await {
             Ok(plain) => plain,
@@ -114,36 +207,21 @@ impl Alert {
         };
         let target = Target::from_bytes(claimed.channel, &plain, &self.sender.policy);
         let target = target.map_err(|refused| SendFailure::Final(refused.to_string()))?;
-        let (content, tries) = (&claimed.content, claimed.tries);
-        self.sender.send(&target, content, tries, clock::now()).await
+        let (message, tries) = (&claimed.message, claimed.tries);
+        self.sender.send(&target, message, tries, clock::now()).await
     }
 }
 
 /// What follows from a try.
-fn end_of(sent: Result<(), SendFailure>, tries: u32, now: Timestamp) -> AlertEnd {
-    match sent {
-        Ok(()) => AlertEnd::Sent,
-        Err(SendFailure::Final(words)) => AlertEnd::GivenUp(words),
-        Err(SendFailure::Passing(words, asked)) => match alert::next_try(tries, asked, now) {
-            Some(next) => AlertEnd::Waits(words, next),
-            None => AlertEnd::GivenUp(words),
-        },
-    }
-}
-
-/// Looks where no receipt comes, or comes again, and tells of it.
-async fn listen(store: &Store, now: Timestamp) -> Result<(), StoreError> {
-    let mut after = ProjectId::from_bytes([0; 16]);
-    loop {
-        let projects = store.listened_to(after, PROJECTS).await?;
-        for quiet in &projects {
-            if let Some(news) = quiet.silence.news(now) {
-                store.tell_of_silence(quiet.project, news, now).await?;
-            }
-        }
-        match projects.last() {
-            Some(last) if projects.len() == PROJECTS as usize => after = last.project,
-            _ => return Ok(()),
-        }
+fn end_of(sent: Result<(), SendFailure>, claimed: &ClaimedAlert, now: Timestamp) -> AlertEnd {
+    let (words, why) = match sent {
+        Ok(()) => return AlertEnd::Sent,
+        Err(SendFailure::Final(words)) => return AlertEnd::GivenUp(words),
+        Err(SendFailure::Refused(words)) => (words, Refusal::Refused),
+        Err(SendFailure::Passing(words, asked)) => (words, Refusal::Passing(asked)),
+    };
+    match alert::next_try(claimed.message.made_at, why, now) {
+        Some(again) => AlertEnd::Waits(words, again),
+        None => AlertEnd::GivenUp(words),
     }
 }

@@ -1,5 +1,6 @@
 //! The workers as they run: from an order to its outcome, against an endpoint on loopback.
 
+use sendpromptly_core::alert::Channel;
 use sendpromptly_core::id::{EventId, IncidentId, ProjectId};
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::replay::ReplayState;
@@ -378,4 +379,27 @@ async fn a_call_whose_payload_cannot_be_read_now_waits_and_costs_nothing() {
     workers.stop().await;
     let heads = "SELECT count(*) AS n FROM attempts WHERE answer_head IS NOT NULL";
     assert_eq!(scene.count(heads).await, 0, "an answer may echo the payload");
+}
+
+#[tokio::test]
+async fn a_stop_hands_back_an_alert_that_takes_too_long_and_the_try_does_not_count() {
+    let scene = Scene::set_up().await;
+    let to = format!("http://{}/alerts", scene.endpoint.local_addr().unwrap());
+    let world = &scene.world;
+    world.add_alert(&scene.vault, Channel::Webhook, &to, false).await;
+    world.failed_event("evt_1").await;
+    let workers = scene.start(&development());
+    let held = scene.call().await;
+    workers.stop_within(Duration::ZERO).await;
+    let leased = "SELECT count(*) AS n FROM alert_destinations WHERE lease_token IS NOT NULL";
+    assert_eq!(world.number(Sql::new(leased)).await, 0);
+    drop(held);
+
+    let workers = scene.start(&development());
+    let (request, stream) = scene.call().await;
+    assert_eq!(header(&request, "x-sendpromptly-attempt"), "1");
+    answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
+    workers.stop().await;
+    let taken = "SELECT count(*) AS n FROM alert_destinations WHERE sent_at IS NOT NULL AND newest = told_to";
+    assert_eq!(world.number(Sql::new(taken)).await, 1);
 }

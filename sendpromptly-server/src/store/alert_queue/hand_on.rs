@@ -1,39 +1,47 @@
-//! Handing news on: written with the change that they tell of, then put into the queue of each destination.
+//! Handing news on: written with the change that they tell of, then numbered for those whom they are told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::{DatabaseTransaction, QueryResult};
-use sendpromptly_core::alert::{self, News};
+use sendpromptly_core::alert::{self, News, Next};
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
+use super::escalations;
 use crate::platform::entropy;
 use crate::store::cases::CaseChange;
 use crate::store::retry::retried;
 use crate::store::rows::{self, Column, Kind, Rows, Sql, write_together};
 use crate::store::{Store, StoreError};
 
-/// News that are handed on together.
-const BATCH: usize = 200;
+/// News that are handed on together: few, for on SQLite receipts wait for as long as that takes.
+pub(super) const BATCH: usize = 100;
 
 /// News to hand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Change {
-    project: ProjectId,
-    subject: [u8; 16],
-    news: News,
-    at: Timestamp,
+pub(super) struct Change {
+    pub(super) project: ProjectId,
+    pub(super) subject: [u8; 16],
+    pub(super) news: News,
+    pub(super) at: Timestamp,
+}
+
+impl Change {
+    /// The destinations that it is for: those of incidents that stay open, or the others.
+    fn kind(&self) -> (ProjectId, bool) {
+        (self.project, self.news == News::Escalated)
+    }
 }
 
 /// A destination that news are handed on to.
 #[derive(Debug)]
-struct Door {
-    project: ProjectId,
+pub(super) struct Door {
+    pub(super) project: ProjectId,
+    pub(super) escalation: bool,
+    pub(super) escalate_minutes: Option<i64>,
     id: [u8; 16],
-    escalation: bool,
-    due_at: Option<Timestamp>,
-    ended_at: Option<Timestamp>,
-    escalate_minutes: Option<i64>,
+    newest: i64,
+    next: Next,
 }
 
 /// What is news in these changes of cases, for those of projects that have destinations.
@@ -113,51 +121,6 @@ impl Store {
         Ok(changes)
     }
 
-    /// The incidents that have been open for too long. Of those that are settled nothing is told.
-    async fn take_escalations(
-        &self,
-        tx: &DatabaseTransaction,
-        now: Timestamp,
-    ) -> Result<Vec<Change>, StoreError> {
-        const KEYS: &[Column] = &[
-            Column::new("project_id", Kind::Id),
-            Column::new("subject_id", Kind::Id),
-        ];
-        let skip = self.dialect.for_update_skip_locked("s");
-        let take = Sql::new(format!(
-            "DELETE FROM alert_escalations WHERE (project_id, subject_id) IN
-                (SELECT s.project_id, s.subject_id FROM alert_escalations s WHERE s.due_at <= {{}}
-                 ORDER BY s.due_at LIMIT {BATCH}{skip})
-             RETURNING project_id, subject_id"
-        ));
-        let mut due = Rows::new(KEYS);
-        for row in take.bind(now).all(tx).await? {
-            due.push([
-                rows::id(&row, "project_id")?.into(),
-                rows::id(&row, "subject_id")?.into(),
-            ]);
-        }
-        if due.is_empty() {
-            return Ok(Vec::new());
-        }
-        let open = Sql::over(
-            "SELECT i.project_id, i.id AS subject_id FROM {rows}
-             JOIN incidents i ON i.project_id = r.project_id AND i.id = r.subject_id
-             WHERE i.state IN ('open', 'reprocessing')",
-            due,
-        );
-        let found = open.all(tx).await?;
-        let escalated = |row: &QueryResult| {
-            Ok(Change {
-                project: ProjectId::from_bytes(rows::id(row, "project_id")?),
-                subject: rows::id(row, "subject_id")?,
-                news: News::Escalated,
-                at: now,
-            })
-        };
-        found.iter().map(escalated).collect()
-    }
-
     async fn lock_doors(
         &self,
         tx: &DatabaseTransaction,
@@ -175,7 +138,8 @@ impl Store {
         let lock = self.dialect.for_update_of("d");
         let query = Sql::over(
             format!(
-                "SELECT d.project_id, d.id, d.escalation, d.due_at, d.ended_at, p.escalate_minutes FROM {{rows}}
+                "SELECT d.project_id, d.id, d.escalation, d.newest, d.due_at, d.not_before, d.ended_at,
+                    p.escalate_minutes FROM {{rows}}
                  JOIN alert_destinations d ON d.project_id = r.project_id
                  JOIN projects p ON p.id = d.project_id AND p.deleted_at IS NULL
                  ORDER BY d.project_id, d.id{lock}"
@@ -186,109 +150,76 @@ impl Store {
     }
 }
 
-/// The statements that hand news on: into the queue of each destination, which is due by then; and for open incidents
-/// the time at which the second destinations are told.
+/// The statements that hand news on: numbered, to destinations that are due by then; and for open incidents the time at
+/// which the second destinations are told. What is for nobody is dropped.
 fn hand_on(changes: &[Change], doors: &[Door], now: Timestamp) -> Vec<Sql> {
-    let mut queued = BTreeMap::new();
-    let mut due = BTreeMap::new();
-    for change in changes {
-        let of_project = doors.iter().filter(|door| door.project == change.project);
-        for door in of_project.filter(|door| door.escalation == (change.news == News::Escalated)) {
-            queued.insert((change.project, door.id, change.subject), change);
-            let due_at = alert::due(door.due_at, door.ended_at, now);
-            if door.due_at != Some(due_at) {
-                due.insert((change.project, door.id), due_at);
-            }
-        }
+    let mut newest = BTreeMap::new();
+    for door in doors {
+        let last = newest.entry((door.project, door.escalation)).or_insert(0);
+        *last = door.newest.max(*last);
     }
-    let [escalated, settled] = escalations(changes, doors);
-    vec![queue(&queued), make_due(&due), escalated, settled]
+    let news = number(changes, &mut newest);
+    let [open, settled] = escalations::note(changes, doors);
+    vec![make_due(doors, &newest, now), news, open, settled]
 }
 
-fn queue(queued: &BTreeMap<(ProjectId, [u8; 16], [u8; 16]), &Change>) -> Sql {
+/// The news with their numbers, which go on from the newest of each kind.
+fn number(changes: &[Change], newest: &mut BTreeMap<(ProjectId, bool), i64>) -> Sql {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
-        Column::new("destination_id", Kind::Id),
+        Column::new("escalation", Kind::Int),
+        Column::new("number", Kind::Int),
         Column::new("subject_id", Kind::Id),
         Column::new("news", Kind::Text),
         Column::new("at", Kind::Int),
     ];
     let mut rows = Rows::new(COLUMNS);
-    for ((project, destination, subject), change) in queued {
+    for change in changes {
+        let Some(last) = newest.get_mut(&change.kind()) else {
+            continue;
+        };
+        *last += 1;
         rows.push([
-            project.as_bytes().into(),
-            destination.into(),
-            subject.into(),
+            change.project.as_bytes().into(),
+            change.kind().1.into(),
+            (*last).into(),
+            change.subject.into(),
             change.news.as_str().into(),
             change.at.into(),
         ]);
     }
     Sql::over(
-        "INSERT INTO alert_queue (project_id, destination_id, subject_id, news, at)
-         SELECT r.project_id, r.destination_id, r.subject_id, r.news, r.at FROM {rows} WHERE true
-         ON CONFLICT (project_id, destination_id, subject_id)
-         DO UPDATE SET news = excluded.news, at = excluded.at, lease_token = NULL
-         WHERE excluded.at >= alert_queue.at",
+        "INSERT INTO alert_news (project_id, escalation, number, subject_id, news, at)
+         SELECT r.project_id, r.escalation, r.number, r.subject_id, r.news, r.at FROM {rows}",
         rows,
     )
 }
 
-fn make_due(due: &BTreeMap<(ProjectId, [u8; 16]), Timestamp>) -> Sql {
+/// Tells the destinations of news how many there are, and when their message is due.
+fn make_due(doors: &[Door], newest: &BTreeMap<(ProjectId, bool), i64>, now: Timestamp) -> Sql {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
         Column::new("id", Kind::Id),
+        Column::new("newest", Kind::Int),
         Column::new("due_at", Kind::Int),
     ];
     let mut rows = Rows::new(COLUMNS);
-    for ((project, id), due_at) in due {
-        rows.push([project.as_bytes().into(), id.into(), (*due_at).into()]);
+    for door in doors {
+        let last = newest.get(&(door.project, door.escalation)).copied();
+        if let Some(last) = last.filter(|last| *last > door.newest) {
+            rows.push([
+                door.project.as_bytes().into(),
+                door.id.into(),
+                last.into(),
+                door.next.with_news(now).into(),
+            ]);
+        }
     }
     Sql::over(
-        "UPDATE alert_destinations SET due_at = r.due_at FROM {rows}
+        "UPDATE alert_destinations SET newest = r.newest, due_at = r.due_at FROM {rows}
          WHERE alert_destinations.project_id = r.project_id AND alert_destinations.id = r.id",
         rows,
     )
-}
-
-fn escalations(changes: &[Change], doors: &[Door]) -> [Sql; 2] {
-    const COLUMNS: &[Column] = &[
-        Column::new("project_id", Kind::Id),
-        Column::new("subject_id", Kind::Id),
-        Column::new("due_at", Kind::Int),
-    ];
-    let mut last = BTreeMap::new();
-    for change in changes {
-        let minutes = doors
-            .iter()
-            .find(|door| door.project == change.project && door.escalation)
-            .and_then(|door| door.escalate_minutes);
-        let due_at = minutes.map(|minutes| change.at.plus_millis(minutes * 60_000));
-        let key = (change.project, change.subject);
-        match change.news {
-            News::Opened | News::Reopened => last.insert(key, due_at),
-            News::Resolved => last.insert(key, None),
-            News::Escalated | News::Silent | News::Heard => None,
-        };
-    }
-    let (mut set, mut drop) = (Rows::new(COLUMNS), Rows::new(&COLUMNS[..2]));
-    for ((project, incident), due_at) in last {
-        match due_at {
-            Some(due_at) => set.push([project.as_bytes().into(), incident.into(), due_at.into()]),
-            None => drop.push([project.as_bytes().into(), incident.into()]),
-        }
-    }
-    let set = Sql::over(
-        "INSERT INTO alert_escalations (project_id, subject_id, due_at)
-         SELECT r.project_id, r.subject_id, r.due_at FROM {rows} WHERE true
-         ON CONFLICT (project_id, subject_id) DO UPDATE SET due_at = excluded.due_at",
-        set,
-    );
-    let drop = Sql::over(
-        "DELETE FROM alert_escalations WHERE (project_id, subject_id) IN
-            (SELECT r.project_id, r.subject_id FROM {rows})",
-        drop,
-    );
-    [set, drop]
 }
 
 /// Reads news; those that only a later version knows are passed over, so that they hold up nothing.
@@ -306,10 +237,14 @@ fn change(row: &QueryResult) -> Result<Option<Change>, StoreError> {
 fn door(row: &QueryResult) -> Result<Door, StoreError> {
     Ok(Door {
         project: ProjectId::from_bytes(rows::id(row, "project_id")?),
-        id: rows::id(row, "id")?,
-        escalation: rows::count(row, "escalation")? != 0,
-        due_at: rows::optional_time(row, "due_at")?,
-        ended_at: rows::optional_time(row, "ended_at")?,
+        escalation: rows::flag(row, "escalation")?,
         escalate_minutes: rows::get(row, "escalate_minutes")?,
+        id: rows::id(row, "id")?,
+        newest: rows::get(row, "newest")?,
+        next: Next {
+            due_at: rows::optional_time(row, "due_at")?,
+            not_before: rows::optional_time(row, "not_before")?,
+            last_ended: rows::optional_time(row, "ended_at")?,
+        },
     })
 }

@@ -1,12 +1,19 @@
 //! Projects to which no receipt comes, where that is to be told.
 
 use sendpromptly_core::alert::{News, Silence};
+use sendpromptly_core::billing::Plan;
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
+use crate::store::billing::{self, PLAN};
+use crate::store::retry::retried;
 use crate::store::rows::{self, Sql};
 use crate::store::{Store, StoreError};
+
+/// Events of a project that its last receipt is looked for among: an app that is down may leave many that a provider
+/// announced and that no receipt came for.
+const EVENTS: u32 = 1_000;
 
 /// A project that is listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +22,8 @@ pub struct QuietProject {
     pub project: ProjectId,
     /// How long it is quiet there.
     pub silence: Silence,
+    /// What its organization may do: where that is not to send receipts, none can come.
+    pub plan: Plan,
 }
 
 impl Store {
@@ -26,10 +35,12 @@ impl Store {
         // Events are stored in the order of their ids, so no index more is kept for their time. What a provider
         // announced is no receipt.
         let query = Sql::new(format!(
-            "SELECT p.id, p.silence_minutes, p.silence_since, p.silence_told_at,
-                (SELECT e.received_at FROM events e WHERE e.project_id = p.id AND e.received_at IS NOT NULL
-                    ORDER BY e.id DESC LIMIT 1) AS last_receipt
-             FROM projects p WHERE p.silence_minutes IS NOT NULL AND p.deleted_at IS NULL AND p.id > {{}}
+            "SELECT p.id, p.silence_minutes, p.silence_since, p.silence_told_at, {PLAN},
+                (SELECT e.received_at FROM
+                    (SELECT n.received_at FROM events n WHERE n.project_id = p.id ORDER BY n.id DESC LIMIT {EVENTS}) e
+                 WHERE e.received_at IS NOT NULL LIMIT 1) AS last_receipt
+             FROM projects p JOIN organizations o ON o.id = p.organization_id
+             WHERE p.silence_minutes IS NOT NULL AND p.deleted_at IS NULL AND p.id > {{}}
              ORDER BY p.id LIMIT {limit}"
         ));
         let found = query.bind(after.as_bytes()).all(&self.reader).await?;
@@ -44,9 +55,24 @@ impl Store {
                         last_receipt_at: rows::optional_time(row, "last_receipt")?,
                         told_at: rows::optional_time(row, "silence_told_at")?,
                     },
+                    plan: billing::plan(row)?,
                 })
             })
             .collect()
+    }
+
+    /// When the last receipt of a project came, of its newest events: one that a provider had announced before has an
+    /// old id.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn last_receipt(&self, project: ProjectId) -> Result<Option<Timestamp>, StoreError> {
+        let query = Sql::new(format!(
+            "SELECT max(e.received_at) AS last_receipt FROM
+                (SELECT n.received_at FROM events n WHERE n.project_id = {{}} ORDER BY n.id DESC LIMIT {EVENTS}) e"
+        ));
+        let row = query.bind(project.as_bytes()).one(&self.reader).await?;
+        row.map_or(Ok(None), |row| rows::optional_time(&row, "last_receipt"))
     }
 
     /// Notes that it is quiet in a project, or no longer, and tells of it; nothing where another node has done so.
@@ -54,6 +80,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn tell_of_silence(
+        &self,
+        project: ProjectId,
+        news: News,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        retried(|| self.try_tell_of_silence(project, news, now)).await
+    }
+
+    async fn try_tell_of_silence(
         &self,
         project: ProjectId,
         news: News,

@@ -1,14 +1,22 @@
 //! News from the change that they tell of to the message that has ended.
 
-use sendpromptly_core::alert::{Channel, GROUPED_FOR, News, next_try};
+use sendpromptly_core::alert::{Channel, GROUPED_FOR, News};
 use sendpromptly_core::audit::Origin;
-use sendpromptly_core::id::AlertId;
+use sendpromptly_core::id::{AlertId, ProjectId};
 use sendpromptly_core::replay::Effect;
+use sendpromptly_core::time::Timestamp;
 
 use super::*;
+use crate::platform::entropy;
 use crate::store::alerts::AlertMinutes;
+use crate::store::rows::Sql;
 use crate::testing::{NOW, World, operator};
 use crate::vault::Vault;
+
+mod escalations;
+mod silence;
+mod told;
+mod tries;
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -23,13 +31,41 @@ async fn add(world: &World, escalation: bool) -> AlertId {
         .await
 }
 
+/// Adds a destination that no message is sent to.
+async fn add_by(world: &World, project: ProjectId, channel: &str) -> AlertId {
+    let id = AlertId::new(NOW, entropy::for_id());
+    let add = Sql::new(
+        "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, created_at)
+         VALUES ({}, {}, {}, {}, 's', 0, 0)",
+    );
+    let add = add.bind(project.as_bytes()).bind(id.as_bytes());
+    world.write(add.bind(channel).bind(vec![1_u8])).await;
+    id
+}
+
+/// Writes news as though something had happened then.
+async fn happens(world: &World, project: ProjectId, subject: [u8; 16], news: &str, at: Timestamp) {
+    let write = Sql::new(
+        "INSERT INTO alert_changes (project_id, id, subject_id, news, at) VALUES ({}, {}, {}, {}, {})",
+    );
+    let write = write.bind(project.as_bytes()).bind(entropy::ordered_id(at));
+    world.write(write.bind(subject).bind(news).bind(at)).await;
+}
+
+fn all_room() -> Room {
+    Room {
+        channels: vec![Channel::Email, Channel::Slack, Channel::Webhook],
+        full: Vec::new(),
+    }
+}
+
 async fn hand_on(world: &World, now: Timestamp) {
     while world.store.hand_on_alerts(now).await.unwrap() {}
 }
 
 async fn claim(world: &World, now: Timestamp) -> Option<ClaimedAlert> {
     hand_on(world, now).await;
-    world.store.claim_alert(now).await.unwrap()
+    world.store.claim_alert(&all_room(), now).await.unwrap()
 }
 
 async fn end(world: &World, claimed: &ClaimedAlert, end: AlertEnd, now: Timestamp) {
@@ -37,12 +73,21 @@ async fn end(world: &World, claimed: &ClaimedAlert, end: AlertEnd, now: Timestam
 }
 
 fn counts(claimed: &ClaimedAlert) -> Vec<(News, u32)> {
-    claimed
-        .content
-        .counts
-        .iter()
-        .map(|(news, count)| (*news, *count))
-        .collect()
+    let counts = claimed.message.content.counts.iter();
+    counts.map(|(news, count)| (*news, *count)).collect()
+}
+
+/// How many news are kept.
+async fn kept(world: &World) -> i64 {
+    world
+        .number(Sql::new("SELECT count(*) AS n FROM alert_news"))
+        .await
+}
+
+/// How many destinations there is more to tell.
+async fn behind(world: &World) -> i64 {
+    let behind = "SELECT count(*) AS n FROM alert_destinations WHERE newest > told_to";
+    world.number(Sql::new(behind)).await
 }
 
 async fn set(world: &World, escalate: Option<u32>, silence: Option<u32>) {
@@ -71,7 +116,7 @@ async fn the_first_news_are_told_at_once_and_a_burst_after_them_as_one_message()
     let first = claim(&world, NOW).await.unwrap();
     assert_eq!((first.destination, first.tries), (destination, 1));
     assert_eq!(counts(&first), [(News::Opened, 1)]);
-    assert_eq!(first.content.incidents[0].incident, incident);
+    assert_eq!(first.message.content.incidents[0].incident, incident);
     end(&world, &first, AlertEnd::Sent, NOW).await;
     for number in 1..=40 {
         world.failed_event(&format!("evt_{number}")).await;
@@ -83,38 +128,10 @@ async fn the_first_news_are_told_at_once_and_a_burst_after_them_as_one_message()
     let later = NOW.plus(GROUPED_FOR);
     let digest = claim(&world, later).await.unwrap();
     assert_eq!(counts(&digest), [(News::Opened, 40), (News::Resolved, 1)]);
-    assert_eq!(digest.content.incidents.len(), NAMED as usize);
+    assert_eq!(digest.message.content.incidents.len(), NAMED as usize);
     end(&world, &digest, AlertEnd::Sent, later).await;
     assert!(claim(&world, later.plus(GROUPED_FOR * 2)).await.is_none());
-    assert_eq!(
-        world
-            .number(Sql::new("SELECT count(*) AS n FROM alert_queue"))
-            .await,
-        0
-    );
-}
-
-#[tokio::test]
-async fn a_message_that_a_dead_node_had_goes_again_with_what_has_come_since() {
-    let world = World::set_up().await;
-    add(&world, false).await;
-    world.failed_event("evt_1").await;
-    let dead = claim(&world, NOW).await.unwrap();
-    world.failed_event("evt_2").await;
-    assert!(claim(&world, NOW).await.is_none(), "it is claimed");
-    let later = NOW.plus(LEASE);
-    let again = claim(&world, later).await.unwrap();
-    assert_eq!((again.tries, counts(&again)), (2, vec![(News::Opened, 2)]));
-    // Who was too slow ends nothing of what another has claimed.
-    end(&world, &dead, AlertEnd::Sent, later).await;
-    assert_eq!(
-        world
-            .number(Sql::new("SELECT count(*) AS n FROM alert_queue"))
-            .await,
-        2
-    );
-    end(&world, &again, AlertEnd::Sent, later).await;
-    assert!(claim(&world, later.plus(GROUPED_FOR)).await.is_none());
+    assert_eq!(behind(&world).await, 0);
 }
 
 #[tokio::test]
@@ -134,167 +151,88 @@ async fn what_comes_while_a_message_is_sent_is_told_by_the_next() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_not_taken_is_tried_by_the_schedule_and_given_up_and_that_is_shown() {
+async fn news_are_handed_on_in_small_batches_and_once_for_however_many_destinations() {
     let world = World::set_up().await;
-    add(&world, false).await;
-    world.failed_event("evt_1").await;
-    let (mut now, mut tries) = (NOW, 0);
-    loop {
-        let claimed = claim(&world, now).await.unwrap();
-        tries += 1;
-        assert_eq!(claimed.tries, tries);
-        let Some(next) = next_try(tries, None, now) else {
-            end(
-                &world,
-                &claimed,
-                AlertEnd::GivenUp("it answered 500".to_owned()),
-                now,
-            )
-            .await;
-            break;
-        };
-        let waits = AlertEnd::Waits("it answered 500".to_owned(), next);
-        end(&world, &claimed, waits, now).await;
-        assert!(claim(&world, next.plus_millis(-1)).await.is_none());
-        now = next;
+    for _ in 0..10 {
+        add_by(&world, world.project, "slack").await;
     }
-    let listed = world
-        .store
-        .alerts(world.scope(), world.project)
-        .await
-        .unwrap()
-        .remove(0);
-    assert_eq!((listed.given_up, listed.waits), (1, false));
-    assert_eq!(listed.failure, Some((now, "it answered 500".to_owned())));
-    // The next news are told again, and no more often than others.
-    world.failed_event("evt_2").await;
-    assert!(claim(&world, now).await.is_none());
-    let fresh = claim(&world, now.plus(GROUPED_FOR)).await.unwrap();
-    assert_eq!((fresh.tries, counts(&fresh)), (1, vec![(News::Opened, 1)]));
+    for number in 0..250_u8 {
+        happens(&world, world.project, [number; 16], "opened", NOW).await;
+    }
+    let mut batches = vec![];
+    while world.store.hand_on_alerts(NOW).await.unwrap() {
+        batches.push(kept(&world).await);
+    }
+    assert_eq!((batches, kept(&world).await), (vec![100, 200], 250));
+    let told = world.store.claim_alert(&all_room(), NOW).await.unwrap().unwrap();
+    assert_eq!(counts(&told), [(News::Opened, 250)]);
 }
 
 #[tokio::test]
-async fn an_incident_that_stays_open_is_told_to_the_second_destination_once() {
-    let world = World::set_up().await;
-    let first = add(&world, false).await;
-    let second = add(&world, true).await;
-    set(&world, Some(60), None).await;
-    let (resolved, _) = world.failed_event("evt_1").await;
-    let (_, open) = world.failed_event("evt_2").await;
-    let opened = claim(&world, NOW).await.unwrap();
-    assert_eq!(opened.destination, first);
-    end(&world, &opened, AlertEnd::Sent, NOW).await;
-    world
-        .report(resolved, Effect::Success, None, NOW.plus_millis(1))
-        .await;
-    let at = NOW.plus_millis(59 * MINUTE_MS);
-    let told = claim(&world, at).await.unwrap();
-    assert_eq!(
-        (told.destination, counts(&told)),
-        (first, vec![(News::Resolved, 1)])
-    );
-    end(&world, &told, AlertEnd::Sent, at).await;
-    let at = NOW.plus_millis(60 * MINUTE_MS);
-    let escalated = claim(&world, at).await.unwrap();
-    assert_eq!(
-        (escalated.destination, counts(&escalated)),
-        (second, vec![(News::Escalated, 1)])
-    );
-    assert_eq!(escalated.content.incidents[0].incident, open);
-    end(&world, &escalated, AlertEnd::Sent, at).await;
-    assert!(claim(&world, at.plus_millis(60 * MINUTE_MS)).await.is_none());
-}
-
-#[tokio::test]
-async fn a_dismissed_incident_is_not_escalated() {
-    let world = World::set_up().await;
-    add(&world, true).await;
-    set(&world, Some(1), None).await;
-    let (_, incident) = world.failed_event("evt_1").await;
-    hand_on(&world, NOW).await;
-    let dismiss = Sql::new("UPDATE incidents SET state = 'dismissed' WHERE id = {}");
-    world.write(dismiss.bind(incident.as_bytes())).await;
-    assert!(claim(&world, NOW.plus_millis(9 * MINUTE_MS)).await.is_none());
-}
-
-#[tokio::test]
-async fn silence_is_told_once_by_whichever_node_finds_it_and_so_is_its_end() {
+async fn of_an_incident_the_last_is_told_also_where_two_nodes_hand_on_in_another_order() {
     let world = World::set_up().await;
     add(&world, false).await;
-    set(&world, None, Some(15)).await;
-    let quiet = async |now| {
-        let found = world
-            .store
-            .listened_to(ProjectId::from_bytes([0; 16]), 9)
-            .await
-            .unwrap();
-        for quiet in found {
-            if let Some(news) = quiet.silence.news(now) {
-                world
-                    .store
-                    .tell_of_silence(quiet.project, news, now)
-                    .await
-                    .unwrap();
-                world
-                    .store
-                    .tell_of_silence(quiet.project, news, now)
-                    .await
-                    .unwrap();
-            }
-        }
-        hand_on(&world, now).await;
-        world.store.claim_alert(now).await.unwrap()
-    };
-    assert!(quiet(NOW).await.is_none());
-    let at = NOW.plus_millis(15 * MINUTE_MS);
-    let told = quiet(at).await.unwrap();
-    assert_eq!(counts(&told), [(News::Silent, 1)]);
-    assert_eq!(
-        (told.content.silence_minutes, told.content.incidents.len()),
-        (Some(15), 0)
-    );
-    end(&world, &told, AlertEnd::Sent, at).await;
-    assert!(quiet(at.plus(GROUPED_FOR)).await.is_none());
-    let later = at.plus_millis(20 * MINUTE_MS);
-    world.failed_event_at(world.project, "evt_1", later).await;
-    let heard = quiet(later.plus_millis(1)).await.unwrap();
-    assert_eq!(counts(&heard), [(News::Opened, 1), (News::Heard, 1)]);
-}
-
-#[tokio::test]
-async fn what_a_provider_announced_is_no_receipt() {
-    let world = World::set_up().await;
-    set(&world, None, Some(15)).await;
-    world.receive("evt_1").await;
-    let last = async || {
-        let first = ProjectId::from_bytes([0; 16]);
-        world.store.listened_to(first, 9).await.unwrap()[0]
-            .silence
-            .last_receipt_at
-    };
-    assert_eq!(last().await, Some(NOW));
-    world
-        .write(Sql::new("UPDATE events SET received_at = NULL"))
-        .await;
-    assert_eq!(last().await, None);
-}
-
-#[tokio::test]
-async fn a_removed_destination_is_told_nothing_more() {
-    let world = World::set_up().await;
-    let destination = add(&world, false).await;
-    world.failed_event("evt_1").await;
+    happens(&world, world.project, [1; 16], "resolved", NOW.plus_millis(2)).await;
     hand_on(&world, NOW).await;
-    let origin = operator();
-    let removed = world
-        .store
-        .remove_alert(world.scope(), world.project, destination, &origin, NOW);
-    assert!(removed.await.unwrap());
-    assert!(claim(&world, NOW).await.is_none());
-    assert_eq!(
-        world
-            .number(Sql::new("SELECT count(*) AS n FROM alert_queue"))
-            .await,
-        0
-    );
+    happens(&world, world.project, [1; 16], "opened", NOW).await;
+    hand_on(&world, NOW).await;
+    let told = claim(&world, NOW).await.unwrap();
+    assert_eq!(counts(&told), [(News::Resolved, 1)]);
+    end(&world, &told, AlertEnd::Sent, NOW).await;
+    happens(&world, world.project, [1; 16], "reopened", NOW.plus_millis(1)).await;
+    let later = NOW.plus(GROUPED_FOR);
+    assert!(claim(&world, later).await.is_none(), "nothing to tell");
+    assert_eq!(behind(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_claim_passes_over_what_there_is_no_room_for() {
+    let world = World::set_up().await;
+    let other = ProjectId::from_bytes([7; 16]);
+    world.add_project(other).await;
+    add_by(&world, world.project, "email").await;
+    let slack = add_by(&world, world.project, "slack").await;
+    let elsewhere = add_by(&world, other, "email").await;
+    happens(&world, world.project, [1; 16], "opened", NOW).await;
+    happens(&world, other, [1; 16], "opened", NOW).await;
+    hand_on(&world, NOW).await;
+    let claim = async |channels: &[Channel], full: &[ProjectId]| {
+        let room = Room {
+            channels: channels.to_vec(),
+            full: full.to_vec(),
+        };
+        let claimed = world.store.claim_alert(&room, NOW).await.unwrap();
+        claimed.map(|claimed| claimed.destination)
+    };
+    assert_eq!(claim(&[], &[]).await, None);
+    assert_eq!(claim(&[Channel::Slack, Channel::Webhook], &[]).await, Some(slack));
+    assert_eq!(claim(&[Channel::Slack, Channel::Webhook], &[]).await, None);
+    assert_eq!(claim(&[Channel::Email], &[world.project]).await, Some(elsewhere));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_holds_up_nobody_else() {
+    let world = World::set_up().await;
+    let broken = ProjectId::from_bytes([7; 16]);
+    world.add_project(broken).await;
+    add_by(&world, broken, "slack").await;
+    let later_version = add_by(&world, world.project, "pigeon").await;
+    let good = add_by(&world, world.project, "slack").await;
+    happens(&world, broken, [1; 16], "opened", NOW).await;
+    hand_on(&world, NOW).await;
+    happens(&world, world.project, [1; 16], "opened", NOW).await;
+    happens(&world, world.project, [2; 16], "opened", NOW).await;
+    hand_on(&world, NOW).await;
+    let spoil = Sql::new("UPDATE projects SET mode = 'odd' WHERE id = {}");
+    world.write(spoil.bind(broken.as_bytes())).await;
+    let unknown = Sql::new("UPDATE alert_news SET news = 'odd' WHERE subject_id = {}");
+    world.write(unknown.bind([2; 16])).await;
+    let first = Sql::new("UPDATE alert_destinations SET due_at = 0 WHERE project_id = {} OR id = {}");
+    let first = first.bind(broken.as_bytes()).bind(later_version.as_bytes());
+    world.write(first).await;
+    let room = all_room();
+    assert!(world.store.claim_alert(&room, NOW).await.is_err());
+    let told = world.store.claim_alert(&room, NOW).await.unwrap().unwrap();
+    assert_eq!((told.destination, counts(&told)), (good, vec![(News::Opened, 1)]));
+    assert!(world.store.claim_alert(&room, NOW).await.unwrap().is_none());
 }

@@ -80,7 +80,6 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
         "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, created_at)
          VALUES ({}, {}, 'slack', {}, 's', 0, 0)",
         "INSERT INTO alert_changes (project_id, id, subject_id, news, at) VALUES ({}, {}, {}, 'opened', 0)",
-        "INSERT INTO alert_queue (project_id, destination_id, subject_id, news, at) VALUES ({}, {}, {}, 'opened', 0)",
     ] {
         let second = if told.contains("sealed") {
             Cell::from(vec![1_u8])
@@ -94,6 +93,10 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
     let escalation =
         Sql::new("INSERT INTO alert_escalations (project_id, subject_id, due_at) VALUES ({}, {}, 0)");
     world.write(escalation.bind(project.as_bytes()).bind(row)).await;
+    let news = Sql::new(
+        "INSERT INTO alert_news (project_id, escalation, number, subject_id, news, at) VALUES ({}, 0, 1, {}, 'opened', 0)",
+    );
+    world.write(news.bind(project.as_bytes()).bind(row)).await;
     key
 }
 

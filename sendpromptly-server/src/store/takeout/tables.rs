@@ -379,7 +379,10 @@ pub const AUDIT: &[&str] = &["audit_entries", "audit_details"];
 pub const LEFT_OUT: &[(&str, &str)] = &[
     ("alert_changes", "news that are handed on within seconds"),
     ("alert_escalations", "when an incident will be too long open"),
-    ("alert_queue", "what the next alerts will tell"),
+    (
+        "alert_news",
+        "what the next alerts will tell, and for a minute what the last have told",
+    ),
     (
         "retained",
         "when what was old was last dropped, of all organizations",

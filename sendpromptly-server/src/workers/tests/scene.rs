@@ -69,6 +69,7 @@ impl Scene {
             transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
             stripe: None,
             metrics: Arc::new(Metrics::new("sqlite")),
+            grace: None,
             sweep_interval: Duration::from_millis(10),
         })
     }
