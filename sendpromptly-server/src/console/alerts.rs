@@ -80,7 +80,7 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 pub async fn add(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let project = find(&visit, &seat).await?;
     let form = &visit.form;
-    let channel = form.text("channel").parse::<Channel>().unwrap_or(Channel::Email);
+    let channel: Channel = form.text("channel").parse().map_err(|_| PageError::Form)?; // the page offers no other
     let checked = CheckedTarget::check(channel, form.text("to"), &visit.console.setting.policy).await;
     let refused = match checked {
         Ok(checked) => {
@@ -105,7 +105,7 @@ pub async fn add(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     };
     let fields = Fields {
         channel: channel.as_str().to_owned(),
-        to: form.text("to").to_owned(),
+        to: shown_again(channel, form.text("to")),
         escalation: form.has("escalation"),
         wrong_to: Some(sentence(&refused)),
         ..fields(&visit, &seat, &project).await?
@@ -250,6 +250,14 @@ fn once(visit: &Visit, seat: &Seat, path: String, secret: &str) -> Result<Respon
     })
 }
 
+/// What a form that is refused shows of an address again: of a URL nothing, for it may be a secret.
+fn shown_again(channel: Channel, to: &str) -> String {
+    match channel {
+        Channel::Email => to.to_owned(),
+        Channel::Slack | Channel::Webhook => String::new(),
+    }
+}
+
 /// What was done just before, in words.
 fn done(word: &str) -> Option<&'static str> {
     Some(match word {
@@ -298,3 +306,6 @@ impl From<Destination> for Row {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

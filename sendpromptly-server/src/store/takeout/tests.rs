@@ -90,7 +90,19 @@ const COLUMNS_LEFT_OUT: &[(&str, &[&str])] = &[
     // sealed, for it may be a secret; and how the server goes about it
     (
         "alert_destinations",
-        &["due_at", "ended_at", "lease_token", "sealed", "tries"],
+        &[
+            "begun",
+            "due_at",
+            "ended_at",
+            "lease_token",
+            "message",
+            "newest",
+            "not_before",
+            "sealed",
+            "telling_to",
+            "told_to",
+            "tries",
+        ],
     ),
 ];
 
