@@ -30,6 +30,7 @@ const HELD: &[(&str, &str)] = &[
     ("project_calls", "project_id"),
     ("alert_changes", "id"),
     ("alert_news", "escalation, number"),
+    ("alert_queue", "destination_id, subject_id"),
     ("alert_escalations", "subject_id"),
     ("alert_destinations", "id"),
     ("signing_secrets", "id"),

@@ -85,7 +85,7 @@ impl Store {
     pub async fn hand_on_alerts(&self, now: Timestamp) -> Result<bool, StoreError> {
         // On SQLite a look spares the one writer a transaction, when there is nothing.
         let waits = Sql::new(
-            "SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM alert_changes)
+            "SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM alert_changes) OR EXISTS (SELECT 1 FROM alert_queue)
                 OR EXISTS (SELECT 1 FROM alert_escalations WHERE due_at <= {})",
         );
         if waits.bind(now).one(&self.reader).await?.is_none() {
@@ -106,18 +106,30 @@ impl Store {
         Ok(changes.len() >= BATCH)
     }
 
+    /// What has happened, and what a node of an earlier version has queued for each destination.
     async fn take_changes(&self, tx: &DatabaseTransaction) -> Result<Vec<Change>, StoreError> {
+        let mut changes = self.take(tx, "alert_changes", "id").await?;
+        changes.extend(self.take(tx, "alert_queue", "destination_id, subject_id").await?);
+        changes.sort_by_key(|change| change.at);
+        Ok(changes)
+    }
+
+    async fn take(
+        &self,
+        tx: &DatabaseTransaction,
+        table: &'static str,
+        key: &'static str,
+    ) -> Result<Vec<Change>, StoreError> {
         let skip = self.dialect.for_update_skip_locked("c");
         let take = Sql::new(format!(
-            "DELETE FROM alert_changes WHERE (project_id, id) IN
-                (SELECT c.project_id, c.id FROM alert_changes c LIMIT {BATCH}{skip})
+            "DELETE FROM {table} WHERE (project_id, {key}) IN
+                (SELECT project_id, {key} FROM {table} c LIMIT {BATCH}{skip})
              RETURNING project_id, subject_id, news, at"
         ));
         let mut changes = Vec::new();
         for row in take.all(tx).await? {
             changes.extend(change(&row)?);
         }
-        changes.sort_by_key(|change| change.at);
         Ok(changes)
     }
 

@@ -1,4 +1,5 @@
-//! News of alerts once for each project, in place of once for each destination.
+//! News of alerts once for each project, in place of once for each destination. What an earlier version has queued for each,
+//! or still queues while nodes are upgraded, stays where it is and is handed on from there.
 
 use super::step;
 
@@ -28,12 +29,4 @@ step! {
     "ALTER TABLE alert_destinations ADD COLUMN begun {int} NOT NULL DEFAULT 0",
     // Before when its receiver asked not to be called.
     "ALTER TABLE alert_destinations ADD COLUMN not_before {int}",
-    // What was queued is handed on anew.
-    "INSERT INTO alert_changes (project_id, id, subject_id, news, at)
-     SELECT q.project_id, q.subject_id, q.subject_id, q.news, q.at FROM alert_queue q
-     WHERE NOT EXISTS (SELECT 1 FROM alert_queue l
-        WHERE l.project_id = q.project_id AND l.subject_id = q.subject_id
-            AND (l.at > q.at OR (l.at = q.at AND l.destination_id > q.destination_id)))",
-    "UPDATE alert_destinations SET due_at = NULL, lease_token = NULL, tries = 0",
-    "DROP TABLE alert_queue",
 }

@@ -80,6 +80,7 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
         "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, created_at)
          VALUES ({}, {}, 'slack', {}, 's', 0, 0)",
         "INSERT INTO alert_changes (project_id, id, subject_id, news, at) VALUES ({}, {}, {}, 'opened', 0)",
+        "INSERT INTO alert_queue (project_id, destination_id, subject_id, news, at) VALUES ({}, {}, {}, 'opened', 0)",
     ] {
         let second = if told.contains("sealed") {
             Cell::from(vec![1_u8])

@@ -73,3 +73,25 @@ async fn a_new_destination_is_told_only_what_comes_after_it() {
         (third, vec![(News::Opened, 1)])
     );
 }
+
+#[tokio::test]
+async fn what_an_earlier_version_has_queued_for_each_destination_is_told() {
+    let world = World::set_up().await;
+    let destination = add_by(&world, world.project, "slack").await;
+    let other = add_by(&world, world.project, "slack").await;
+    for (id, subject, news) in [
+        (destination, [1; 16], "opened"),
+        (other, [1; 16], "opened"),
+        (other, [2; 16], "resolved"),
+    ] {
+        let queue = Sql::new(
+            "INSERT INTO alert_queue (project_id, destination_id, subject_id, news, at) VALUES ({}, {}, {}, {}, 1)",
+        );
+        let queue = queue.bind(world.project.as_bytes()).bind(id.as_bytes());
+        world.write(queue.bind(subject).bind(news)).await;
+    }
+    let told = claim(&world, NOW).await.unwrap();
+    assert_eq!(counts(&told), [(News::Opened, 1), (News::Resolved, 1)]);
+    let left = Sql::new("SELECT count(*) AS n FROM alert_queue");
+    assert_eq!(world.number(left).await, 0);
+}
