@@ -380,6 +380,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
     ("alert_changes", "news that are handed on within seconds"),
     ("alert_escalations", "when an incident will be too long open"),
     (
+        "alert_queue",
+        "news that an earlier version has queued, handed on within seconds",
+    ),
+    (
         "alert_news",
         "what the next alerts will tell, and for a minute what the last have told",
     ),

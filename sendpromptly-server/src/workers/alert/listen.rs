@@ -101,6 +101,8 @@ mod tests {
     use sendpromptly_core::billing::{Plan, Status};
 
     use super::*;
+    use crate::store::rows::Sql;
+    use crate::testing::{self, World};
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -134,5 +136,23 @@ mod tests {
             free.could_hear_since(&quiet(Status::Canceled), after(9)),
             Some(NOW)
         );
+    }
+
+    #[tokio::test]
+    async fn that_no_receipt_comes_is_told_once_the_server_was_there_to_hear_it() {
+        let world = World::set_up().await;
+        let ask = Sql::new("UPDATE projects SET silence_minutes = 15, silence_since = {}");
+        world.write(ask.bind(testing::NOW)).await;
+        let after = |minutes| testing::NOW.plus_minutes(minutes);
+        let mut listener = Listener::new(after(10), None);
+        let mut told_at = async |minutes| {
+            listener.again_at = Instant::now();
+            listener.listen(&world.store, after(minutes)).await.unwrap();
+            let silent = Sql::new("SELECT count(*) AS n FROM alert_changes WHERE news = 'silent'");
+            world.number(silent).await
+        };
+        assert_eq!(told_at(20).await, 0, "it was down for half of that");
+        assert_eq!(told_at(25).await, 1);
+        assert_eq!(told_at(99).await, 1, "once");
     }
 }
