@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
+mod packed;
+
+pub use packed::{LONGEST, UnpackError, pack, unpack};
+
 /// How long a payload is kept.
 pub const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 

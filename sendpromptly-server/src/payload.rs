@@ -1,6 +1,7 @@
 //! The payload that is kept of an event, opened: for whoever may see it, and to go along with a callback.
 
 use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::snapshot;
 use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -34,11 +35,7 @@ pub async fn open(
     let purpose = Purpose::Snapshot(project, stored.era);
     let opened = vault.open_sealed(purpose, event.as_bytes(), &stored.sealed).await;
     match opened {
-        // What was sealed is text, for it was part of a receipt's body.
-        Ok(plain) => Ok(match std::str::from_utf8(&plain) {
-            Ok(text) => Payload::Text(Zeroizing::new(text.to_owned())),
-            Err(_) => Payload::Lost(stored),
-        }),
+        Ok(packed) => Ok(snapshot::unpack(&packed).map_or(Payload::Lost(stored), Payload::Text)),
         Err(error) if error.is_final() || error.is_damage() => {
             tracing::warn!(%project, %event, %error, "a payload that is kept does not open");
             Ok(Payload::Lost(stored))

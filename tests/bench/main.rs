@@ -17,6 +17,7 @@ mod logins;
 mod overdue;
 mod overview;
 mod pages;
+mod payload;
 mod pgbench;
 mod process;
 mod report;

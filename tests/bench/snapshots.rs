@@ -12,11 +12,10 @@ use sendpromptly_tests::store::{StoreKind, TestStore};
 use sendpromptly_tests::world::World;
 
 use crate::load;
+use crate::payload::{SIZE, payload};
 use crate::report::{Report, ratio};
 use crate::workload::Events;
 
-/// Bytes of a payload.
-const SIZE: usize = 4_096;
 /// Connections at once.
 const CONNECTIONS: usize = 64;
 /// Receipts of each side in a round.
@@ -37,6 +36,7 @@ pub(crate) async fn measure(report: &mut Report) {
 /// The bare cipher has its key set up once and its nonce given. Sealing binds the place, sets the key up, and draws a
 /// nonce from random bytes that are asked for by the kilobyte, as the server does.
 fn sealing(report: &mut Report) {
+    assert_eq!(SIZE, 4_096);
     let payload = payload();
     let (mut key, mut entropy) = ([0; 32], Stock::default());
     getrandom::fill(&mut key).unwrap();
@@ -101,7 +101,7 @@ async fn receipts(report: &mut Report, world: &World, store: &str) {
     let set = ["project", "set", &keeping.id, "--snapshots", "true"];
     assert_eq!(world.cli.run(&set).await.code, 0);
     let send = async |key: &str, count| {
-        let requests = Events::new(count).receipts_with(&payload());
+        let requests = Events::new(count).receipts_with(payload);
         let sent = load::run(world.server.address, key, CONNECTIONS, requests).await;
         let figures = sent.unwrap();
         assert_eq!(figures.refused, 0, "every request is to be accepted");
@@ -123,18 +123,4 @@ async fn receipts(report: &mut Report, world: &World, store: &str) {
         "0.75x",
         "0.9x",
     );
-}
-
-/// An object of [`SIZE`] bytes.
-fn payload() -> String {
-    let mut payload = String::from(r#"{"object":"event","lines":["#);
-    let line = r#"{"id":"il_1PqXyZ2eZvKYlo2C","amount":4200,"currency":"eur","description":"1 × Pro (at €42.00 / month)"},"#;
-    while payload.len() + line.len() + 12 < SIZE {
-        payload.push_str(line);
-    }
-    payload.push_str(r#""""#);
-    let rest = SIZE - payload.len() - 2;
-    payload.insert_str(payload.len() - 1, &"x".repeat(rest));
-    payload.push_str("]}");
-    payload
 }

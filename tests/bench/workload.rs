@@ -23,10 +23,10 @@ impl Events {
         self.requests("/api/v1/receipt", |id| format!("{}}}", receipt(id)))
     }
 
-    /// The same, each with this payload.
-    pub(crate) fn receipts_with(&self, payload: &str) -> Vec<Request> {
+    /// The same, each with a payload.
+    pub(crate) fn receipts_with(&self, payload: impl Fn() -> String) -> Vec<Request> {
         self.requests("/api/v1/receipt", |id| {
-            format!(r#"{},"payload":{payload}}}"#, receipt(id))
+            format!(r#"{},"payload":{}}}"#, receipt(id), payload())
         })
     }
 

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::snapshot;
 
 use super::App;
 use crate::ingest::{IngestRequest, Kept, SealedPayload, Signal};
@@ -34,8 +35,8 @@ impl App {
         let (vault, event) = (self.vault.clone(), receipt.event);
         let purpose = Purpose::Snapshot(holder.project, era);
         let sealing = async move {
-            let plain = payload.expose().as_bytes();
-            let sealed = vault.seal(purpose, event.as_bytes(), plain, now).await?;
+            let packed = snapshot::pack(payload.expose());
+            let sealed = vault.seal(purpose, event.as_bytes(), &packed, now).await?;
             Ok(SealedPayload { era, sealed, room })
         };
         receipt.payload = in_time(holder.project, sealing).await;
@@ -58,10 +59,10 @@ impl App {
         let vault = self.vault.clone();
         let purpose = Purpose::Snapshot(project, payload.era);
         let sealing = async move {
-            let plain = vault
+            let packed = vault
                 .open_sealed(purpose, before.as_bytes(), &payload.sealed)
                 .await?;
-            let sealed = vault.seal(purpose, event.as_bytes(), &plain, now).await?;
+            let sealed = vault.seal(purpose, event.as_bytes(), &packed, now).await?;
             Ok(SealedPayload { sealed, ..payload })
         };
         receipt.payload = in_time(project, sealing).await;

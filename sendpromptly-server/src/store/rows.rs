@@ -136,10 +136,6 @@ impl Rows {
         self.cells.is_empty()
     }
 
-    fn column(&self, index: usize) -> impl Iterator<Item = &Cell> {
-        self.cells.iter().skip(index).step_by(self.columns.len())
-    }
-
     /// The table as the source of a `FROM`; its parameters start after `offset`.
     fn source(&self, dialect: Dialect, offset: usize) -> String {
         match dialect {
@@ -188,11 +184,9 @@ impl Rows {
         format!("{select} FROM json_each(${json})) AS r")
     }
 
-    fn values(&self, dialect: Dialect) -> Vec<Value> {
+    fn values(self, dialect: Dialect) -> Vec<Value> {
         match dialect {
-            Dialect::Postgres => (0..self.columns.len())
-                .map(|index| self.array(index, self.columns[index]))
-                .collect(),
+            Dialect::Postgres => self.arrays(),
             Dialect::Sqlite => {
                 let (json, large) = self.json();
                 let has_large = self.columns.iter().any(|column| column.kind == Kind::Large);
@@ -202,12 +196,19 @@ impl Rows {
         }
     }
 
-    fn array(&self, index: usize, column: Column) -> Value {
-        let values = self
-            .column(index)
-            .map(|cell| array_item(cell, column.kind))
-            .collect();
-        Value::Array(array_type(column.kind), Some(Box::new(values)))
+    fn arrays(self) -> Vec<Value> {
+        let rows = self.cells.len() / self.columns.len().max(1);
+        let mut arrays: Vec<_> = self.columns.iter().map(|_| Vec::with_capacity(rows)).collect();
+        let mut cells = self.cells.into_iter();
+        for _ in 0..rows {
+            for (column, array) in self.columns.iter().zip(&mut arrays) {
+                array.extend(cells.next().map(|cell| array_item(cell, column.kind)));
+            }
+        }
+        let typed = self.columns.iter().zip(arrays);
+        typed
+            .map(|(column, values)| Value::Array(array_type(column.kind), Some(Box::new(values))))
+            .collect()
     }
 
     /// The rows, and the large values that they say the places of.
@@ -264,12 +265,12 @@ const fn null_stand_in(kind: Kind) -> &'static str {
     }
 }
 
-fn array_item(cell: &Cell, kind: Kind) -> Value {
+fn array_item(cell: Cell, kind: Kind) -> Value {
     match (cell, kind) {
-        (Cell::Id(bytes), _) => Uuid::from_bytes(*bytes).into(),
-        (Cell::Int(number), _) => (*number).into(),
-        (Cell::Text(text), _) => text.clone().into(),
-        (Cell::Bytes(bytes), _) => bytes.clone().into(),
+        (Cell::Id(bytes), _) => Uuid::from_bytes(bytes).into(),
+        (Cell::Int(number), _) => number.into(),
+        (Cell::Text(text), _) => text.into(),
+        (Cell::Bytes(bytes), _) => bytes.into(),
         (Cell::Null, Kind::Id) => Uuid::max().into(),
         (Cell::Null, Kind::Int) => i64::MIN.into(),
         (Cell::Null, Kind::Text) => "".into(),
@@ -345,7 +346,7 @@ impl Sql {
     fn render(self, dialect: Dialect, offset: usize) -> (String, Vec<Value>) {
         let mut text = self.template;
         let mut values = Vec::new();
-        if let Some(rows) = &self.rows {
+        if let Some(rows) = self.rows {
             text = text.replace("{rows}", &rows.source(dialect, offset));
             values = rows.values(dialect);
         }

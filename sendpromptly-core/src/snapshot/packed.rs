@@ -1,0 +1,150 @@
+//! Payloads packed before they are sealed: what is sealed packs no more, and a payload is mostly the names of its
+//! fields, which a provider's events have in common.
+//!
+//! A packed payload is `0x01 ‖ u32le length ‖ LZ4 block`, the block made with a dictionary of such names. One that
+//! packing does not make smaller stays as it is: JSON, which never begins with `0x01`.
+
+use lz4_flex::block;
+use zeroize::Zeroizing;
+
+/// The longest payload: as long as the body of a receipt may be, in bytes.
+pub const LONGEST: usize = 64 * 1_024;
+
+/// Begins what is packed with the dictionary.
+const LZ4: u8 = 1;
+
+/// The shapes of Stripe's and Shopify's events about payments. What is kept does not unpack without it, so it never
+/// changes: another one is a second, under a number of its own.
+const DICTIONARY: &[u8] = include_bytes!("dictionary_1.json");
+
+/// Why what was opened is no payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what was kept does not unpack to a payload")]
+pub struct UnpackError;
+
+/// Packs a payload's JSON text.
+///
+/// ```
+/// use sendpromptly_core::snapshot::{pack, unpack};
+///
+/// let text = format!(r#"{{"lines":[{}1]}}"#, r#"{"amount":100},"#.repeat(50));
+/// let packed = pack(&text);
+/// assert!(packed.len() < text.len() / 4);
+/// assert_eq!(unpack(&packed)?.as_str(), text);
+/// # Ok::<(), sendpromptly_core::snapshot::UnpackError>(())
+/// ```
+#[must_use]
+pub fn pack(text: &str) -> Zeroizing<Vec<u8>> {
+    let plain = text.as_bytes();
+    let mut packed = Zeroizing::new(vec![0; 5 + block::get_maximum_output_size(plain.len())]);
+    let length = u32::try_from(plain.len()).ok();
+    let block = block::compress_into_with_dict(plain, &mut packed[5..], DICTIONARY).ok();
+    match (length, block) {
+        (Some(length), Some(block)) if 5 + block < plain.len() => {
+            packed[0] = LZ4;
+            packed[1..5].copy_from_slice(&length.to_le_bytes());
+            packed.truncate(5 + block);
+            packed
+        }
+        _ => Zeroizing::new(plain.to_vec()),
+    }
+}
+
+/// The JSON text of a packed payload.
+///
+/// # Errors
+/// [`UnpackError`] where it is none: what [`pack`] gave unpacks always.
+pub fn unpack(packed: &[u8]) -> Result<Zeroizing<String>, UnpackError> {
+    let plain = match packed {
+        [LZ4, a, b, c, d, block @ ..] => unpack_block(block, [*a, *b, *c, *d])?,
+        [LZ4, ..] => return Err(UnpackError),
+        text => text.to_vec(),
+    };
+    match String::from_utf8(plain) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            Err(UnpackError)
+        }
+    }
+}
+
+fn unpack_block(block: &[u8], length: [u8; 4]) -> Result<Vec<u8>, UnpackError> {
+    let length = usize::try_from(u32::from_le_bytes(length)).map_err(|_| UnpackError)?;
+    if length > LONGEST {
+        return Err(UnpackError);
+    }
+    let plain = block::decompress_with_dict(block, length, DICTIONARY).map_err(|_| UnpackError)?;
+    (plain.len() == length).then_some(plain).ok_or(UnpackError)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_dictionary_is_what_it_was_when_payloads_were_packed_with_it() {
+        let digest = Sha256::digest(DICTIONARY);
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "0a321a3783a8c47ad953fd1c839fc122648776da2f6fed855a17b2fbb802454d"
+        );
+    }
+
+    #[test]
+    fn what_packs_to_no_less_stays_as_it_is() {
+        assert_eq!(pack("{}").as_slice(), b"{}");
+        assert_eq!(unpack(b"{}").unwrap().as_str(), "{}");
+    }
+
+    #[test]
+    fn an_event_of_a_provider_packs_to_half_and_less() {
+        let event = r#"{"id":"evt_1PqXyZ2eZvKYlo2C","object":"event","api_version":"2024-06-20","created":1764000000,"data":
+            {"object":{"id":"cs_live_a1B2c3D4","object":"checkout.session","amount_total":4200,"currency":"eur","customer":
+            "cus_QwErTy","mode":"subscription","payment_status":"paid","status":"complete"}},"livemode":true,
+            "type":"checkout.session.completed"}"#;
+        let packed = pack(event);
+        assert!(
+            packed.len() * 2 < event.len(),
+            "{} of {}",
+            packed.len(),
+            event.len()
+        );
+        assert_eq!(unpack(&packed).unwrap().as_str(), event);
+    }
+
+    #[test]
+    fn what_is_no_payload_is_refused_whatever_length_it_names() {
+        let packed = pack(&"x".repeat(1_000));
+        let with_length = |length: u32| {
+            let mut changed = packed.to_vec();
+            changed[1..5].copy_from_slice(&length.to_le_bytes());
+            unpack(&changed).map(|text| text.len())
+        };
+        assert_eq!(with_length(1_000), Ok(1_000));
+        for wrong in [0, 999, 1_001, 65_537, u32::MAX] {
+            assert_eq!(with_length(wrong), Err(UnpackError), "{wrong}");
+        }
+        assert_eq!(unpack(&[LZ4, 1, 0]), Err(UnpackError));
+        assert_eq!(unpack(&[0xff]), Err(UnpackError));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_unpacks_to_the_same(text in "\\PC{0,40}", times in 1_usize..200) {
+            let text = format!("{{{}}}", text.repeat(times));
+            let unpacked = unpack(&pack(&text)).unwrap();
+            prop_assert_eq!(unpacked.as_str(), text);
+        }
+
+        #[test]
+        fn no_bytes_make_it_fail_otherwise_than_by_its_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = unpack(&bytes);
+            let _ = unpack(&[&[LZ4, 0, 1, 0, 0], bytes.as_slice()].concat());
+        }
+    }
+}
