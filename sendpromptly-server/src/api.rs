@@ -10,6 +10,7 @@ use crate::http::{ApiError, Client, body};
 use crate::ingest::Ingest;
 use crate::metrics::StripeMetrics;
 use crate::platform::clock;
+use crate::platform::seldom::Seldom;
 use crate::store::Store;
 use crate::stripe::Billing;
 use crate::vault::Vault;
@@ -22,13 +23,16 @@ pub mod openapi;
 mod payloads;
 pub mod providers;
 pub mod rate;
+mod rooms;
 mod stripe;
+mod unverified;
 
 pub use health::Readiness;
 
 use authenticate::Authenticator;
 use providers::Providers;
 use rate::ProjectRate;
+use unverified::{Target, UnverifiedBodies};
 
 /// What answers at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +108,9 @@ pub struct App {
     authenticator: Authenticator,
     rate: ProjectRate,
     providers: Providers,
+    unverified: UnverifiedBodies,
+    /// Webhooks that were not signed by Stripe for this server.
+    forged: Seldom,
     readiness: Readiness,
     /// Where operators and customers reach this server, for `security.txt`.
     public_url: Option<String>,
@@ -130,6 +137,8 @@ impl App {
             ingest,
             vault,
             rate: ProjectRate::new(requests_per_second),
+            unverified: UnverifiedBodies::default(),
+            forged: Seldom::default(),
             readiness,
             public_url,
             billing: None,
@@ -169,8 +178,9 @@ impl App {
             }
             Handler::Stripe => {
                 let (head, body) = request.into_parts();
-                self.stripe_webhook(&head.headers, body::read_within(body, stripe::MAX))
-                    .await
+                let bodies = &self.unverified;
+                let body = bodies.read(Target::Billing, client.address, body, stripe::MAX);
+                self.stripe_webhook(&head.headers, body).await
             }
             Handler::Announcement(provider) => self.announce(provider, request, client.address).await,
             Handler::Alive => Ok(response::json(StatusCode::OK, r#"{"status":"alive"}"#)),

@@ -36,8 +36,11 @@ pub enum OperateError {
     /// Nobody can be called.
     #[error("the project has no repair URL to call; set one first")]
     NoRepairUrl,
-    /// The event's receipt never came, so nobody knows what should be repaired.
-    #[error("no receipt has come for this event, so what should be repaired is not known")]
+    /// The event's receipt never came, and the provider did not tell whom it is about.
+    #[error(
+        "whom to repair is not known: no receipt has come, and the provider's event bears no reference of the app's; \
+         send the receipt, or dismiss the incident"
+    )]
     EffectUnknown,
     /// The reason for a dismissal is none.
     #[error(transparent)]

@@ -4,4 +4,5 @@ pub mod clock;
 pub mod directory;
 pub mod entropy;
 pub mod programs;
+pub mod seldom;
 pub mod user;

@@ -14,6 +14,8 @@ use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
+mod strangers;
+
 on_both_stores!(
     a_payment_without_its_receipt_opens_an_incident_that_a_success_resolves,
     a_receipt_fills_what_was_announced_and_either_may_come_first,
@@ -29,8 +31,23 @@ on_both_stores!(
 async fn taking(kind: StoreKind) -> World {
     let world = World::start(kind).await;
     take(&world).await;
+    let map = [
+        "intake",
+        "map",
+        "--project",
+        &world.project.id,
+        "--provider",
+        "stripe",
+    ];
+    let mapped = world.cli.run_with_input(&map, MAPPING).await;
+    assert_eq!(mapped.code, 0, "{}", mapped.stderr);
     world
 }
+
+const MAPPING: &str = "\
+checkout.session.completed access_unlock /data/object/client_reference_id
+invoice.paid subscription_state_apply /data/object/customer
+";
 
 async fn take(world: &World) {
     for (provider, secret) in [("stripe", STRIPE_SECRET), ("shopify", SHOPIFY_SECRET)] {
@@ -195,10 +212,12 @@ async fn a_webhook_that_is_forged_stale_or_huge_is_not_believed(kind: StoreKind)
         );
     }
     let huge = changed(&good[0].signature, &"x".repeat(512 * 1_024 + 1));
-    assert_eq!(
-        huge.send(server, project).await.verdict(),
-        "413 payload_too_large"
-    );
+    for project in [project, &other, &nowhere] {
+        assert_eq!(
+            huge.send(server, project).await.verdict(),
+            "413 payload_too_large"
+        );
+    }
     let twice = good[0]
         .request(project)
         .header("stripe-signature", &good[0].signature);
@@ -299,7 +318,7 @@ async fn two_secrets_count_while_they_rotate_and_none_is_in_plain(kind: StoreKin
         assert!(!world.server.log().contains(secret));
     }
     let actions = sql
-        .texts("SELECT action AS t FROM audit_entries WHERE action LIKE 'intake.%'")
+        .texts("SELECT action AS t FROM audit_entries WHERE action LIKE 'intake.secret%'")
         .await;
     assert_eq!(actions, ["intake.secret_set"; 3]);
 
@@ -450,7 +469,7 @@ async fn a_payload_is_kept_of_an_event_that_was_announced(kind: StoreKind) {
     assert!(
         announce(
             &world,
-            &stripe_webhook(&stripe_event("evt_1", "invoice.paid")).await
+            &stripe_webhook(&stripe_event("evt_1", "checkout.session.completed")).await
         )
         .await
     );

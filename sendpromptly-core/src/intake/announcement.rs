@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::mapping::{Mapping, is_event_type};
+use super::mapping::{Mapping, Rule, is_event_type};
 use crate::event::{EffectType, Provider};
 use crate::request::is_shop_domain;
 use crate::time::Timestamp;
@@ -76,19 +76,9 @@ impl Announcement {
             .ok_or(NotAnEvent::EventType)?;
         let created = event.get("created").and_then(Value::as_i64);
         let created = created.and_then(|seconds| seconds.checked_mul(1_000));
-        let rule = mapping.rule(event_type);
-        Ok(rule.map(|rule| Self {
-            provider: Provider::Stripe,
-            provider_event_id: id.to_owned(),
-            event_type: event_type.to_owned(),
-            effect_type: rule.effect_type,
-            internal_reference: rule
-                .reference
-                .as_ref()
-                .and_then(|pointer| pointer.reference(&event)),
-            occurred_at: past(created.map(Timestamp::from_millis), now),
-            shop_domain: None,
-        }))
+        let happened = past(created.map(Timestamp::from_millis), now);
+        let rule = mapping.rule(event_type).filter(|_| pays(event_type, &event));
+        Ok(rule.map(|rule| Self::by(rule, Provider::Stripe, id, &event, happened)))
     }
 
     /// Reads an event of Shopify; `None` where its topic does not count.
@@ -110,20 +100,33 @@ impl Announcement {
             .filter(|shop| is_shop_domain(shop))
             .ok_or(NotAnEvent::Shop)?;
         let triggered = headers.triggered_at.and_then(|text| Timestamp::parse(text).ok());
-        let rule = mapping.rule(topic);
-        Ok(rule.map(|rule| Self {
-            provider: Provider::Shopify,
-            provider_event_id: id.to_owned(),
-            event_type: topic.to_owned(),
-            effect_type: rule.effect_type,
-            internal_reference: rule
-                .reference
-                .as_ref()
-                .and_then(|pointer| pointer.reference(&event)),
-            occurred_at: past(triggered, now),
+        let happened = past(triggered, now);
+        Ok(mapping.rule(topic).map(|rule| Self {
             shop_domain: Some(shop.to_owned()),
+            ..Self::by(rule, Provider::Shopify, id, &event, happened)
         }))
     }
+
+    fn by(rule: &Rule, provider: Provider, id: &str, event: &Value, happened: Timestamp) -> Self {
+        let reference = rule.reference.as_ref();
+        Self {
+            provider,
+            provider_event_id: id.to_owned(),
+            event_type: rule.event_type.clone(),
+            effect_type: rule.effect_type,
+            internal_reference: reference.and_then(|pointer| pointer.reference(event)),
+            occurred_at: happened,
+            shop_domain: None,
+        }
+    }
+}
+
+/// Whether an event of Stripe stands for a payment where its type may: a session that is paid later completes unpaid,
+/// and one that only keeps a card takes none.
+fn pays(event_type: &str, event: &Value) -> bool {
+    let session = &event["data"]["object"];
+    event_type != "checkout.session.completed"
+        || (session["payment_status"] != "unpaid" && session["mode"] != "setup")
 }
 
 fn object(body: &[u8]) -> Result<Value, NotAnEvent> {
@@ -173,16 +176,46 @@ mod tests {
     #[test]
     fn an_event_of_stripe_is_read_by_the_mapping() {
         let event = json!({
-            "id": "evt_1", "object": "event", "type": "invoice.paid", "created": 1_700_000_000,
+            "id": "evt_1", "object": "event", "type": "charge.refunded", "created": 1_700_000_000,
             "data": {"object": {"customer": "cus_1"}},
         });
         let read = stripe(&event).unwrap().unwrap();
         assert_eq!(read.provider_event_id, "evt_1");
-        assert_eq!(read.effect_type, EffectType::SubscriptionStateApply);
+        assert_eq!(read.effect_type, EffectType::AccessRevocation);
         assert_eq!(read.internal_reference.as_deref(), Some("cus_1"));
         assert_eq!(read.occurred_at, Timestamp::from_millis(1_700_000_000_000));
         let other = json!({"id": "evt_1", "type": "invoice.created"});
         assert_eq!(stripe(&other), Ok(None));
+    }
+
+    #[test]
+    fn a_checkout_counts_once_it_is_paid() {
+        let counts = |kind: &str, session: Value| {
+            let event = json!({"id": "evt_1", "type": kind, "data": {"object": session}});
+            stripe(&event).unwrap().is_some()
+        };
+        const COMPLETED: &str = "checkout.session.completed";
+        for status in ["paid", "no_payment_required"] {
+            assert!(counts(
+                COMPLETED,
+                json!({"mode": "payment", "payment_status": status})
+            ));
+        }
+        assert!(counts(COMPLETED, json!({})));
+        assert!(!counts(
+            COMPLETED,
+            json!({"mode": "payment", "payment_status": "unpaid"})
+        ));
+        let kept = json!({"mode": "setup", "payment_status": "no_payment_required"});
+        assert!(!counts(COMPLETED, kept));
+        let later = json!({"mode": "payment", "payment_status": "paid"});
+        assert!(counts("checkout.session.async_payment_succeeded", later));
+    }
+
+    #[test]
+    fn one_payment_is_not_two_events_by_default() {
+        let first_invoice = json!({"id": "evt_1", "type": "invoice.paid"});
+        assert_eq!(stripe(&first_invoice), Ok(None));
     }
 
     #[test]
@@ -195,7 +228,7 @@ mod tests {
             json!(1_900_000_000),
             json!(0.5),
         ] {
-            let event = json!({"id": "evt_1", "type": "invoice.paid", "created": created});
+            let event = json!({"id": "evt_1", "type": "charge.refunded", "created": created});
             assert_eq!(stripe(&event).unwrap().unwrap().occurred_at, NOW, "{created}");
         }
     }

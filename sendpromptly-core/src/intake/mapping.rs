@@ -12,10 +12,12 @@ pub const MAX_RULES: usize = 64;
 /// The most characters of an event type, as in receipts.
 const MAX_EVENT_TYPE: usize = 128;
 
-/// What counts of Stripe's events unless a project says otherwise: one for each payment, not two.
+/// What counts of Stripe's events unless a project says otherwise: what is bought by a checkout, and what is paid back.
+/// The first invoice of a subscription is paid by its checkout: with `invoice.paid` beside it one payment would be two
+/// events, so a project whose app also tells of renewals says so.
 const STRIPE: &str = "\
 checkout.session.completed access_unlock /data/object/client_reference_id
-invoice.paid subscription_state_apply /data/object/customer
+checkout.session.async_payment_succeeded access_unlock /data/object/client_reference_id
 charge.refunded access_revocation /data/object/customer
 ";
 

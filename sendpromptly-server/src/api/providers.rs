@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::HeaderMap;
 use hyper::{Request, StatusCode};
 use moka::future::Cache;
@@ -18,34 +18,37 @@ use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::intake::{Announcement, Mapping, NotAnEvent, ShopifyHeaders};
 use sendpromptly_core::request::FieldErrors;
 use sendpromptly_core::time::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use super::App;
-use super::failures::Failures;
 use super::rate::ProjectRate;
+use super::rooms::Rooms;
+use super::unverified::Target;
 use crate::http::response::{self, Response};
-use crate::http::{ApiError, body, subject};
+use crate::http::{ApiError, network, subject};
 use crate::platform::{clock, entropy};
-use crate::provider_intake::signature::{self, ProviderKey};
+use crate::provider_intake::signature::{self, ProviderKey, ProviderSignature};
 use crate::store::Store;
 use crate::store::announcements::NewAnnouncement;
 use crate::vault::{Purpose, Vault};
 
 /// The most bytes of an event: theirs are larger than receipts, for they bear whole orders and invoices.
 const MAX: usize = 512 * 1_024;
-/// Bodies that are read at once. They are not verified yet, so what they take of memory is bounded.
-const AT_ONCE: usize = 64;
 /// How long a look-up counts, as for API keys.
 const REMEMBERED: Duration = Duration::from_secs(4);
 /// Look-ups remembered, of endpoints that are set up and of ones that are not.
 const REMEMBERED_INTAKES: u64 = 10_000;
-/// How long after it was set up an endpoint is looked up whatever others do.
-const FAMILIAR: Duration = Duration::from_secs(60 * 60);
-/// Look-ups at once of endpoints that were not set up lately.
+/// How long after something came for it an endpoint is looked up whatever others do.
+const FAMILIAR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Look-ups at once for what is not a familiar endpoint: in all, and for one network.
 const STRANGERS: usize = 8;
+const STRANGERS_OF_A_NETWORK: usize = 2;
 
 /// How long one more waits for its turn, where the store is slow.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a stranger holds while it looks up: a place of its network's, and one of all.
+type Turn<'a> = (OwnedSemaphorePermit, SemaphorePermit<'a>);
 
 /// An endpoint: a project's, for a provider.
 type Name = (ProjectId, Provider);
@@ -65,8 +68,7 @@ pub struct Providers {
     intakes: Cache<Name, Option<Arc<Intake>>>,
     familiar: Cache<Name, ()>,
     strangers: Semaphore,
-    failures: Failures,
-    bodies: Semaphore,
+    strangers_of_networks: Rooms<IpAddr>,
     /// A rate of their own, so that what providers send does not take that of the project's app.
     rate: ProjectRate,
 }
@@ -82,11 +84,10 @@ impl Providers {
             intakes: cache.time_to_live(REMEMBERED).build(),
             familiar: Cache::builder()
                 .max_capacity(REMEMBERED_INTAKES)
-                .time_to_live(FAMILIAR)
+                .time_to_idle(FAMILIAR)
                 .build(),
             strangers: Semaphore::new(STRANGERS),
-            failures: Failures::default(),
-            bodies: Semaphore::new(AT_ONCE),
+            strangers_of_networks: Rooms::new(STRANGERS_OF_A_NETWORK),
             rate: ProjectRate::new(events_per_second),
         }
     }
@@ -102,36 +103,36 @@ impl Providers {
             Some(found) => found,
             None => self.look_up(name, client).await?,
         };
-        match found {
-            Some(intake) => Ok(intake),
-            None => Err(self.refuse(client)),
-        }
+        found.ok_or(ApiError::NotBelieved)
     }
 
     /// Requests that come at once for one endpoint make one look-up.
     async fn look_up(&self, name: Name, client: IpAddr) -> Result<Option<Arc<Intake>>, ApiError> {
-        let looked = self
-            .intakes
-            .try_get_with(name, self.open_in_turn(name, client))
-            .await;
-        looked.map_err(|error: Arc<ApiError>| (*error).clone())
-    }
-
-    async fn open_in_turn(&self, name: Name, client: IpAddr) -> Result<Option<Arc<Intake>>, ApiError> {
-        if self.familiar.get(&name).await.is_some() {
-            return self.open(name).await;
-        }
-        // Whoever was refused too often lately makes no look-ups.
-        self.failures.count(client)?.take_back();
-        let place = tokio::time::timeout(PATIENCE, self.strangers.acquire()).await;
-        let Ok(Ok(_place)) = place else {
-            return Err(ApiError::Unavailable);
+        let is_familiar = self.familiar.get(&name).await.is_some();
+        let _turn = if is_familiar {
+            None
+        } else {
+            Some(self.turn(client).await?)
         };
-        let found = self.open(name).await?;
-        if found.is_some() {
-            self.familiar.insert(name, ()).await;
+        let looked = self.intakes.try_get_with(name, self.open(name)).await;
+        let found = looked.map_err(|error: Arc<ApiError>| (*error).clone())?;
+        match (&found, is_familiar) {
+            (Some(_), false) => self.familiar.insert(name, ()).await,
+            (None, true) => self.familiar.invalidate(&name).await,
+            _ => {}
         }
         Ok(found)
+    }
+
+    /// A stranger's turn to make a look-up. Providers send for everybody from the same addresses, so nothing is counted
+    /// against an address: others would have to wait for what one has done.
+    async fn turn(&self, client: IpAddr) -> Result<Turn<'_>, ApiError> {
+        let turn = async {
+            let of_network = self.strangers_of_networks.enter(network(client), 1).await?;
+            Some((of_network, self.strangers.acquire().await.ok()?))
+        };
+        let turn = tokio::time::timeout(PATIENCE, turn).await;
+        turn.ok().flatten().ok_or(ApiError::Unavailable)
     }
 
     async fn open(&self, (project, provider): Name) -> Result<Option<Arc<Intake>>, ApiError> {
@@ -157,13 +158,6 @@ impl Providers {
             mapping: stored.mapping,
         })))
     }
-
-    fn refuse(&self, client: IpAddr) -> ApiError {
-        match self.failures.count(client) {
-            Ok(_) => ApiError::NotBelieved,
-            Err(too_many) => too_many,
-        }
-    }
 }
 
 impl App {
@@ -178,18 +172,21 @@ impl App {
         let project = project_of(head.uri.path())?;
         let providers = &self.providers;
         let name = (project, provider);
+        // Before all else, so that it says nothing of which endpoints there are.
+        if body.size_hint().lower() > MAX as u64 {
+            return Err(ApiError::EventTooLarge);
+        }
+        let signature = header(&head.headers, signature::header_of(provider));
+        let signature = signature.and_then(|text| ProviderSignature::parse(provider, text));
+        let signature = signature.ok_or(ApiError::NotBelieved)?;
         providers.find(name, client).await?;
         subject::is(project);
-        let Some(signature) = header(&head.headers, signature::header_of(provider)) else {
-            return Err(providers.refuse(client));
-        };
-        let body = {
-            let _room = providers
-                .bodies
-                .try_acquire()
-                .map_err(|_| ApiError::Unavailable)?;
-            body::read_within(body, MAX).await.map_err(too_large)?
-        };
+        let target = Target::Project(project, provider);
+        let body = self
+            .unverified
+            .read(target, client, body, MAX)
+            .await
+            .map_err(too_large)?;
         // Again, for a body may take longer than a secret that was ended may count.
         let intake = providers.find(name, client).await?;
         let now = clock::now();
@@ -198,8 +195,8 @@ impl App {
             .iter()
             .filter(|(_, ends)| ends.is_none_or(|end| now < end));
         let live: Vec<_> = live.map(|(key, _)| key).collect();
-        if !signature::holds(&live, signature, &body, now) {
-            return Err(providers.refuse(client));
+        if !signature.holds(&live, &body, now) {
+            return Err(ApiError::NotBelieved);
         }
         providers.rate.count(project)?;
         let announcement = match provider {

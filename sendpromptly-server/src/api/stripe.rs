@@ -2,28 +2,29 @@
 
 use std::future::Future;
 
-use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 use sendpromptly_core::billing;
 use sendpromptly_core::request::FieldErrors;
 
 use super::App;
+use super::unverified::Unverified;
 use crate::http::ApiError;
 use crate::http::response::{self, Response};
 use crate::platform::clock;
 use crate::store::billing::Heard;
-use crate::stripe::{Billing, signature};
+use crate::stripe::Billing;
+use crate::stripe::signature::StripeSignature;
 
 /// The most bytes of an event. Those of an invoice with many lines are larger than what apps send.
 pub(super) const MAX: usize = 256 * 1024;
 
 impl App {
-    /// `body` is read only once a signature is there to hold it against.
+    /// `body` is read only once there is what may be a signature to hold it against.
     pub(super) async fn stripe_webhook(
         &self,
         headers: &HeaderMap,
-        body: impl Future<Output = Result<Bytes, ApiError>>,
+        body: impl Future<Output = Result<Unverified, ApiError>>,
     ) -> Result<Response, ApiError> {
         // Without a secret nothing could be believed, so there is nothing here.
         let billing = self.billing.as_ref().ok_or(ApiError::NotFound)?;
@@ -42,17 +43,20 @@ impl App {
         &self,
         billing: &Billing,
         headers: &HeaderMap,
-        body: impl Future<Output = Result<Bytes, ApiError>>,
+        body: impl Future<Output = Result<Unverified, ApiError>>,
     ) -> Result<Option<Heard>, ApiError> {
         let signature = signature_in(headers).ok_or(ApiError::InvalidSignature)?;
+        let signature = StripeSignature::parse(signature).map_err(|_| ApiError::InvalidSignature)?;
         let body = body.await.map_err(|error| match error {
             ApiError::PayloadTooLarge => ApiError::WebhookTooLarge,
             other => other,
         })?;
         let now = clock::now();
         let seconds = u64::try_from(now.as_secs()).unwrap_or(0);
-        if let Err(error) = signature::verify(&billing.webhook_secrets, signature, &body, seconds) {
-            tracing::warn!(%error, "a webhook that is not Stripe's was refused");
+        if let Err(error) = signature.verify(&billing.webhook_secrets, &body, seconds) {
+            if let Some(times) = self.forged.count() {
+                tracing::warn!(%error, times, "webhooks that are not Stripe's were refused");
+            }
             return Err(ApiError::InvalidSignature);
         }
         let fact = billing::read_event(&body).map_err(|error| {

@@ -20,18 +20,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`ApiError::PayloadTooLarge`], [`ApiError::RequestTimeout`], or [`ApiError::BadRequest`] where it broke off.
 pub async fn read<B: Body<Data = Bytes> + Unpin>(body: B) -> Result<Bytes, ApiError> {
-    read_within(body, MAX).await
+    read_within(body, MAX, PATIENCE).await
 }
 
-/// The same for a body that may have so many bytes.
+/// The same for a body that may have so many bytes, and take so long.
 ///
 /// # Errors
 /// As [`read`].
-pub async fn read_within<B: Body<Data = Bytes> + Unpin>(body: B, max: usize) -> Result<Bytes, ApiError> {
+pub async fn read_within<B: Body<Data = Bytes> + Unpin>(
+    body: B,
+    max: usize,
+    patience: Duration,
+) -> Result<Bytes, ApiError> {
     if body.size_hint().lower() > max as u64 {
         return Err(ApiError::PayloadTooLarge);
     }
-    tokio::time::timeout(PATIENCE, collect(body, max))
+    tokio::time::timeout(patience, collect(body, max))
         .await
         .map_err(|_| ApiError::RequestTimeout)?
 }

@@ -8,7 +8,7 @@ use sendpromptly_core::event::Provider;
 use sendpromptly_core::time::Timestamp;
 use sha2::Sha256;
 
-use crate::stripe::signature::{self as stripe, StripeSecret};
+use crate::stripe::signature::{StripeSecret, StripeSignature};
 
 /// A secret, ready to check signatures. It never prints.
 #[derive(Clone)]
@@ -48,27 +48,47 @@ pub const fn header_of(provider: Provider) -> &'static str {
     }
 }
 
-/// Whether a signature is one of these keys' over this body. Stripe's must be of these minutes; Shopify's bears no time.
-#[must_use]
-pub fn holds(keys: &[&ProviderKey], signature: &str, body: &[u8], now: Timestamp) -> bool {
-    let of_stripe: Vec<_> = keys
-        .iter()
-        .filter_map(|key| match key {
-            ProviderKey::Stripe(secret) => Some(secret.clone()),
-            ProviderKey::Shopify(_) => None,
-        })
-        .collect();
-    if !of_stripe.is_empty() {
-        let now = u64::try_from(now.as_secs()).unwrap_or(0);
-        return stripe::verify(&of_stripe, signature, body, now).is_ok();
+/// A signature that is formed as a provider's is. It is told from others before there is a body.
+#[derive(Debug)]
+pub enum ProviderSignature<'a> {
+    /// Stripe's.
+    Stripe(StripeSignature<'a>),
+    /// Shopify's.
+    Shopify(Vec<u8>),
+}
+
+impl<'a> ProviderSignature<'a> {
+    /// Reads the header's value; `None` where it is none of this provider's.
+    #[must_use]
+    pub fn parse(provider: Provider, text: &'a str) -> Option<Self> {
+        match provider {
+            Provider::Stripe => StripeSignature::parse(text).ok().map(Self::Stripe),
+            Provider::Shopify => STANDARD
+                .decode(text)
+                .ok()
+                .filter(|mac| mac.len() == 32)
+                .map(Self::Shopify),
+        }
     }
-    let Ok(signature) = STANDARD.decode(signature) else {
-        return false;
-    };
-    // Every key is tried, each in constant time: how long this takes tells nothing.
-    keys.iter().fold(false, |found, key| {
-        found | matches!(key, ProviderKey::Shopify(mac) if mac_holds(mac, body, &signature))
-    })
+
+    /// Whether it is one of these keys' over this body. Stripe's must be of these minutes; Shopify's bears no time.
+    #[must_use]
+    pub fn holds(&self, keys: &[&ProviderKey], body: &[u8], now: Timestamp) -> bool {
+        // Every key is tried, each in constant time: how long this takes tells nothing.
+        keys.iter()
+            .fold(false, |found, key| found | self.is_of(key, body, now))
+    }
+
+    fn is_of(&self, key: &ProviderKey, body: &[u8], now: Timestamp) -> bool {
+        match (self, key) {
+            (Self::Stripe(signature), ProviderKey::Stripe(secret)) => {
+                let now = u64::try_from(now.as_secs()).unwrap_or(0);
+                signature.verify(std::slice::from_ref(secret), body, now).is_ok()
+            }
+            (Self::Shopify(signature), ProviderKey::Shopify(mac)) => mac_holds(mac, body, signature),
+            _ => false,
+        }
+    }
 }
 
 fn mac_holds(mac: &Hmac<Sha256>, body: &[u8], signature: &[u8]) -> bool {
@@ -81,6 +101,14 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_769_851_800_123);
     const BODY: &[u8] = b"{\"id\":820982911946154508}";
+
+    fn holds(keys: &[&ProviderKey], text: &str, body: &[u8], now: Timestamp) -> bool {
+        let of = |provider| ProviderSignature::parse(provider, text);
+        let read = [Provider::Stripe, Provider::Shopify].map(of);
+        read.iter()
+            .flatten()
+            .any(|signature| signature.holds(keys, body, now))
+    }
 
     #[test]
     fn shopifys_signature_is_the_documented_one_and_no_other_holds() {

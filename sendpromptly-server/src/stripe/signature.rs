@@ -23,23 +23,53 @@ pub fn verify(
     body: &[u8],
     now: u64,
 ) -> Result<(), StripeSignatureError> {
-    let (time, candidates) = parse(header).ok_or(StripeSignatureError::Malformed)?;
-    // Every candidate is compared with every secret's, each in constant time: how long this takes tells nothing.
-    let mut fits = false;
-    for secret in secrets {
-        let signed = secret.mac(time, body);
-        for candidate in &candidates {
-            fits |= signed.clone().verify_slice(candidate).is_ok();
+    StripeSignature::parse(header)?.verify(secrets, body, now)
+}
+
+/// A header that is formed as Stripe's is. It is told from others before there is a body.
+#[derive(Debug)]
+pub struct StripeSignature<'a> {
+    time: &'a str,
+    candidates: Vec<[u8; 32]>,
+}
+
+impl<'a> StripeSignature<'a> {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`StripeSignatureError::Malformed`].
+    pub fn parse(header: &'a str) -> Result<Self, StripeSignatureError> {
+        let (time, candidates) = parse(header).ok_or(StripeSignatureError::Malformed)?;
+        Ok(Self { time, candidates })
+    }
+
+    /// Holds it against a raw body, as [`verify`] does.
+    ///
+    /// # Errors
+    /// [`StripeSignatureError`].
+    pub fn verify(
+        &self,
+        secrets: &[StripeSecret],
+        body: &[u8],
+        now: u64,
+    ) -> Result<(), StripeSignatureError> {
+        // Every candidate is compared with every secret's, each in constant time: how long this takes tells nothing.
+        let mut fits = false;
+        for secret in secrets {
+            let signed = secret.mac(self.time, body);
+            for candidate in &self.candidates {
+                fits |= signed.clone().verify_slice(candidate).is_ok();
+            }
         }
+        if !fits {
+            return Err(StripeSignatureError::Wrong);
+        }
+        let seconds: u64 = self.time.parse().unwrap_or(u64::MAX);
+        if seconds.abs_diff(now) > TOLERANCE {
+            return Err(StripeSignatureError::OutsideTolerance);
+        }
+        Ok(())
     }
-    if !fits {
-        return Err(StripeSignatureError::Wrong);
-    }
-    let seconds: u64 = time.parse().unwrap_or(u64::MAX);
-    if seconds.abs_diff(now) > TOLERANCE {
-        return Err(StripeSignatureError::OutsideTolerance);
-    }
-    Ok(())
 }
 
 /// A webhook endpoint's signing secret (`whsec_…`). It never prints.

@@ -155,7 +155,8 @@ pub(in crate::console) fn refusal(error: &OperateError) -> Option<&'static str> 
             "The project has no repair URL, so there is nobody to call. An admin can set one in the project's settings."
         }
         OperateError::EffectUnknown => {
-            "No receipt has come for this event, so what should be repaired is not known."
+            "Whom to repair is not known: no receipt has come, and the provider's event bears no reference of yours. Have \
+             your app send the receipt, or dismiss the incident."
         }
         OperateError::Reason(_) => "Give a reason of 1 to 1,024 characters, on one line.",
         OperateError::Refused(refusal) => match refusal {
