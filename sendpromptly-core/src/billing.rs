@@ -26,7 +26,7 @@ words! {
     /// What an event says of a subscription. Of events of the same second the later one in this list counts as the
     /// later one: a beginning lies before what follows from it, and an end is the end.
     Says {
-        /// An organization has checked out.
+        /// Somebody has checked out. Whoever opens a checkout may say for whom, so nobody is believed to be named by it.
         CheckedOut = "checked_out",
         /// Its first payment has not come yet.
         Incomplete = "incomplete",
@@ -67,6 +67,15 @@ words! {
     }
 }
 
+impl Status {
+    /// Whether there is something that can be put right or go on: another subscription beside it would be charged for as
+    /// well.
+    #[must_use]
+    pub const fn is_alive(self) -> bool {
+        !matches!(self, Self::Canceled | Self::Incomplete)
+    }
+}
+
 /// What one event of Stripe's leaves behind. It holds references and times, and nothing else of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
@@ -78,7 +87,7 @@ pub struct Fact {
     pub customer: String,
     /// Stripe's id of the subscription.
     pub subscription: String,
-    /// The organization, where the event names one.
+    /// The organization that the subscription names, where the event tells.
     pub organization: Option<OrganizationId>,
     /// What it says.
     pub says: Says,
@@ -123,21 +132,24 @@ pub struct Subscription {
     pub past_due_since: Option<Timestamp>,
     /// Up to when it is paid for.
     pub paid_until: Option<Timestamp>,
+    /// How many subscriptions of the organization are alive. Each is charged for, and one would do.
+    pub alive: u32,
 }
 
-/// The subscription of an organization, made of every fact about the customers that name it, and of what Stripe told
-/// of their subscriptions when it was asked. Of several subscriptions the one that allows most counts, then the one
-/// that was heard of last. A customer belongs to the organization that was named first.
+/// The subscription of an organization, made of every fact about the subscriptions that name it, and of what Stripe told
+/// of them when it was asked. Of several subscriptions the one that allows most counts, then the one that was heard of
+/// last. A subscription belongs to the organization that it named first; what else its customer pays for is not this
+/// server's.
 #[must_use]
 pub fn settle(organization: OrganizationId, facts: &[Fact], readings: &[Reading]) -> Option<Subscription> {
     let mut facts = in_order(facts);
     let mut owners = BTreeMap::new();
     for fact in &facts {
-        if let Some(named) = fact.organization {
-            owners.entry(fact.customer.as_str()).or_insert(named);
+        if let Some(named) = fact.organization.filter(|_| fact.says != Says::CheckedOut) {
+            owners.entry(fact.subscription.as_str()).or_insert(named);
         }
     }
-    facts.retain(|fact| owners.get(fact.customer.as_str()) == Some(&organization));
+    facts.retain(|fact| owners.get(fact.subscription.as_str()) == Some(&organization));
     let mut subscriptions = BTreeMap::<&str, Vec<&Fact>>::new();
     for fact in facts {
         subscriptions.entry(&fact.subscription).or_default().push(fact);
@@ -147,8 +159,18 @@ pub fn settle(organization: OrganizationId, facts: &[Fact], readings: &[Reading]
         let last = facts.last()?.order();
         Some((Subscription::told_by(&facts, reading)?, last))
     });
-    let best = told.max_by_key(|(subscription, last)| (subscription.status, *last));
-    best.map(|(subscription, _)| subscription)
+    let told: Vec<_> = told.collect();
+    let alive = told
+        .iter()
+        .filter(|(subscription, _)| subscription.status.is_alive());
+    let alive = u32::try_from(alive.count()).unwrap_or(u32::MAX);
+    let best = told
+        .into_iter()
+        .max_by_key(|(subscription, last)| (subscription.status, *last));
+    best.map(|(subscription, _)| Subscription {
+        alive,
+        ..subscription
+    })
 }
 
 /// Each fact once, in the order of facts.
@@ -179,6 +201,7 @@ impl Subscription {
             status: reading.map_or(Status::Incomplete, |reading| reading.status),
             past_due_since: reading.and_then(|reading| reading.past_due_since),
             paid_until: reading.and_then(|reading| reading.paid_until),
+            alive: 0,
         }
     }
 

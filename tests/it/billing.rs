@@ -3,7 +3,7 @@
 use sendpromptly_tests::bodies::{receipt, result, unique};
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::{SECRET, Signer, checkout, event, now, subscription};
+use sendpromptly_tests::stripe::{SECRET, Signer, checkout, event, now, subscription_of};
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
@@ -63,7 +63,7 @@ async fn subscribe(world: &World, signer: &mut Signer, state: &str) {
             &unique("evt"),
             at,
             "customer.subscription.updated",
-            &subscription(state, at + 30 * DAY),
+            &subscription_of(&world.organization, state, at + 30 * DAY),
         ),
     ] {
         let answer = signer.deliver(world, &event).await;

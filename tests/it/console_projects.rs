@@ -37,7 +37,7 @@ fn own(world: &World) -> String {
 }
 
 /// The owner's browser, a code of whose second factor was shown just now.
-async fn confirmed_owner(world: &World) -> Browser {
+pub(crate) async fn confirmed_owner(world: &World) -> Browser {
     let browser = owner(world).await;
     confirm(world, "acme@example.com").await;
     browser

@@ -141,6 +141,14 @@ pub fn subscription(status: &str, paid_until: i64) -> Value {
     })
 }
 
+/// A subscription of this organization, in this state.
+#[must_use]
+pub fn subscription_of(organization: &str, status: &str, paid_until: i64) -> Value {
+    let mut subscription = subscription(status, paid_until);
+    subscription["metadata"]["organization_id"] = organization.into();
+    subscription
+}
+
 /// A checkout that an organization has completed.
 #[must_use]
 pub fn checkout(organization: &str) -> Value {

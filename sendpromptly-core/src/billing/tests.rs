@@ -23,7 +23,7 @@ fn event(number: usize, at: i64, kind: &str, object: &Value) -> Fact {
 
 fn subscription(status: &str) -> Value {
     json!({"id": "sub_1", "customer": "cus_1", "status": status,
-        "items": {"data": [{"current_period_end": START + 30 * DAY}]}})
+        "metadata": {"organization_id": organization().to_string()}, "items": {"data": [{"current_period_end": START + 30 * DAY}]}})
 }
 
 fn invoice() -> Value {
@@ -170,30 +170,80 @@ fn only_active_trial_and_grace_allow_monitoring() {
 }
 
 #[test]
-fn a_customer_belongs_to_the_organization_that_was_named_first() {
+fn a_subscription_belongs_to_the_organization_that_it_named_first() {
     let other = OrganizationId::from_bytes([8; 16]);
     let mut facts = facts(BOUGHT);
-    let mut object = checkout();
-    object["client_reference_id"] = other.to_string().into();
-    facts.push(event(99, START + 50, "checkout.session.completed", &object));
+    let mut object = subscription("active");
+    object["metadata"]["organization_id"] = other.to_string().into();
+    facts.push(event(99, START + 50, UPDATED, &object));
     assert_eq!(settle(other, &facts, &[]), None);
     assert!(settle(organization(), &facts, &[]).is_some());
-    // What names nobody is nobody's.
-    assert_eq!(settle(organization(), &facts[..3], &[]), None);
+}
+
+#[test]
+fn what_names_nobody_is_nobodys() {
+    let mut object = subscription("active");
+    object["metadata"] = json!({});
+    let unnamed = event(1, START, CREATED, &object);
+    assert_eq!(settle(organization(), &[unnamed], &[]), None);
+}
+
+#[test]
+fn a_checkout_names_nobody_for_anybody_may_write_its_address() {
+    let mut theirs = subscription("active");
+    theirs["metadata"] = json!({});
+    let facts = [
+        event(1, START, CREATED, &theirs),
+        event(2, START + 1, "checkout.session.completed", &checkout()),
+    ];
+    assert_eq!(settle(organization(), &facts, &[]), None);
+    // Nor by what was kept of checkouts once.
+    let named = facts.map(|fact| Fact {
+        organization: (fact.says == Says::CheckedOut).then(organization),
+        ..fact
+    });
+    assert_eq!(settle(organization(), &named, &[]), None);
+}
+
+#[test]
+fn what_else_a_customer_pays_for_does_not_count() {
+    let mut facts = facts(ENDED);
+    let object = json!({"id": "sub_2", "customer": "cus_1", "status": "active", "items": {"data": []}});
+    facts.push(event(50, START + 5, CREATED, &object));
+    let settled = settle(organization(), &facts, &[]).unwrap();
+    assert_eq!((settled.id.as_str(), settled.status), ("sub_1", Status::Canceled));
 }
 
 #[test]
 fn of_several_subscriptions_the_one_that_allows_most_counts() {
     let mut facts = facts(ENDED);
-    let object = json!({"id": "sub_2", "customer": "cus_1", "status": "active", "items": {"data": []}});
+    let mut object = subscription("active");
+    object["id"] = "sub_2".into();
     facts.push(event(50, START + 5, CREATED, &object));
     assert_eq!(settle(organization(), &facts, &[]).unwrap().id, "sub_2");
 }
 
 #[test]
+fn subscriptions_that_are_alive_are_counted() {
+    let another = |status: &str| {
+        let mut object = subscription(status);
+        object["id"] = "sub_2".into();
+        event(50, START + 5, CREATED, &object)
+    };
+    for (status, alive) in [("active", 2), ("past_due", 2), ("incomplete", 1), ("canceled", 1)] {
+        let facts = [facts(BOUGHT), vec![another(status)]].concat();
+        assert_eq!(
+            settle(organization(), &facts, &[]).unwrap().alive,
+            alive,
+            "{status}"
+        );
+    }
+}
+
+#[test]
 fn older_and_newer_shapes_of_events_are_read_alike() {
     let older = json!({"id": "sub_1", "customer": {"id": "cus_1"}, "status": "active",
-        "current_period_end": START + 30 * DAY});
+        "metadata": {"organization_id": organization().to_string()}, "current_period_end": START + 30 * DAY});
     assert_eq!(
         event(1, START, UPDATED, &older),
         event(1, START, UPDATED, &subscription("active"))
@@ -245,6 +295,7 @@ fn what_is_no_event_is_refused() {
         with("/created", json!(1.5)),
         with("/created", json!(i64::MAX)),
         with("/data/object/status", "unheard_of".into()),
+        with("/data/object/status", "paid".into()),
         with("/data/object/customer", Value::Null),
         with("/data/object/id", "a b".into()),
     ] {

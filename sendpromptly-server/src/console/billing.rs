@@ -1,5 +1,7 @@
 //! An organization's plan: its trial and its subscription, and the way to Stripe's pages, where it pays.
 
+use std::time::Duration;
+
 use askama::Template;
 use hyper::StatusCode;
 use sendpromptly_core::audit::Action;
@@ -10,7 +12,7 @@ use super::page::{self, Frame, Nav};
 use super::when::When;
 use super::{PageError, Visit};
 use crate::http::Response;
-use crate::store::billing::BillingRecord;
+use crate::store::billing::{BillingRecord, OpenCheckout};
 use crate::stripe::Billing;
 use crate::stripe::client::{Checkout, StripeClient, StripeError};
 
@@ -23,6 +25,12 @@ struct Told {
     paid_until: Option<When>,
     may_subscribe: bool,
     may_manage: bool,
+    /// Up to when the page on which it may be subscribed can be gone on with.
+    open_until: Option<When>,
+    /// How many subscriptions are alive, where that is more than one.
+    too_many: Option<u32>,
+    /// Stripe has led back from a payment of which it has not told yet.
+    awaits: bool,
 }
 
 #[derive(Template)]
@@ -58,20 +66,62 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 /// [`PageError`] by its cause.
 pub async fn check_out(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let (client, record) = asked(&visit, &seat).await?;
-    if is_subscribed(&record) {
+    if record.is_subscribed() {
         let why = "There is a subscription already. Change it under “Manage the subscription”.".to_owned();
         return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
     }
+    let checkout = match open_checkout(&record, &visit) {
+        Some(open) => open.clone(),
+        None => match new_checkout(&visit, &seat, &client, &record).await {
+            Ok(new) => new,
+            Err(error) => return no_page(&visit, &seat, error).await,
+        },
+    };
+    let origin = visit.origin(seat.who.user);
+    let begun = visit
+        .store()
+        .begin_checkout(seat.scope, &checkout, &origin, visit.now);
+    if !begun.await? {
+        let why = "Somebody else has just begun to subscribe. Nothing was paid by you. Look again below."
+            .to_owned();
+        return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
+    }
+    lead_to(&visit, &seat, checkout.url)
+}
+
+/// The page on which somebody has begun to subscribe the organization: whoever subscribes it goes on there, so it is
+/// paid once.
+fn open_checkout<'a>(record: &'a BillingRecord, visit: &Visit) -> Option<&'a OpenCheckout> {
+    record
+        .checkout
+        .as_ref()
+        .filter(|open| visit.now < open.expires_at)
+}
+
+async fn new_checkout(
+    visit: &Visit,
+    seat: &Seat,
+    client: &StripeClient,
+    record: &BillingRecord,
+) -> Result<OpenCheckout, StripeError> {
+    let back = back(visit, seat);
     let order = Checkout {
         organization: seat.scope.id(),
         customer: record.customer.as_deref(),
         email: &seat.who.email,
-        back: &back(&visit, &seat),
+        back: &back,
+        paid: &format!("{back}?paid=1"),
         order_key: visit.order_key(),
     };
-    let page = client.check_out(&order).await;
-    go_on(&visit, &seat, page, Action::CheckoutStarted).await
+    let page = client.check_out(&order).await?;
+    Ok(OpenCheckout {
+        url: page.url.into(),
+        expires_at: page.expires_at.unwrap_or(visit.now.plus(OPEN)),
+    })
 }
+
+/// How long a checkout can be paid where Stripe does not say so.
+const OPEN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// `POST /orgs/{org}/billing/portal`: leads to the page on which the subscription is changed.
 ///
@@ -84,7 +134,16 @@ pub async fn manage(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
     };
     let page = client.manage(customer, &back(&visit, &seat)).await;
-    go_on(&visit, &seat, page, Action::BillingPortalOpened).await
+    let url = match page {
+        Ok(url) => url,
+        Err(error) => return no_page(&visit, &seat, error).await,
+    };
+    let origin = visit.origin(seat.who.user);
+    let told = visit
+        .store()
+        .note_billing(seat.scope, Action::BillingPortalOpened, &origin, visit.now);
+    told.await?;
+    lead_to(&visit, &seat, url.into())
 }
 
 /// Where nobody can be asked there is nothing at these paths.
@@ -96,30 +155,20 @@ async fn asked(visit: &Visit, seat: &Seat) -> Result<(StripeClient, BillingRecor
     Ok((client, record.ok_or(PageError::NotFound)?))
 }
 
-/// The audit log tells of it before anybody is led on. A link leads there, for a form's answer may lead to this
+/// The audit log has told of it before anybody is led on. A link leads there, for a form's answer may lead to this
 /// console only.
-async fn go_on(
-    visit: &Visit,
-    seat: &Seat,
-    page: Result<url::Url, StripeError>,
-    action: Action,
-) -> Result<Response, PageError> {
-    let url = match page {
-        Ok(url) => url,
-        Err(error) => {
-            tracing::warn!(organization = %seat.scope.id(), %error, "Stripe gave no page");
-            let why = format!("{error}. Nothing was changed and nothing was paid. Try again in a while.");
-            return refuse(visit, seat, StatusCode::BAD_GATEWAY, why).await;
-        }
-    };
-    let origin = visit.origin(seat.who.user);
-    let store = visit.store();
-    store.note_billing(seat.scope, action, &origin, visit.now).await?;
+fn lead_to(visit: &Visit, seat: &Seat, url: String) -> Result<Response, PageError> {
     page::page(&GoPage {
         frame: visit.frame_of(seat, "Billing", Nav::Billing),
         path: seat.path("/billing"),
-        url: url.into(),
+        url,
     })
+}
+
+async fn no_page(visit: &Visit, seat: &Seat, error: StripeError) -> Result<Response, PageError> {
+    tracing::warn!(organization = %seat.scope.id(), %error, "Stripe gave no page");
+    let why = format!("{error}, and nothing was paid. Try again in a while.");
+    refuse(visit, seat, StatusCode::BAD_GATEWAY, why).await
 }
 
 async fn refuse(visit: &Visit, seat: &Seat, status: StatusCode, why: String) -> Result<Response, PageError> {
@@ -156,6 +205,8 @@ fn tell(billing: &Billing, record: &BillingRecord, visit: &Visit) -> Told {
         ),
     };
     let asks = billing.client.is_some();
+    let may_subscribe = asks && !record.is_subscribed();
+    let awaits = may_subscribe && visit.query.has("paid");
     Told {
         badge,
         good,
@@ -165,17 +216,12 @@ fn tell(billing: &Billing, record: &BillingRecord, visit: &Visit) -> Told {
             .paid_until
             .filter(|_| record.plan.status == Some(Status::Active))
             .map(When::of),
-        may_subscribe: asks && !is_subscribed(record),
+        may_subscribe: may_subscribe && !awaits,
         may_manage: asks && record.customer.is_some(),
+        open_until: open_checkout(record, visit).map(|open| When::of(open.expires_at)),
+        too_many: (record.alive > 1).then_some(record.alive),
+        awaits,
     }
-}
-
-/// Whether there is a subscription that can still be put right; another one beside it would be paid for as well.
-const fn is_subscribed(record: &BillingRecord) -> bool {
-    !matches!(
-        record.plan.status,
-        None | Some(Status::Canceled | Status::Incomplete)
-    )
 }
 
 fn back(visit: &Visit, seat: &Seat) -> String {

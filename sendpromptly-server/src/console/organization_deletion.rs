@@ -18,6 +18,10 @@ struct DeletePage {
     /// When it will be deleted, where that is ordered already.
     due: Option<When>,
     wrong: bool,
+    /// There is a subscription, which goes on without the organization.
+    pays: bool,
+    /// It has to end first, for its owner can end it.
+    must_end: bool,
 }
 
 /// `GET /orgs/{org}/delete`: says what is lost and asks for the name; where that is ordered, offers to keep it.
@@ -26,7 +30,7 @@ struct DeletePage {
 /// [`PageError`] by its cause.
 pub async fn confirm(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let notice = visit.query.has("kept").then_some("The organization stays.");
-    let mut page = delete_page(&visit, &seat, false);
+    let mut page = delete_page(&visit, &seat, false).await?;
     page.frame = page.frame.telling(notice);
     page::page(&page)
 }
@@ -37,8 +41,12 @@ pub async fn confirm(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 /// [`PageError`] by its cause.
 pub async fn order(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     if visit.form.text("name").trim() != seat.name {
-        let page = delete_page(&visit, &seat, true);
+        let page = delete_page(&visit, &seat, true).await?;
         return page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
+    let page = delete_page(&visit, &seat, false).await?;
+    if page.must_end {
+        return page::with_status(StatusCode::CONFLICT, &page);
     }
     let origin = visit.origin(seat.who.user);
     let ordered = visit.store().order_deletion(seat.scope, &origin, visit.now);
@@ -59,12 +67,18 @@ pub async fn keep(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     Ok(page::see_other(&seat.path("/delete?kept=1")))
 }
 
-fn delete_page(visit: &Visit, seat: &Seat, wrong: bool) -> DeletePage {
-    DeletePage {
+async fn delete_page(visit: &Visit, seat: &Seat, wrong: bool) -> Result<DeletePage, PageError> {
+    let billing = visit.console.setting.billing.as_ref();
+    let record = visit.store().billing(seat.scope).await?;
+    let pays = billing.is_some() && record.is_some_and(|record| record.is_subscribed());
+    let can_end = billing.is_some_and(|billing| billing.client.is_some());
+    Ok(DeletePage {
         frame: visit.frame_of(seat, "Delete the organization", Nav::Settings),
         path: seat.path(""),
         name: seat.name.clone(),
         due: seat.deletion_due_at.map(When::of),
         wrong,
-    }
+        pays,
+        must_end: pays && can_end,
+    })
 }

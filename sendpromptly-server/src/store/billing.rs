@@ -28,6 +28,27 @@ pub struct BillingRecord {
     pub subscription: Option<String>,
     /// Up to when it is paid for.
     pub paid_until: Option<Timestamp>,
+    /// How many subscriptions of the organization are alive.
+    pub alive: u32,
+    /// The page of Stripe's on which it may be subscribed.
+    pub checkout: Option<OpenCheckout>,
+}
+
+impl BillingRecord {
+    /// Whether there is a subscription that another one beside it would be charged for as well.
+    #[must_use]
+    pub fn is_subscribed(&self) -> bool {
+        self.plan.status.is_some_and(Status::is_alive)
+    }
+}
+
+/// A page of Stripe's on which an organization subscribes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCheckout {
+    /// Its address.
+    pub url: String,
+    /// Up to when it can be paid there.
+    pub expires_at: Timestamp,
 }
 
 /// Whether an event was new.
@@ -42,7 +63,7 @@ pub enum Heard {
 /// More facts about one organization than this are not looked at: the newest are.
 const MOST_FACTS: usize = 2_000;
 
-/// A customer names one organization; whoever names more than this means none of them.
+/// A customer names one organization; of more than this, which nobody means, the first are looked at.
 const MOST_NAMED: usize = 16;
 
 /// The columns of a [`Plan`], of the organization `o`.
@@ -113,19 +134,64 @@ impl Store {
         let after = settle(organization, &facts, &readings_about(tx, organization).await?);
         let (from, to) = (before.plan.status, after.as_ref().map(|after| after.status));
         let same = before.subscription.as_deref() == after.as_ref().map(|after| after.id.as_str());
-        let drafts = (from != to || !same).then(|| {
+        let alive = after.as_ref().map_or(0, |after| after.alive);
+        let is_told = from != to || !same || (alive > before.alive && alive > 1);
+        let drafts = is_told.then(|| {
             let word = |status: Option<Status>| status.map_or("none", Status::as_str);
-            let more = [("from", word(from)), ("to", word(to))];
+            let number = alive.to_string();
+            let more = [("from", word(from)), ("to", word(to)), ("alive", &number)];
+            let more = if alive > 1 { &more[..] } else { &more[..2] };
             Draft::new(
                 &Origin::system("stripe"),
                 Action::SubscriptionChanged,
                 organization,
-                &more,
+                more,
             )
         });
         let drafts = audit::drafts_of(organization, now, Vec::from_iter(drafts));
         self.write_audited(tx, vec![update(organization, after.as_ref())], &drafts)
             .await
+    }
+
+    /// Notes the page on which somebody goes on to subscribe an organization, and tells the audit log. `false` where
+    /// nothing was noted: the organization is subscribed, or there is another page on which it may be.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn begin_checkout(
+        &self,
+        scope: OrganizationScope,
+        checkout: &OpenCheckout,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        retried(|| self.try_begin_checkout(scope, checkout, origin, now)).await
+    }
+
+    async fn try_begin_checkout(
+        &self,
+        scope: OrganizationScope,
+        checkout: &OpenCheckout,
+        origin: &Origin,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let tx = self.begin().await?;
+        let note = Sql::new(
+            "UPDATE organizations SET checkout_url = {}, checkout_expires_at = {} WHERE id = {}
+             AND (subscription_status IS NULL OR subscription_status IN ('canceled', 'incomplete'))
+             AND (checkout_expires_at IS NULL OR checkout_expires_at <= {} OR checkout_url = {})",
+        );
+        let note = note.bind(checkout.url.as_str()).bind(checkout.expires_at);
+        let note = note.bind(scope.as_bytes()).bind(now).bind(checkout.url.as_str());
+        if note.run(&tx).await? == 0 {
+            tx.rollback().await?;
+            return Ok(false);
+        }
+        let draft = Draft::new(origin, Action::CheckoutStarted, scope.id(), &[]);
+        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+        self.write_audited(&tx, Vec::new(), &drafts).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// What is known of an organization's billing.
@@ -178,7 +244,8 @@ pub fn old_unclaimed_subscriptions(now: Timestamp) -> OldRows {
 }
 
 const RECORD: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since,
-     o.stripe_customer, o.stripe_subscription, o.paid_until";
+     o.stripe_customer, o.stripe_subscription, o.paid_until, o.subscriptions_alive, o.checkout_url,
+     o.checkout_expires_at";
 
 fn record(row: &QueryResult) -> Result<BillingRecord, StoreError> {
     Ok(BillingRecord {
@@ -186,7 +253,17 @@ fn record(row: &QueryResult) -> Result<BillingRecord, StoreError> {
         customer: rows::get(row, "stripe_customer")?,
         subscription: rows::get(row, "stripe_subscription")?,
         paid_until: rows::optional_time(row, "paid_until")?,
+        alive: rows::count(row, "subscriptions_alive")?,
+        checkout: checkout(row)?,
     })
+}
+
+fn checkout(row: &QueryResult) -> Result<Option<OpenCheckout>, StoreError> {
+    let url: Option<String> = rows::get(row, "checkout_url")?;
+    let expires_at = rows::optional_time(row, "checkout_expires_at")?;
+    Ok(url
+        .zip(expires_at)
+        .map(|(url, expires_at)| OpenCheckout { url, expires_at }))
 }
 
 fn insert(fact: &Fact) -> Sql {
@@ -203,16 +280,24 @@ fn insert(fact: &Fact) -> Sql {
     .bind(fact.paid_until)
 }
 
+/// Who is subscribed is not led to the page of a checkout again.
 fn update(organization: OrganizationId, after: Option<&Subscription>) -> Sql {
-    Sql::new(
-        "UPDATE organizations SET stripe_customer = {}, stripe_subscription = {}, subscription_status = {},
-             past_due_since = {}, paid_until = {} WHERE id = {}",
-    )
+    let is_alive = after.is_some_and(|after| after.status.is_alive());
+    let checkout = if is_alive {
+        ", checkout_url = NULL, checkout_expires_at = NULL"
+    } else {
+        ""
+    };
+    Sql::new(format!(
+        "UPDATE organizations SET stripe_customer = {{}}, stripe_subscription = {{}}, subscription_status = {{}},
+             past_due_since = {{}}, paid_until = {{}}, subscriptions_alive = {{}}{checkout} WHERE id = {{}}",
+    ))
     .bind(after.map(|after| after.customer.as_str()))
     .bind(after.map(|after| after.id.as_str()))
     .bind(after.map(|after| after.status.as_str()))
     .bind(after.and_then(|after| after.past_due_since))
     .bind(after.and_then(|after| after.paid_until))
+    .bind(i64::from(after.map_or(0, |after| after.alive)))
     .bind(organization.as_bytes())
 }
 

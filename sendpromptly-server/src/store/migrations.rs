@@ -33,6 +33,7 @@ mod m0020_second_look;
 mod m0021_stripe_reads;
 mod m0022_unasked;
 mod m0023_alert_news;
+mod m0024_checkouts;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -106,6 +107,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0021_stripe_reads::Migration),
             Box::new(m0022_unasked::Migration),
             Box::new(m0023_alert_news::Migration),
+            Box::new(m0024_checkouts::Migration),
         ]
     }
 }

@@ -9,6 +9,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use sendpromptly_core::billing::{Answer, read_subscription};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::time::Timestamp;
 use serde_json::Value;
 use url::{Url, form_urlencoded};
 
@@ -31,6 +32,9 @@ pub enum StripeError {
     /// It answered with this status.
     #[error("Stripe answered {0}")]
     Refused(u16),
+    /// It knows the customer no longer.
+    #[error("Stripe no longer knows this customer")]
+    NoCustomer,
     /// Its answer is not what was asked for.
     #[error("Stripe answered something that this server cannot read")]
     Unreadable,
@@ -54,8 +58,19 @@ pub struct Checkout<'a> {
     pub email: &'a str,
     /// Where Stripe leads back to.
     pub back: &'a str,
+    /// Where Stripe leads to once it was paid.
+    pub paid: &'a str,
     /// The same for the same order, however often it is sent.
     pub order_key: [u8; 16],
+}
+
+/// The page on which an organization subscribes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckoutPage {
+    /// Its address.
+    pub url: Url,
+    /// Up to when it can be paid there, where Stripe tells.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl StripeClient {
@@ -82,11 +97,26 @@ impl StripeClient {
     }
 
     /// The page on which an organization subscribes. The organization's id goes along, and comes back with what
-    /// Stripe tells of the subscription.
+    /// Stripe tells of the subscription. Where Stripe no longer knows the customer, it is a new one.
     ///
     /// # Errors
     /// [`StripeError`] by its cause.
-    pub async fn check_out(&self, order: &Checkout<'_>) -> Result<Url, StripeError> {
+    pub async fn check_out(&self, order: &Checkout<'_>) -> Result<CheckoutPage, StripeError> {
+        match self.try_check_out(order).await {
+            Err(StripeError::NoCustomer) if order.customer.is_some() => {
+                let afresh = Checkout {
+                    customer: None,
+                    // Another order, of which Stripe would otherwise remember the first answer.
+                    order_key: order.order_key.map(|byte| !byte),
+                    ..*order
+                };
+                self.try_check_out(&afresh).await
+            }
+            page => page,
+        }
+    }
+
+    async fn try_check_out(&self, order: &Checkout<'_>) -> Result<CheckoutPage, StripeError> {
         let organization = order.organization.to_string();
         let customer = match order.customer {
             Some(customer) => ("customer", customer),
@@ -98,12 +128,17 @@ impl StripeClient {
             ("line_items[0][quantity]", "1"),
             ("client_reference_id", &organization),
             ("subscription_data[metadata][organization_id]", &organization),
-            ("success_url", order.back),
+            ("success_url", order.paid),
             ("cancel_url", order.back),
             customer,
         ];
-        self.page(&self.api.checkout, &fields, Some(order.order_key))
-            .await
+        let answer = self
+            .order(&self.api.checkout, &fields, Some(order.order_key))
+            .await?;
+        Ok(CheckoutPage {
+            url: page_in(&answer).ok_or(StripeError::Unreadable)?,
+            expires_at: expiry_in(&answer),
+        })
     }
 
     /// The page on which a customer changes the card or ends the subscription.
@@ -112,7 +147,8 @@ impl StripeClient {
     /// [`StripeError`] by its cause.
     pub async fn manage(&self, customer: &str, back: &str) -> Result<Url, StripeError> {
         let fields = [("customer", customer), ("return_url", back)];
-        self.page(&self.api.portal, &fields, None).await
+        let answer = self.order(&self.api.portal, &fields, None).await?;
+        page_in(&answer).ok_or(StripeError::Unreadable)
     }
 
     /// What became of a subscription; `None` where Stripe knows none of this id.
@@ -147,12 +183,13 @@ impl StripeClient {
         body_of(self.http.get(&at, headers).await)
     }
 
-    async fn page(
+    /// Has something made, and gives what Stripe answers.
+    async fn order(
         &self,
         at: &RepairUrl,
         fields: &[(&str, &str)],
         order_key: Option<[u8; 16]>,
-    ) -> Result<Url, StripeError> {
+    ) -> Result<Value, StripeError> {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -164,7 +201,7 @@ impl StripeClient {
             headers.push((HeaderName::from_static("idempotency-key"), key));
         }
         let answered = self.http.call(at, headers, Bytes::from(body), pending()).await;
-        page_in(&body_of(answered)?).ok_or(StripeError::Unreadable)
+        serde_json::from_slice(&body_of(answered)?).map_err(|_| StripeError::Unreadable)
     }
 }
 
@@ -176,7 +213,7 @@ fn body_of(outcome: CallOutcome) -> Result<Bytes, StripeError> {
             head,
             ..
         } => Ok(head),
-        CallOutcome::Answered { status, .. } => Err(StripeError::Refused(status)),
+        CallOutcome::Answered { status, head, .. } => Err(refusal(status, &head)),
         outcome => {
             tracing::debug!(?outcome, "Stripe was not reached");
             Err(StripeError::NoAnswer)
@@ -193,10 +230,39 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// The page's address. A browser is led there, so it must be one that a browser may be led to.
-fn page_in(answer: &[u8]) -> Option<Url> {
-    let answer: Value = serde_json::from_slice(answer).ok()?;
+fn page_in(answer: &Value) -> Option<Url> {
     let url = Url::parse(answer["url"].as_str()?).ok()?;
     (url.scheme() == "https" && url.has_host()).then_some(url)
+}
+
+/// When a checkout's page expires, in whole seconds since 1970.
+fn expiry_in(answer: &Value) -> Option<Timestamp> {
+    let seconds = answer["expires_at"].as_i64()?;
+    seconds.checked_mul(1_000).map(Timestamp::from_millis)
+}
+
+/// Why Stripe refused. Its words may name a person; its code and the parameter's name do not, and say what is wrong.
+fn refusal(status: u16, answer: &[u8]) -> StripeError {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let (code, param) = (
+        word_in(&answer["error"]["code"]),
+        word_in(&answer["error"]["param"]),
+    );
+    tracing::warn!(status, code, param, "Stripe refused what it was asked for");
+    match (code, param) {
+        ("resource_missing", "customer") => StripeError::NoCustomer,
+        _ => StripeError::Refused(status),
+    }
+}
+
+/// A name of Stripe's own; empty for what may be anything else.
+fn word_in(value: &Value) -> &str {
+    let is_of_a_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_[]".contains(&byte);
+    let word = value
+        .as_str()
+        .filter(|word| word.len() <= 64 && word.bytes().all(is_of_a_name));
+    word.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -318,6 +384,21 @@ mod tests {
         assert_eq!(asked(Some(refused)).await, Err(StripeError::Refused(500)));
         assert_eq!(asked(Some(String::new())).await, Err(StripeError::NoAnswer));
         assert_eq!(asked(None).await, Err(StripeError::NoAnswer));
+        let missing = |param: &str| {
+            let error = format!("{{\"error\":{{\"code\":\"resource_missing\",\"param\":\"{param}\"}}}}");
+            Some(format!("HTTP/1.1 400 No\r\nconnection: close\r\n\r\n{error}"))
+        };
+        assert_eq!(asked(missing("customer")).await, Err(StripeError::NoCustomer));
+        assert_eq!(asked(missing("price")).await, Err(StripeError::Refused(400)));
+    }
+
+    #[test]
+    fn of_stripes_words_only_names_are_logged() {
+        let word = |text: &str| word_in(&Value::from(text)).to_owned();
+        assert_eq!(word("line_items[0][price]"), "line_items[0][price]");
+        for other in ["No such customer", "Jane", "a@b.example", "", &"x".repeat(65)] {
+            assert_eq!(word(other), "", "{other}");
+        }
     }
 
     #[tokio::test]

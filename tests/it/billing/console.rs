@@ -1,19 +1,25 @@
 //! The page of the plan, the way to Stripe's pages, and what is left in the console once the plan is over.
 
+use sendpromptly_tests::browser::Browser;
 use sendpromptly_tests::endpoint::{Call, Endpoint, Reply};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::page::Page;
 use sendpromptly_tests::people::{member, owner};
 use sendpromptly_tests::person::age_what_was_shown;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::Signer;
+use sendpromptly_tests::stripe::{Signer, event, now, subscription_of};
 use sendpromptly_tests::world::World;
 
 use super::{API_KEY, asking, end_trial, start, subscribe};
+use crate::console_projects::confirmed_owner;
 
 on_both_stores!(
     an_owner_is_led_to_stripes_checkout_and_the_log_tells_of_it,
     an_owner_is_led_to_stripes_portal_and_the_log_tells_of_it,
+    until_stripe_tells_of_a_payment_nobody_is_led_to_pay_again,
+    a_customer_that_stripe_no_longer_knows_subscribes_as_a_new_one,
+    several_subscriptions_of_one_organization_are_told_of,
+    an_organization_that_pays_is_not_deleted_before_its_subscription_ends,
     what_goes_wrong_at_stripe_is_told_and_leads_nowhere,
     billing_is_the_owners_and_takes_the_password,
     after_the_end_the_console_reads_exports_and_bills_and_changes_nothing,
@@ -105,7 +111,7 @@ async fn an_owner_is_led_to_stripes_checkout_and_the_log_tells_of_it(kind: Store
             "subscription_data[metadata][organization_id]",
             &world.organization,
         ),
-        ("success_url", &back),
+        ("success_url", &format!("{back}?paid=1")),
         ("cancel_url", &back),
         ("customer_email", "acme@example.com"),
     ];
@@ -149,6 +155,112 @@ async fn an_owner_is_led_to_stripes_portal_and_the_log_tells_of_it(kind: StoreKi
     let refused = browser.post(&path, &[("form", token.as_str())]).await;
     assert_eq!(refused.status(), 409, "{}", refused.text());
     assert_eq!(posted(&stripe).len(), 1);
+}
+
+async fn until_stripe_tells_of_a_payment_nobody_is_led_to_pay_again(kind: StoreKind) {
+    let stripe = Endpoint::start(|number, _| {
+        Reply::Text(
+            200,
+            match number {
+                0 => PAGE,
+                _ => r#"{"url":"https://checkout.stripe.com/c/pay/cs_2"}"#,
+            },
+        )
+    })
+    .await;
+    let world = paying_at(kind, &stripe).await;
+    let mut browser = owner(&world).await;
+    let first = browser.visit(&billing(&world)).await.ok();
+    let second = browser.visit(&billing(&world)).await.ok();
+    let subscribe_by = async |browser: &mut Browser, page: &Page| {
+        let page = browser.submit(page.form("/billing/checkout")).await.ok();
+        page.link("Go on to Stripe")
+    };
+    let led_to = subscribe_by(&mut browser, &first).await;
+    // Stripe leads back, and has not told of the payment yet.
+    let back = format!("{}?paid=1", billing(&world));
+    let page = browser.visit(&back).await.ok();
+    assert!(page.has("[data-test=awaits]") && !page.has("[data-test=subscribe]"));
+    // Whoever presses it again, in another window or as another owner, is led to the page that was paid.
+    assert_eq!(subscribe_by(&mut browser, &second).await, led_to);
+    let page = browser.visit(&billing(&world)).await.ok();
+    assert!(page.has("[data-test=open]"));
+    assert_eq!(subscribe_by(&mut browser, &page).await, led_to);
+    assert_eq!(stripe.calls().len(), 1, "one page was made");
+    // Once it cannot be paid any more another is made.
+    let sql = world.sql().await;
+    sql.run("UPDATE organizations SET checkout_expires_at = 1000")
+        .await;
+    let page = browser.visit(&billing(&world)).await.ok();
+    assert_ne!(subscribe_by(&mut browser, &page).await, led_to);
+    let mut signer = Signer::start().await;
+    subscribe(&world, &mut signer, "active").await;
+    let kept = "SELECT count(*) AS n FROM organizations WHERE checkout_url IS NOT NULL";
+    assert_eq!(sql.count(kept).await, 0);
+}
+
+async fn a_customer_that_stripe_no_longer_knows_subscribes_as_a_new_one(kind: StoreKind) {
+    let gone = r#"{"error":{"code":"resource_missing","param":"customer","message":"No such customer"}}"#;
+    let stripe = Endpoint::start(move |number, _| match number {
+        0 => Reply::Text(400, gone),
+        _ => Reply::Text(200, PAGE),
+    })
+    .await;
+    let world = paying_at(kind, &stripe).await;
+    let mut signer = Signer::start().await;
+    subscribe(&world, &mut signer, "canceled").await;
+    let mut browser = owner(&world).await;
+    let page = browser.visit(&billing(&world)).await.ok();
+    let page = browser.submit(page.form("/billing/checkout")).await.ok();
+    assert!(page.has("[data-test=go]"));
+    let calls = stripe.calls();
+    let has = |call: &Call, name: &str| fields(call).iter().any(|(field, _)| field == name);
+    assert!(has(&calls[0], "customer") && has(&calls[1], "customer_email"));
+    assert_ne!(
+        calls[0].header("idempotency-key"),
+        calls[1].header("idempotency-key")
+    );
+}
+
+async fn several_subscriptions_of_one_organization_are_told_of(kind: StoreKind) {
+    let stripe = Endpoint::start(|_, _| Reply::Text(200, PAGE)).await;
+    let world = paying_at(kind, &stripe).await;
+    let mut signer = Signer::start().await;
+    subscribe(&world, &mut signer, "active").await;
+    let mut browser = owner(&world).await;
+    let page = browser.visit(&billing(&world)).await.ok();
+    assert!(!page.has("[data-test=too-many]"));
+    let mut second = subscription_of(&world.organization, "active", now() + 1_000);
+    second["id"] = "sub_second".into();
+    second["customer"] = "cus_second".into();
+    let told = event(
+        "evt_second",
+        now() - 1_000,
+        "customer.subscription.created",
+        &second,
+    );
+    assert_eq!(signer.deliver(&world, &told).await.status, 200);
+    let page = browser.visit(&billing(&world)).await.ok();
+    assert!(page.text_of("[data-test=too-many]").contains("2 subscriptions"));
+    assert_eq!(actions(&world, "subscription.changed").await, 2);
+}
+
+async fn an_organization_that_pays_is_not_deleted_before_its_subscription_ends(kind: StoreKind) {
+    let stripe = Endpoint::start(|_, _| Reply::Text(200, PAGE)).await;
+    let world = paying_at(kind, &stripe).await;
+    let mut signer = Signer::start().await;
+    let mut browser = confirmed_owner(&world).await;
+    let path = format!("/orgs/{}/delete", world.organization);
+    let page = browser.visit(&path).await.ok();
+    assert!(!page.has("[data-test=pays]"));
+    let form = page.form("/delete").set("name", "acme");
+    subscribe(&world, &mut signer, "active").await;
+    let refused = browser.submit(form).await;
+    assert_eq!(refused.status(), 409, "{}", refused.text());
+    assert!(refused.has("[data-test=pays]") && !refused.has("[data-test=delete-organization]"));
+    assert_eq!(refused.link("End the subscription"), billing(&world));
+    let due = "SELECT count(*) AS n FROM organizations WHERE deletion_due_at IS NOT NULL";
+    assert_eq!(world.sql().await.count(due).await, 0);
 }
 
 async fn what_goes_wrong_at_stripe_is_told_and_leads_nowhere(kind: StoreKind) {
@@ -236,6 +348,19 @@ async fn after_the_end_the_console_reads_exports_and_bills_and_changes_nothing(k
     let log = browser.visit(&format!("{organization}/audit")).await.ok();
     let export = browser.submit(log.form("/audit/export")).await;
     assert_eq!(export.status(), 200);
+    // A payload that is kept is read, and what has leaked is cut off: they are refused by their own rules only.
+    let project = format!("{organization}/projects/{}", world.project.id);
+    for path in [
+        format!("{incident}/snapshot"),
+        format!("{organization}/incidents/preview"),
+        format!("{project}/intake/secret"),
+        format!("{project}/intake/stop"),
+    ] {
+        let page = browser.visit(&format!("{organization}/settings")).await.ok();
+        let token = page.form("/settings").value("form").to_owned();
+        let answer = browser.post(&path, &[("form", token.as_str())]).await;
+        assert_ne!(answer.status(), 402, "{path}");
+    }
     // And all of it again once somebody pays.
     let mut signer = Signer::start().await;
     subscribe(&world, &mut signer, "active").await;

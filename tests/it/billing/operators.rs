@@ -4,7 +4,7 @@ use sendpromptly_tests::bodies::unique;
 use sendpromptly_tests::endpoint::Reply;
 use sendpromptly_tests::http::Request;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::{Api, SECRET, Signer, checkout, event, now, subscription, webhook};
+use sendpromptly_tests::stripe::{Api, SECRET, Signer, event, now, subscription, subscription_of, webhook};
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
@@ -67,8 +67,8 @@ async fn webhooks_and_questions_are_counted_by_what_they_came_to() {
     let known = event(
         &unique("evt"),
         now(),
-        "checkout.session.completed",
-        &checkout(&world.organization),
+        "customer.subscription.updated",
+        &subscription_of(&world.organization, "active", now()),
     );
     let other = event(&unique("evt"), now(), "charge.succeeded", &serde_json::json!({}));
     for told in [&known, &known, &other] {

@@ -3,7 +3,7 @@
 use sendpromptly_tests::bodies::{receipt, unique};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::{Signer, event, now, subscription};
+use sendpromptly_tests::stripe::{Signer, event, now, subscription_of};
 use sendpromptly_tests::world::World;
 
 use super::{DAY, end_trial, options, receipts_become, send_result, start, status, subscribe};
@@ -36,7 +36,7 @@ async fn after_the_trial_receipts_are_refused_until_somebody_subscribes(kind: St
         &unique("evt"),
         now() + 60,
         "customer.subscription.deleted",
-        &subscription("canceled", now()),
+        &subscription_of(&world.organization, "canceled", now()),
     );
     assert_eq!(signer.deliver(&world, &ended).await.status, 200);
     receipts_become(&world, "402 subscription_required").await;

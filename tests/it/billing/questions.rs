@@ -5,7 +5,7 @@ use sendpromptly_tests::bodies::unique;
 use sendpromptly_tests::endpoint::Reply;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::{Api, Signer, checkout, event, invoice, now, subscription};
+use sendpromptly_tests::stripe::{Api, Signer, checkout, event, invoice, now, subscription, subscription_of};
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 use serde_json::Value;
@@ -66,8 +66,18 @@ async fn what_stripe_answers_decides_whatever_order_events_come_in(kind: StoreKi
     let mut signer = Signer::start().await;
     // All of one second: what they say in their order is not what is true.
     let mut story = vec![
-        event("evt_1", at, UPDATED, &subscription("past_due", at)),
-        event("evt_2", at, UPDATED, &subscription("active", at)),
+        event(
+            "evt_1",
+            at,
+            UPDATED,
+            &subscription_of(&world.organization, "past_due", at),
+        ),
+        event(
+            "evt_2",
+            at,
+            UPDATED,
+            &subscription_of(&world.organization, "active", at),
+        ),
         event("evt_3", at, "invoice.paid", &invoice(at)),
         event(
             "evt_4",
@@ -102,7 +112,12 @@ async fn what_stripe_answers_decides_whatever_order_events_come_in(kind: StoreKi
     }
     // An event that comes late says nothing that is not asked after.
     stripe.answers(Reply::Json(subscription("canceled", paid_until)));
-    let late = event("evt_0", at - DAY, UPDATED, &subscription("active", at));
+    let late = event(
+        "evt_0",
+        at - DAY,
+        UPDATED,
+        &subscription_of(&world.organization, "active", at),
+    );
     deliver(&world, &mut signer, &[late]).await;
     comes_to(&world, "canceled").await;
     assert!(!world.server.log().contains("sk_test"));
@@ -151,7 +166,7 @@ async fn a_stripe_that_hangs_holds_up_no_webhook_and_a_kill_loses_no_question(ki
         &unique("evt"),
         now() + 5,
         UPDATED,
-        &subscription("past_due", now()),
+        &subscription_of(&world.organization, "past_due", now()),
     );
     deliver(&world, &mut signer, &[told]).await;
     assert_eq!(status(&world).await, ["past_due"]);
@@ -177,7 +192,7 @@ async fn what_stripe_knows_no_longer_is_what_its_events_say(kind: StoreKind) {
         &unique("evt"),
         now(),
         "customer.subscription.deleted",
-        &subscription("canceled", now()),
+        &subscription_of(&world.organization, "canceled", now()),
     );
     deliver(&world, &mut signer, &[ended]).await;
     comes_to(&world, "canceled").await;

@@ -5,7 +5,9 @@ use sendpromptly_tests::http::Request;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::{SECRET, Signer, checkout, event, invoice, now, subscription, webhook};
+use sendpromptly_tests::stripe::{
+    SECRET, Signer, checkout, event, invoice, now, subscription, subscription_of, webhook,
+};
 use sendpromptly_tests::world::World;
 
 use super::{DAY, WEBHOOK_SECRET, options, start, status, subscribe};
@@ -18,7 +20,30 @@ on_both_stores!(
     of_stripes_events_only_references_and_the_paid_time_are_stored,
     while_the_webhook_secret_rotates_both_are_believed,
     without_a_webhook_secret_nothing_is_believed,
+    a_checkout_that_names_another_organization_takes_nothing_from_it,
 );
+
+/// Whoever opens a payment link of the account may write any organization's id into its address.
+async fn a_checkout_that_names_another_organization_takes_nothing_from_it(kind: StoreKind) {
+    let world = start(kind).await;
+    let mut signer = Signer::start().await;
+    subscribe(&world, &mut signer, "active").await;
+    let mut theirs = subscription("active", now() + DAY);
+    let mut bought = checkout(&world.organization);
+    for object in [&mut theirs, &mut bought] {
+        object["customer"] = "cus_stranger".into();
+    }
+    theirs["id"] = "sub_stranger".into();
+    bought["subscription"] = "sub_stranger".into();
+    for told in [
+        event("evt_s1", now() + 5, "customer.subscription.created", &theirs),
+        event("evt_s2", now() + 6, "checkout.session.completed", &bought),
+    ] {
+        assert_eq!(signer.deliver(&world, &told).await.status, 200);
+    }
+    let stored = "SELECT stripe_customer || ' ' || stripe_subscription AS t FROM organizations";
+    assert_eq!(world.sql().await.texts(stored).await, ["cus_known sub_known"]);
+}
 
 async fn webhooks_signed_by_stripes_library_change_the_subscription(kind: StoreKind) {
     let world = start(kind).await;
@@ -35,7 +60,12 @@ async fn webhooks_signed_by_stripes_library_change_the_subscription(kind: StoreK
         ("customer.subscription.updated", "active", "canceled"),
     ] {
         at += 10;
-        let told = event(&unique("evt"), at, kind, &subscription(state, at + DAY));
+        let told = event(
+            &unique("evt"),
+            at,
+            kind,
+            &subscription_of(&world.organization, state, at + DAY),
+        );
         let answer = signer.deliver(&world, &told).await;
         assert_eq!(
             (answer.status, answer.text().as_str()),
@@ -53,7 +83,7 @@ async fn webhooks_signed_by_stripes_library_change_the_subscription(kind: StoreK
     assert_eq!(signer.deliver(&world, &other).await.status, 200);
     let sql = world.sql().await;
     let told = "SELECT action AS t FROM audit_entries WHERE action = 'subscription.changed'";
-    assert_eq!(sql.texts(told).await.len(), 7, "one for each state");
+    assert_eq!(sql.texts(told).await.len(), 6, "one for each state");
     assert_eq!(world.cli.run(&["audit", "verify"]).await.code, 0);
 }
 
@@ -120,13 +150,13 @@ async fn webhooks_repeated_and_out_of_order_end_in_the_same_state(kind: StoreKin
     let world = start(kind).await;
     let mut signer = Signer::start().await;
     let at = now();
-    let active = subscription("active", at + 30 * DAY);
+    let active = subscription_of(&world.organization, "active", at + 30 * DAY);
     let mut story = vec![
         event(
             "evt_1",
             at,
             "customer.subscription.created",
-            &subscription("incomplete", at),
+            &subscription_of(&world.organization, "incomplete", at),
         ),
         event("evt_2", at, "invoice.paid", &invoice(at + 30 * DAY)),
         event("evt_3", at, "customer.subscription.updated", &active),
@@ -146,7 +176,7 @@ async fn webhooks_repeated_and_out_of_order_end_in_the_same_state(kind: StoreKin
             "evt_6",
             at + 50,
             "customer.subscription.updated",
-            &subscription("past_due", at + 60 * DAY),
+            &subscription_of(&world.organization, "past_due", at + 60 * DAY),
         ),
     ];
     let columns = "coalesce(subscription_status, '') || ' ' || coalesce(past_due_since, 0) || ' ' ||

@@ -32,8 +32,8 @@ async fn any_order_of_events_ends_in_the_same_row() {
     let order = |organization| {
         [
             fact(1, 0, Says::Incomplete, None),
-            fact(2, 1, Says::Active, None),
-            fact(3, 2, Says::CheckedOut, Some(organization)),
+            fact(2, 1, Says::Paid, None),
+            fact(3, 2, Says::Active, Some(organization)),
             fact(4, 9, Says::PastDue, None),
         ]
     };
@@ -74,11 +74,11 @@ async fn an_event_that_names_nobody_known_is_kept_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_customer_that_turns_out_to_be_another_ones_is_taken_away() {
+async fn a_subscription_that_turns_out_to_be_another_ones_is_taken_away() {
     let world = World::set_up().await;
     let other = OrganizationId::from_bytes([9; 16]);
     let record = hear(&world, &[fact(2, 5, Says::Active, Some(world.organization))]).await;
     assert_eq!(record.plan.status, Some(Status::Active));
-    let record = hear(&world, &[fact(1, 0, Says::CheckedOut, Some(other))]).await;
+    let record = hear(&world, &[fact(1, 0, Says::Incomplete, Some(other))]).await;
     assert_eq!((record.plan.status, record.subscription), (None, None));
 }
