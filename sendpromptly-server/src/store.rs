@@ -82,6 +82,7 @@ pub mod signing_secrets;
 pub mod snapshots;
 mod space;
 pub mod takeout;
+pub mod told_alerts;
 pub mod users;
 pub mod whole;
 

@@ -2,6 +2,8 @@
 
 use sendpromptly_tests::endpoint::{Call, Endpoint, Reply};
 use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::page::Page;
+use sendpromptly_tests::people::{member, owner};
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::smtp::SmtpSink;
 use sendpromptly_tests::sql::Sql;
@@ -18,6 +20,7 @@ on_both_stores!(
     an_endpoint_that_fails_or_refuses_is_tried_again_and_who_refuses_is_given_up_sooner,
     an_incident_that_stays_open_and_receipts_that_do_not_come_are_told,
     destinations_are_added_listed_tested_and_removed_at_the_command_line,
+    an_incidents_page_tells_what_was_told_of_it_and_what_waits,
 );
 
 /// What a receipt holds and no alert may.
@@ -339,4 +342,83 @@ async fn destinations_are_added_listed_tested_and_removed_at_the_command_line(ki
     );
     assert!(listed(&world).await.is_empty());
     assert_eq!(world.cli.run(&["alert", "remove", &id]).await.code, 1);
+}
+
+/// The moments of an incident's time line that tell of alerts.
+fn told_on(page: &Page) -> Vec<String> {
+    let mut moments = page.texts_of("[data-test=moment]");
+    moments.retain(|moment| moment.starts_with("An alert by"));
+    moments
+}
+
+async fn an_incidents_page_tells_what_was_told_of_it_and_what_waits(kind: StoreKind) {
+    let taking = Endpoint::always(200).await;
+    let failing = Endpoint::always(503).await;
+    let world = World::start_with(kind, &Options::quick(), &[]).await;
+    let canary = format!("{}?token=canary", taking.url());
+    let removed = add(&world, "webhook", &canary, &[]).await["alert_id"].clone();
+    add(&world, "slack", &failing.url(), &[]).await;
+    let (event, incident) = world.incident_for(REFERENCE).await;
+    let path = format!("/orgs/{}/incidents/{incident}", world.organization);
+    let mut browser = owner(&world).await;
+    let told = eventually("each has ended once", async || {
+        let page = browser.visit(&path).await.ok();
+        let told = told_on(&page);
+        let has = |words: &str| told.iter().any(|moment| moment.contains(words));
+        let ended = has("told that the incident opened") && has("was not taken");
+        ended.then_some(page)
+    })
+    .await;
+    let text = told.text();
+    assert!(!text.contains("token="), "{text}");
+    let told = told_on(&told);
+    let of = |words: &str| told.iter().find(|moment| moment.contains(words)).unwrap();
+    assert_eq!(told.len(), 2, "{told:?}");
+    let origin = taking.url().replace("/repair", "");
+    assert!(
+        of("by webhook told that the incident opened").contains(&origin),
+        "{told:?}"
+    );
+    assert!(of("was not taken, and is due again").contains("After one try: it answered 503"));
+
+    // A second message, of two incidents.
+    world.incident_for(REFERENCE).await;
+    world.api().report(&event, "success").await;
+    let sql = world.sql().await;
+    eventually("both wait for their turn", async || {
+        let handed_on = "SELECT count(*) AS n FROM alert_destinations WHERE newest = 3";
+        (sql.count(handed_on).await == 2).then_some(())
+    })
+    .await;
+    let_groups_end(&sql).await;
+    taking.after_calls(2).await;
+    let resolved = eventually("the digest is told", async || {
+        let told = told_on(&browser.visit(&path).await.ok());
+        let digest = told
+            .iter()
+            .find(|moment| moment.contains("told that the incident was resolved"));
+        digest.cloned()
+    })
+    .await;
+    assert!(
+        resolved.contains("In one message with another incident"),
+        "{resolved}"
+    );
+
+    let remove = ["alert", "remove", removed.as_str().unwrap()];
+    assert_eq!(world.cli.run(&remove).await.code, 0);
+    let told = told_on(&browser.visit(&path).await.ok());
+    let gone = |told: &[String]| {
+        told.iter()
+            .filter(|moment| moment.contains("a destination that is removed by now"))
+            .count()
+    };
+    assert_eq!(gone(&told), 2, "{told:?}");
+    // Who only reads is told how and when, and not where.
+    let mut viewer = member(&world, "viewer").await;
+    let told = told_on(&viewer.visit(&path).await.ok());
+    assert!(
+        told.len() >= 3 && told.iter().all(|moment| !moment.contains("To ")),
+        "{told:?}"
+    );
 }

@@ -148,7 +148,7 @@ async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<
         }
         Err(_) => (Part::Newest, String::new()),
     };
-    let Timeline { moments, older } = timeline::read(visit, seat, (&record, &event), &part).await?;
+    let Timeline { moments, older, busy } = timeline::read(visit, seat, (&record, &event), &part).await?;
     let may_operate = seat.role >= Role::Operator;
     let payload = if may_operate {
         payload::card(visit, &record).await?
@@ -165,7 +165,7 @@ async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<
         frame: visit.frame_of(seat, "Incident", Nav::Incidents).telling(notice),
         list: seat.path("/incidents"),
         live: format!("{}?since={seq}", seat.path("/live")),
-        busy: record.incident.state == IncidentState::Reprocessing,
+        busy: busy || record.incident.state == IncidentState::Reprocessing,
         title: title(&record),
         meaning: words::meaning(&record),
         state: words::state(record.incident.state),

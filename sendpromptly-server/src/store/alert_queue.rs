@@ -16,9 +16,10 @@ mod end;
 mod escalations;
 mod hand_on;
 mod message;
+mod note;
 mod silence;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod told;
 
 pub use claim::Room;
@@ -49,6 +50,8 @@ pub struct ClaimedAlert {
     pub begun: u32,
     /// What it says.
     pub message: AlertMessage,
+    /// Whether it goes to a destination of incidents that stay open.
+    pub(super) escalation: bool,
     /// It tells the news of its destination's kind after the first of these numbers, up to the second.
     pub(super) tells: (i64, i64),
     /// The newest number at the claim.

@@ -34,6 +34,7 @@ mod m0021_stripe_reads;
 mod m0022_unasked;
 mod m0023_alert_news;
 mod m0024_checkouts;
+mod m0025_told_alerts;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -108,6 +109,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0022_unasked::Migration),
             Box::new(m0023_alert_news::Migration),
             Box::new(m0024_checkouts::Migration),
+            Box::new(m0025_told_alerts::Migration),
         ]
     }
 }

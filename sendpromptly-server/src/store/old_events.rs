@@ -27,6 +27,7 @@ pub(super) const BELONGING: &[(&str, Owner)] = &[
     ("attempts", Owner::Replay),
     ("orders", Owner::Incident),
     ("notes", Owner::Incident),
+    ("told_alerts", Owner::Incident),
     ("replays", Owner::Event),
     ("incidents", Owner::Event),
 ];

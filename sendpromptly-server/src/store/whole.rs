@@ -64,6 +64,8 @@ const TABLES: &[&str] = &[
     "snapshots",
     "stripe_events",
     "stripe_subscriptions",
+    "told_alerts",
+    "told_messages",
     "used_forms",
     "users",
     UNFINISHED,

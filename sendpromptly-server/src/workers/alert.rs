@@ -29,7 +29,7 @@ pub(super) use room::UnderWay;
 /// How often is looked for news, and for messages that are due.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The rest between two batches of news, or of those that are forgotten: receipts get the store in between.
+/// The rest between two batches of news, or of those that are noted or forgotten: receipts get the store in between.
 const BETWEEN: Duration = Duration::from_millis(25);
 
 /// How often is looked for news that everybody was told.
@@ -42,6 +42,7 @@ pub(super) struct Alert {
     listener: Listener,
     /// When the next batch is handed on at the earliest.
     hand_on_at: Instant,
+    note_at: Instant,
     forget_at: Instant,
 }
 
@@ -61,9 +62,9 @@ struct Outbound {
 impl Rounds for Alert {
     const NAME: &'static str = "alert";
 
-    /// Until the next batch where there is more to hand on or to forget.
+    /// Until the next batch where there is more to hand on, to note or to forget.
     fn interval(&self) -> Duration {
-        let next = self.hand_on_at.min(self.forget_at);
+        let next = self.hand_on_at.min(self.note_at).min(self.forget_at);
         next.saturating_duration_since(Instant::now()).min(EVERY)
     }
 
@@ -74,9 +75,10 @@ impl Rounds for Alert {
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
         self.outbound.take_over(now).await?;
         let handed_on = self.hand_on(now).await;
-        // What cannot be handed on, forgotten or listened to holds up no message that is due.
+        // What cannot be handed on, noted, forgotten or listened to holds up no message that is due.
         self.outbound.clone().send_what_is_due(now).await?;
         handed_on?;
+        self.note().await?;
         self.forget().await?;
         self.listener.listen(&self.outbound.store, now).await?;
         Ok(Left::Nothing)
@@ -105,6 +107,7 @@ impl Alert {
             outbound: Arc::new(outbound),
             listener: Listener::new(clock::now(), grace),
             hand_on_at: Instant::now(),
+            note_at: Instant::now(),
             forget_at: Instant::now() + FORGET_EVERY,
         }
     }
@@ -120,6 +123,15 @@ impl Alert {
         }
         let more = self.outbound.store.hand_on_alerts(now).await?;
         self.hand_on_at = Instant::now() + if more { BETWEEN } else { EVERY };
+        Ok(())
+    }
+
+    async fn note(&mut self) -> Result<(), StoreError> {
+        if Instant::now() < self.note_at {
+            return Ok(());
+        }
+        let more = self.outbound.store.note_told_alerts().await?;
+        self.note_at = Instant::now() + if more { BETWEEN } else { EVERY };
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! The time line of an incident: the receipt, results, replays with each of their calls, what people did and noted.
-//! A page shows the last fifty moments, with the beginnings of long texts; the older ones and the whole of a text
-//! have pages of their own.
+//! The time line of an incident: the receipt, results, replays with each of their calls, what people did and noted,
+//! and what they were told of it in alerts. A page shows the last fifty moments, with the beginnings of long texts; the
+//! older ones and the whole of a text have pages of their own.
 
 use std::collections::HashMap;
 
@@ -21,6 +21,8 @@ use crate::store::incidents::IncidentRecord;
 use crate::store::notes::Note;
 use crate::vault::{Purpose, Vault};
 
+mod alerts;
+
 /// Moments on a page.
 const PAGE: usize = 50;
 
@@ -40,6 +42,8 @@ pub(super) struct Timeline {
     pub(super) moments: Vec<Moment>,
     /// Before which moment the next older ones lie.
     pub(super) older: Option<Place>,
+    /// Whether an alert is soon sent, and the page follows it.
+    pub(super) busy: bool,
 }
 
 /// Something that happened.
@@ -140,13 +144,20 @@ pub(super) async fn read(
         Part::Newest => END_OF_TIME,
         Part::Before(place) | Part::Whole(place) => place.at,
     };
-    let (results, attempts, actions, notes) = tokio::try_join!(
+    let (results, attempts, actions, notes, told) = tokio::try_join!(
         store.results_of(record.project, record.event, until),
         store.attempts_of(record.project, record.event, until, may_work),
         store.actions_on(seat.scope, incident, until),
         store.notes_on(record.project, incident, until),
+        store.alerts_on(record.project, incident, until),
     )?;
-    let read = [results.len(), attempts.len(), actions.len(), notes.len()];
+    let read = [
+        results.len(),
+        attempts.len(),
+        actions.len(),
+        notes.len(),
+        told.len(),
+    ];
     let is_all = read.iter().all(|read| *read < READ as usize);
     let people = people(&actions, &notes);
     let names = Names(store.names_of(seat.scope, people).await?);
@@ -155,11 +166,12 @@ pub(super) async fn read(
     moments.extend(results.iter().map(result));
     moments.push(opening(record));
     moments.extend(attempts.iter().map(call));
-    let told = actions
+    let shown = actions
         .iter()
         .filter(|done| may_work || done.action != Action::SnapshotRead.as_str());
-    moments.extend(told.filter_map(|done| action(done, &names)));
+    moments.extend(shown.filter_map(|done| action(done, &names)));
     moments.extend(notes.iter().map(|written| note(written, &names)));
+    moments.extend(told.iter().map(|alert| alerts::told(alert, may_work)));
     let mut timeline = choose(moments, is_all, part);
     for moment in &mut timeline.moments {
         moment.open_answer(&visit.console.setting.vault, record).await;
@@ -167,8 +179,19 @@ pub(super) async fn read(
             moment.cut();
         }
     }
-    if let (Part::Newest, Some(replay)) = (part, record.replays.last()) {
-        timeline.moments.extend(outlook(replay, &attempts));
+    if *part == Part::Newest {
+        let (waiting, is_telling) = tokio::try_join!(
+            store.waiting_alerts_on(record.project, incident),
+            store.is_telling(record.project, incident),
+        )?;
+        timeline.busy = is_telling || alerts::is_soon(&waiting, visit.now);
+        let replay = record.replays.last();
+        timeline
+            .moments
+            .extend(replay.and_then(|replay| outlook(replay, &attempts)));
+        timeline
+            .moments
+            .extend(waiting.iter().map(|alert| alerts::waiting(alert, may_work)));
     }
     Ok(timeline)
 }
@@ -183,7 +206,11 @@ fn choose(mut moments: Vec<Moment>, is_all: bool, part: &Part) -> Timeline {
         Part::Before(place) => moments.retain(|moment| moment.place < *place),
         Part::Whole(place) => {
             moments.retain(|moment| moment.place == *place);
-            return Timeline { moments, older: None };
+            return Timeline {
+                moments,
+                older: None,
+                busy: false,
+            };
         }
     }
     moments.sort_by(|one, other| one.place.cmp(&other.place));
@@ -193,6 +220,7 @@ fn choose(mut moments: Vec<Moment>, is_all: bool, part: &Part) -> Timeline {
     Timeline {
         moments,
         older: oldest.filter(|_| surplus > 0 || !is_all),
+        busy: false,
     }
 }
 

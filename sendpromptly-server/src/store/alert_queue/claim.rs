@@ -186,6 +186,7 @@ impl Leased {
             tries: self.tries,
             begun: self.begun,
             message,
+            escalation: self.escalation,
             tells: (self.told_to, to),
             newest: self.newest,
             token: self.token,

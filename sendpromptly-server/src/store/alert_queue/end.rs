@@ -3,7 +3,7 @@
 use sendpromptly_core::alert::{Again, Next};
 use sendpromptly_core::time::Timestamp;
 
-use super::{AlertEnd, ClaimedAlert};
+use super::{AlertEnd, ClaimedAlert, note};
 use crate::store::retry::retried;
 use crate::store::rows::Sql;
 use crate::store::{Store, StoreError};
@@ -39,8 +39,16 @@ impl Store {
             .bind(claimed.project.as_bytes())
             .bind(claimed.destination.as_bytes())
             .bind(claimed.token);
+        let over = match end {
+            AlertEnd::Sent => Some(note::ended(claimed, None, now)),
+            AlertEnd::GivenUp(why) => Some(note::ended(claimed, Some(why), now)),
+            AlertEnd::Waits(..) | AlertEnd::HandedBack => None,
+        };
         let tx = self.begin().await?;
-        update.run(&tx).await?;
+        let is_mine = update.run(&tx).await? > 0;
+        if let Some(over) = over.filter(|_| is_mine) {
+            over.run(&tx).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

@@ -24,7 +24,7 @@ async fn vault(world: &World) -> Vault {
     Vault::open(&world.store, &world.keys()).await.unwrap()
 }
 
-async fn add(world: &World, escalation: bool) -> AlertId {
+pub(in crate::store) async fn add(world: &World, escalation: bool) -> AlertId {
     let vault = vault(world).await;
     world
         .add_alert(&vault, Channel::Email, "ops@example.com", escalation)
@@ -44,7 +44,13 @@ async fn add_by(world: &World, project: ProjectId, channel: &str) -> AlertId {
 }
 
 /// Writes news as though something had happened then.
-async fn happens(world: &World, project: ProjectId, subject: [u8; 16], news: &str, at: Timestamp) {
+pub(in crate::store) async fn happens(
+    world: &World,
+    project: ProjectId,
+    subject: [u8; 16],
+    news: &str,
+    at: Timestamp,
+) {
     let write = Sql::new(
         "INSERT INTO alert_changes (project_id, id, subject_id, news, at) VALUES ({}, {}, {}, {}, {})",
     );
@@ -59,16 +65,16 @@ fn all_room() -> Room {
     }
 }
 
-async fn hand_on(world: &World, now: Timestamp) {
+pub(in crate::store) async fn hand_on(world: &World, now: Timestamp) {
     while world.store.hand_on_alerts(now).await.unwrap() {}
 }
 
-async fn claim(world: &World, now: Timestamp) -> Option<ClaimedAlert> {
+pub(in crate::store) async fn claim(world: &World, now: Timestamp) -> Option<ClaimedAlert> {
     hand_on(world, now).await;
     world.store.claim_alert(&all_room(), now).await.unwrap()
 }
 
-async fn end(world: &World, claimed: &ClaimedAlert, end: AlertEnd, now: Timestamp) {
+pub(in crate::store) async fn end(world: &World, claimed: &ClaimedAlert, end: AlertEnd, now: Timestamp) {
     world.store.end_alert(claimed, &end, now).await.unwrap();
 }
 

@@ -13,8 +13,8 @@ const KEYS: &[Column] = &[
 ];
 
 impl Store {
-    /// Forgets news that every destination of theirs was told, or that have none any more; a batch at most. Gives
-    /// whether there may be more.
+    /// Forgets news that every destination of theirs was told, or that have none any more, once that is noted; a batch at
+    /// most. Gives whether there may be more.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -23,6 +23,8 @@ impl Store {
             "SELECT n.project_id, n.escalation, n.number FROM alert_news n WHERE NOT EXISTS
                 (SELECT 1 FROM alert_destinations d
                  WHERE d.project_id = n.project_id AND d.escalation = n.escalation AND d.told_to < n.number)
+                AND NOT EXISTS (SELECT 1 FROM told_messages m WHERE m.project_id = n.project_id
+                    AND m.escalation = n.escalation AND m.noted_to < n.number AND m.told_to >= n.number)
              LIMIT {BATCH}"
         ));
         let found = over.all(&self.reader).await?;

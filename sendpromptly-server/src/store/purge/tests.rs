@@ -91,6 +91,19 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
             .write(Sql::new(told).bind(project.as_bytes()).bind(row).bind(second))
             .await;
     }
+    let told = Sql::new(
+        "INSERT INTO told_alerts (project_id, incident_id, id, destination_id, channel, news, incidents, named,
+            tries, ended_at) VALUES ({}, {}, {}, {}, 'slack', 'opened', 1, 1, 1, 0)",
+    );
+    let told = told.bind(project.as_bytes()).bind(incident.as_bytes());
+    world.write(told.bind(row).bind(row)).await;
+    let ended = Sql::new(
+        "INSERT INTO told_messages (project_id, id, escalation, noted_to, told_to, destination_id, channel, message,
+            tries, ended_at) VALUES ({}, {}, 0, 0, 1, {}, 'slack', '', 1, 0)",
+    );
+    world
+        .write(ended.bind(project.as_bytes()).bind(row).bind(row))
+        .await;
     let escalation =
         Sql::new("INSERT INTO alert_escalations (project_id, subject_id, due_at) VALUES ({}, {}, 0)");
     world.write(escalation.bind(project.as_bytes()).bind(row)).await;

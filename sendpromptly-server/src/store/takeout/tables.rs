@@ -304,6 +304,26 @@ pub static TAKEN: &[Table] = &[
         sealed: None,
     },
     Table {
+        name: "told_alerts",
+        columns: &[
+            PROJECT,
+            column("incident_id", "t.incident_id", Id("inc_")),
+            column("message_id", "t.id", Id("msg_")),
+            column("alert_id", "t.destination_id", Id("alr_")),
+            column("channel", "t.channel", Text),
+            column("news", "t.news", Text),
+            column("incidents", "t.incidents", Number),
+            column("named", "t.named", Flag),
+            column("tries", "t.tries", Number),
+            column("ended_at", "t.ended_at", Time),
+            column("failure", "t.failure", Text),
+        ],
+        from: "told_alerts t",
+        whose: Whose::Project,
+        key: &[Key::Id("t.incident_id"), Key::Id("t.id")],
+        sealed: None,
+    },
+    Table {
         name: "replays",
         columns: &[
             column("replay_id", "t.id", Id("rpl_")),
@@ -449,6 +469,7 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "stripe_subscriptions",
         "what Stripe answered; what follows from it is in organizations",
     ),
+    ("told_messages", "what is noted in told_alerts within seconds"),
     ("used_forms", "ids of forms that were sent"),
     (
         "users",

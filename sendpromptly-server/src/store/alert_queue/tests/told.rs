@@ -17,7 +17,7 @@ async fn a_removed_destination_is_told_nothing_more() {
     assert_eq!(behind(&world).await, 0);
 }
 #[tokio::test]
-async fn news_are_forgotten_once_every_destination_was_told_them() {
+async fn news_are_forgotten_once_every_destination_was_told_them_and_that_is_noted() {
     let world = World::set_up().await;
     add_by(&world, world.project, "slack").await;
     add_by(&world, world.project, "webhook").await;
@@ -30,6 +30,7 @@ async fn news_are_forgotten_once_every_destination_was_told_them() {
     assert!(!world.store.forget_told_news().await.unwrap());
     assert_eq!(kept(&world).await, 250);
     end(&world, &second, AlertEnd::GivenUp("no".to_owned()), NOW).await;
+    while world.store.note_told_alerts().await.unwrap() {}
     assert!(world.store.forget_told_news().await.unwrap(), "there is more");
     assert!(!world.store.forget_told_news().await.unwrap());
     assert_eq!(kept(&world).await, 0);
