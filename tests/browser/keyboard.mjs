@@ -1,13 +1,11 @@
 // A hand on the keyboard alone: from the list of incidents to a repair.
 
-import assert from 'node:assert/strict';
 import { withChromium } from './lib/chromium.mjs';
 import { Customer } from './lib/customer.mjs';
+import { pressByKey, tabTo } from './lib/keyboard.mjs';
 import { DESKTOP } from './lib/screens.mjs';
 import { settings } from './lib/settings.mjs';
 import { Visitor } from './lib/visitor.mjs';
-
-const MOST_STOPS = 60;
 
 await withChromium(async (browser) => {
   const { incident } = await new Customer(settings.origin, settings.key).fail('order_8');
@@ -17,21 +15,9 @@ await withChromium(async (browser) => {
   await tabTo(visitor.page, `#live td a[href$="${incident}"]`);
   await visitor.page.keyboard.press('Enter');
   await visitor.page.waitForURL(`**/incidents/${incident}`);
-  await tabTo(visitor.page, '[data-test="reprocess"]');
-  await visitor.page.keyboard.press('Enter');
+  await pressByKey(visitor.page, 'reprocess');
   await visitor.hook('state').filter({ hasText: 'Resolved' }).waitFor();
   // The page at rest, which nothing renews any more.
   await visitor.page.reload();
   await visitor.check('the incident is resolved');
 });
-
-/** Presses the Tab key until what fits the selector has the focus. */
-async function tabTo(page, selector) {
-  for (let stop = 0; stop < MOST_STOPS; stop += 1) {
-    await page.keyboard.press('Tab');
-    if (await page.evaluate((selector) => document.activeElement.matches(selector), selector)) {
-      return;
-    }
-  }
-  assert.fail(`the Tab key does not reach ${selector}`);
-}

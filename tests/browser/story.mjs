@@ -7,17 +7,16 @@ import { Customer } from './lib/customer.mjs';
 import { Newcomer } from './lib/newcomer.mjs';
 import { Project } from './lib/project.mjs';
 import { Repairs } from './lib/repairs.mjs';
-import { DESKTOP, PHONE } from './lib/screens.mjs';
+import { wanted } from './lib/screens.mjs';
 import { settings } from './lib/settings.mjs';
 import { Visitor } from './lib/visitor.mjs';
 
-const SCREENS = { desktop: DESKTOP, phone: PHONE };
 const REFERENCE = 'order_1042';
 
 await withChromium((browser) => Repairs.during((repairs) => live(browser, repairs)));
 
 async function live(browser, repairs) {
-  const visitor = await Visitor.arrive(browser, settings.origin, SCREENS[settings.screen]);
+  const visitor = await Visitor.arrive(browser, settings.origin, wanted());
   const person = new Newcomer(visitor, 'robin@example.com');
   const organization = await join(visitor, person);
   const project = await makeProject(visitor, person, repairs, organization);
@@ -25,6 +24,7 @@ async function live(browser, repairs) {
   await watchIncidentAppear(visitor, organization, customer);
   await watchRepair(visitor, repairs);
   await lookAround(visitor, organization, project);
+  await seeThatAllIsAllowed(visitor, organization);
   await readAuditLog(visitor, organization);
   await visitor.leave();
 }
@@ -115,6 +115,14 @@ async function lookAround(visitor, organization, project) {
     assert.equal(await visitor.open(path), 200, path);
     await visitor.check(path);
   }
+}
+
+/** Where nobody pays, the page of the plan says so, and has nothing to press. */
+async function seeThatAllIsAllowed(visitor, organization) {
+  assert.equal(await visitor.open(`${organization}/billing`), 200);
+  assert.match(await visitor.hook('plan').textContent(), /without billing: everything is allowed/);
+  assert.equal(await visitor.hook('subscribe').or(visitor.hook('manage')).count(), 0);
+  await visitor.check('the plan where nobody pays');
 }
 
 /** Finds in the log what was done, by whom. */

@@ -1,20 +1,22 @@
 //! The console in a real browser.
 
-use sendpromptly_tests::chromium::{run_script, screenshots};
+use sendpromptly_tests::chromium::run_script;
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
-use sendpromptly_tests::mail::Mailbox;
-use sendpromptly_tests::person;
-use sendpromptly_tests::python::sources;
+use sendpromptly_tests::people::member;
+use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
+use sendpromptly_tests::stripe;
 use sendpromptly_tests::world::World;
-use serde_json::{Value, json};
+
+use settings::{settings, settings_of_owner, settings_of_secured_owner};
 
 mod harness;
+mod settings;
 
 #[tokio::test]
 async fn strangers_see_pages_without_fault() {
     let world = World::start(StoreKind::Sqlite).await;
-    run_script("strangers.mjs", &settings(&world)).await;
+    run_script("strangers.mjs", &settings(&world, "desktop")).await;
 }
 
 #[tokio::test]
@@ -29,9 +31,7 @@ async fn a_newcomer_lives_in_the_console_on_a_phone() {
 
 async fn tell_story_on(screen: &str) {
     let world = World::start(StoreKind::Sqlite).await;
-    let mut settings = settings(&world);
-    settings["screen"] = screen.into();
-    run_script("story.mjs", &settings).await;
+    run_script("story.mjs", &settings(&world, screen)).await;
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn an_operator_of_a_busy_shop_sees_pages_without_fault() {
     let sql = world.sql().await;
     sql.run("UPDATE organizations SET name = 'Harbour Books'").await;
     sql.run("UPDATE projects SET name = 'Checkout'").await;
-    run_script("busy.mjs", &settings_of_owner(&world)).await;
+    run_script("busy.mjs", &settings_of_owner(&world, "desktop")).await;
 }
 
 #[tokio::test]
@@ -62,25 +62,94 @@ async fn with_the_keyboard_alone_an_incident_is_repaired() {
 async fn repair_with(script: &str) {
     let endpoint = Endpoint::start(|_, _| Reply::result("success")).await;
     let world = World::start_calling(StoreKind::Sqlite, &endpoint).await;
-    run_script(script, &settings_of_owner(&world)).await;
+    run_script(script, &settings_of_owner(&world, "desktop")).await;
     assert_eq!(endpoint.calls().len(), 1);
 }
 
-fn settings_of_owner(world: &World) -> Value {
-    let mut settings = settings(world);
-    settings["email"] = person::EMAIL.into();
-    settings["password"] = person::PASSWORD.into();
-    settings["key"] = world.project.api_key.clone().into();
-    settings
+/// What Stripe's double leads to.
+const AT_STRIPE: &str = "https://checkout.stripe.com/c/pay/cs_1#x";
+const PAGE_OF_STRIPE: &str = r#"{"id":"cs_1","url":"https://checkout.stripe.com/c/pay/cs_1#x"}"#;
+
+#[tokio::test]
+async fn destinations_of_alerts_are_added_tried_and_removed_and_an_incident_tells_what_was_told() {
+    look_at_alerts("desktop").await;
 }
 
-/// What every script has to know.
-fn settings(world: &World) -> Value {
-    json!({
-        "origin": format!("http://{}", world.server.address),
-        "database": world.store.url().strip_prefix("sqlite://"),
-        "mails": Mailbox::of(&world.store).directory(),
-        "python": sources().join("../.venv/bin/python"),
-        "screenshots": screenshots(),
-    })
+#[tokio::test]
+async fn destinations_of_alerts_are_added_tried_and_removed_on_a_phone() {
+    look_at_alerts("phone").await;
+}
+
+async fn look_at_alerts(screen: &str) {
+    // The first call is a test that is taken, the second one that is refused.
+    let hook = Endpoint::start(|number, _| Reply::status(if number == 1 { 410 } else { 200 })).await;
+    let world = World::start(StoreKind::Sqlite).await;
+    let mut settings = settings_of_secured_owner(&world, screen).await;
+    settings["hook"] = hook.url().into();
+    run_script("alerts.mjs", &settings).await;
+    assert_eq!(hook.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn a_providers_secret_and_what_counts_are_set_in_the_console() {
+    look_at_intake("desktop").await;
+}
+
+#[tokio::test]
+async fn a_providers_secret_and_what_counts_are_set_on_a_phone() {
+    look_at_intake("phone").await;
+}
+
+async fn look_at_intake(screen: &str) {
+    let world = World::start(StoreKind::Sqlite).await;
+    run_script("intake.mjs", &settings_of_secured_owner(&world, screen).await).await;
+}
+
+#[tokio::test]
+async fn the_page_of_the_plan_leads_an_owner_to_stripe() {
+    look_at_billing("desktop").await;
+}
+
+#[tokio::test]
+async fn the_page_of_the_plan_leads_an_owner_to_stripe_on_a_phone() {
+    look_at_billing("phone").await;
+}
+
+async fn look_at_billing(screen: &str) {
+    let double = Endpoint::start(|_, _| Reply::Text(200, PAGE_OF_STRIPE)).await;
+    let options = Options::quick()
+        .environment("SENDPROMPTLY_STRIPE_WEBHOOK_SECRET", stripe::SECRET)
+        .environment("SENDPROMPTLY_STRIPE_API_KEY", "sk_test_browser")
+        .set("--stripe-price", "price_monthly")
+        .set("--stripe-api-url", double.url().replace("/repair", ""));
+    let world = World::start_with(StoreKind::Sqlite, &options, &[]).await;
+    let mut settings = settings_of_owner(&world, screen);
+    settings["stripe"] = AT_STRIPE.into();
+    run_script("billing.mjs", &settings).await;
+    let asked = double.calls();
+    let asked: Vec<_> = asked.iter().map(|call| call.request_line.as_str()).collect();
+    assert_eq!(
+        asked,
+        [
+            "POST /v1/checkout/sessions HTTP/1.1",
+            "POST /v1/billing_portal/sessions HTTP/1.1"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_organization_and_an_account_are_deleted_by_who_shows_a_code() {
+    look_at_deletion("desktop").await;
+}
+
+#[tokio::test]
+async fn an_organization_and_an_account_are_deleted_on_a_phone() {
+    look_at_deletion("phone").await;
+}
+
+async fn look_at_deletion(screen: &str) {
+    let world = World::start(StoreKind::Sqlite).await;
+    // Somebody who can become an owner, so that the first one may go.
+    member(&world, "viewer").await;
+    run_script("deletion.mjs", &settings_of_secured_owner(&world, screen).await).await;
 }

@@ -1,5 +1,7 @@
 // The screens that every page must fit.
 
+import { settings } from './settings.mjs';
+
 export const DESKTOP = { viewport: { width: 1280, height: 800 } };
 
 /** A small phone: the narrowest screen on which the console must be usable. */
@@ -9,3 +11,6 @@ export const PHONE = {
   isMobile: true,
   hasTouch: true,
 };
+
+/** The screen that the test asks for. */
+export const wanted = () => ({ desktop: DESKTOP, phone: PHONE })[settings.screen];
