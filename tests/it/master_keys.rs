@@ -154,21 +154,7 @@ async fn a_rotation_that_is_killed_anywhere_leaves_every_key_readable(kind: Stor
     let mut killed = 0;
     for call in calls {
         for number in 1..60 {
-            let inject = format!("inject={call}:signal=KILL:when={number}");
-            let traced = format!("trace={call}");
-            let strace = [
-                "strace",
-                "-f",
-                "-qq",
-                "-o",
-                "/dev/null",
-                "-e",
-                &traced,
-                "-e",
-                &inject,
-                "--",
-            ];
-            let cut_off = world.cli.clone().under(&strace);
+            let cut_off = world.cli.clone().struck_at(call, number, "KILL");
             let rotated = cut_off.run(&["master-key", "rotate"]).await;
             assert!(
                 listed(&world.cli)

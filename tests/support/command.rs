@@ -84,6 +84,25 @@ impl Cli {
         self
     }
 
+    /// The same, sent a signal at a system call: a thread's n-th of this name, counted from 1.
+    #[must_use]
+    pub fn struck_at(self, call: &str, number: usize, signal: &str) -> Self {
+        let traced = format!("trace={call}");
+        let inject = format!("inject={call}:signal={signal}:when={number}");
+        self.under(&[
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &traced,
+            "-e",
+            &inject,
+            "--",
+        ])
+    }
+
     /// The same without this variable.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use sendpromptly_tests::command::{Cli, Output};
+use sendpromptly_tests::command::Output;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::world::World;
@@ -17,23 +17,7 @@ on_both_stores!(
 
 /// Runs the world's backup, and sends it a signal at one of these calls of the system.
 async fn signalled(world: &World, signal: &str, call: &str, number: usize) -> Output {
-    let (traced, inject) = (
-        format!("trace={call}"),
-        format!("inject={call}:signal={signal}:when={number}"),
-    );
-    let strace = [
-        "strace",
-        "-f",
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        &traced,
-        "-e",
-        &inject,
-        "--",
-    ];
-    let cli: Cli = world.cli.clone().under(&strace);
+    let cli = world.cli.clone().struck_at(call, number, signal);
     cli.run(&["backup", backup_of(world).to_str().unwrap()]).await
 }
 
