@@ -20,7 +20,7 @@ pub mod announcements;
 pub mod api_keys;
 pub mod attempts;
 pub mod audit;
-pub mod audit_moment;
+pub mod audit_chain;
 pub mod audit_pages;
 pub mod audit_prunes;
 pub mod backlog;

@@ -17,7 +17,6 @@ use sha2::{Digest, Sha256};
 
 use crate::checkpoints::Checkpoints;
 use crate::platform::{directory, entropy};
-use crate::store::audit_moment::Moment;
 use crate::store::scope::OrganizationScope;
 use crate::store::snapshots::Era;
 use crate::store::takeout::tables::{self, Content, Table};
@@ -218,7 +217,7 @@ impl Taker<'_> {
     /// The audit log of the same moment as the rows.
     async fn write_audit(&self, takeout: &Takeout, directory: &Path) -> Result<Listed, TakeoutError> {
         let mut file = Written::create(directory, "audit.jsonl".to_owned())?;
-        let mut export = Export::of(Moment::Of(takeout), self.checkpoints, self.scope.id(), self.now).await?;
+        let mut export = Export::of_takeout(takeout, self.checkpoints, self.now).await?;
         while let Some(lines) = export.next().await? {
             file.write(&lines)?;
         }

@@ -55,7 +55,7 @@ async fn a_chain_that_has_grown_gets_one_checkpoint_of_its_head() {
     fixture.log_something().await;
     assert_eq!(checkpoints.append_due(&fixture.store, NOW).await.unwrap(), 1);
     assert_eq!(checkpoints.append_due(&fixture.store, NOW).await.unwrap(), 0);
-    let head = fixture.store.audit_head(INSTANCE).await.unwrap();
+    let head = fixture.store.chain(INSTANCE).head().await.unwrap();
     let expected = Checkpoint::new(INSTANCE, CheckpointKind::Periodic, head, NOW);
     let file = fixture.read(&checkpoints);
     assert_eq!(

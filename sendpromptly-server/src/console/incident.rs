@@ -136,7 +136,7 @@ async fn event_of(visit: &Visit, record: &IncidentRecord) -> Result<EventRecord,
 
 async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<Response, PageError> {
     let store = visit.store();
-    let seq = store.audit_head(seat.scope.id()).await?.seq;
+    let seq = store.chain(seat.scope.id()).head().await?.seq;
     let record = asked_for(visit, seat).await?;
     let event = event_of(visit, &record).await?;
     let mut targets = store.repair_targets(seat.scope, [record.project]).await?;

@@ -75,7 +75,7 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let (filter, start) = (filter::of(&visit.query), filter::start(&visit.query));
     let store = visit.store();
     // The place in the log comes first: what changes after it is told to the page.
-    let seq = store.audit_head(seat.scope.id()).await?.seq;
+    let seq = store.chain(seat.scope.id()).head().await?.seq;
     let (found, projects, open, reprocessing) = tokio::try_join!(
         store.list_incidents(seat.scope, &filter, start, PAGE),
         store.project_names(seat.scope),

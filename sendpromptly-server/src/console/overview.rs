@@ -115,7 +115,7 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let span = Span::parse(visit.query.text("period"));
     let slots = span.slots(visit.now);
     // The place in the log comes first: what changes after it is told to the page.
-    let seq = visit.store().audit_head(seat.scope.id()).await?.seq;
+    let seq = visit.store().chain(seat.scope.id()).head().await?.seq;
     let store = visit.store();
     let (standing, period, open, reprocessing, oldest) = tokio::try_join!(
         store.standing(seat.scope),

@@ -146,7 +146,8 @@ async fn prove(
     while walked < until {
         let entries = keeper
             .store
-            .audit_entries(part.organization, walked, READ)
+            .chain(part.organization)
+            .entries(walked, READ)
             .await?;
         if entries.is_empty() {
             return Ok(wrong(format!(

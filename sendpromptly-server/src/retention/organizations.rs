@@ -20,7 +20,7 @@ pub(super) async fn remove(keeper: &Keeper, now: Timestamp, limit: u32) -> Resul
         store.remove_organization(organization).await?;
         return Ok(Batch { rows: 1, more: true });
     };
-    let part = store.audit_entries(organization, first - 1, limit).await?;
+    let part = store.chain(organization).entries(first - 1, limit).await?;
     let Some(last) = part.last() else {
         return Ok(Batch { rows: 0, more: true }); // another node was faster
     };

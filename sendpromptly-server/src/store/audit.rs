@@ -1,11 +1,11 @@
-//! The audit log's chains: linking new entries to them, and reading them.
+//! The audit log's chains: linking new entries to them, and where they end.
 //!
 //! A chain's head is locked last of all locks, and its entries are linked under that lock; so the entries of
 //! one organization are in one order, whatever node wrote them.
 
 use std::collections::{BTreeMap, HashMap};
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
+use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::{Details, Draft, Entry, Head, chain};
 use sendpromptly_core::id::{AuditId, OrganizationId};
 use sendpromptly_core::time::Timestamp;
@@ -99,14 +99,6 @@ impl Store {
             .collect()
     }
 
-    /// The head of an organization's chain.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn audit_head(&self, organization: OrganizationId) -> Result<Head, StoreError> {
-        read_head(&self.reader, organization).await
-    }
-
     /// The places of these organizations' heads; a chain without entries has none.
     ///
     /// # Errors
@@ -194,19 +186,6 @@ impl Store {
         self.commit_together(vec![update]).await
     }
 
-    /// The entries of a chain after this place, in order, at most `limit` of them.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn audit_entries(
-        &self,
-        organization: OrganizationId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<Entry>, StoreError> {
-        read_entries(&self.reader, organization, after, limit).await
-    }
-
     /// Commits these writes and the drafts that tell of them, all or nothing.
     ///
     /// # Errors
@@ -253,37 +232,6 @@ pub fn drafts_of(organization: OrganizationId, at: Timestamp, drafts: Vec<Draft>
         organization,
         drafts.into_iter().map(|draft| (at, draft)).collect(),
     )])
-}
-
-/// The head of a chain, as it is seen from here.
-pub(super) async fn read_head(
-    on: &impl ConnectionTrait,
-    organization: OrganizationId,
-) -> Result<Head, StoreError> {
-    let query = Sql::new("SELECT seq, hash, at FROM audit_heads WHERE organization_id = {}");
-    let row = query.bind(organization.as_bytes()).one(on).await?;
-    row.as_ref().map_or(Ok(Head::EMPTY), head_of)
-}
-
-/// The entries of a chain after a place, likewise.
-pub(super) async fn read_entries(
-    on: &impl ConnectionTrait,
-    organization: OrganizationId,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<Entry>, StoreError> {
-    let query = Sql::new(format!(
-        "SELECT e.seq, e.id, e.at, e.actor, e.action, e.target, e.commitment, e.prev, e.hash, d.salt, d.details
-         FROM audit_entries e
-         LEFT JOIN audit_details d ON d.organization_id = e.organization_id AND d.seq = e.seq
-         WHERE e.organization_id = {{}} AND e.seq > {{}} ORDER BY e.seq LIMIT {limit}"
-    ));
-    let found = query
-        .bind(organization.as_bytes())
-        .bind(seq_cell(after))
-        .all(on)
-        .await?;
-    found.iter().map(|row| entry_of(organization, row)).collect()
 }
 
 fn insert_entries(entries: &[Entry]) -> Sql {

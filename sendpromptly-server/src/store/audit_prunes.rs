@@ -1,7 +1,6 @@
 //! Pruning of the audit log: entries whose time is over go from the old end of a chain, and a signed checkpoint
 //! stands where they ended. What is proven and signed before is in `retention/audit.rs`.
 
-use sea_orm::ConnectionTrait;
 use sendpromptly_core::audit::{ExportLine, SignedCheckpoint};
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
@@ -68,18 +67,6 @@ impl Store {
         Ok(parts)
     }
 
-    /// The checkpoint on which a chain's last pruning ended, as it is stored: whoever reads it checks its
-    /// signature.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn prune_checkpoint(
-        &self,
-        organization: OrganizationId,
-    ) -> Result<Option<SignedCheckpoint>, StoreError> {
-        read_prune_checkpoint(&self.reader, organization).await
-    }
-
     /// Drops the entries of a chain from its first one up to where this checkpoint stands, which must be on disk
     /// already; gives how many. None where the chain begins elsewhere by now: another node was faster.
     ///
@@ -124,18 +111,4 @@ impl Store {
         tx.commit().await?;
         Ok(dropped)
     }
-}
-
-/// The checkpoint on which a chain's last pruning ended, as it is seen from here.
-pub(super) async fn read_prune_checkpoint(
-    on: &impl ConnectionTrait,
-    organization: OrganizationId,
-) -> Result<Option<SignedCheckpoint>, StoreError> {
-    let query = Sql::new("SELECT prune_checkpoint FROM audit_heads WHERE organization_id = {}");
-    let row = query.bind(organization.as_bytes()).one(on).await?;
-    let line: Option<String> = row.map_or(Ok(None), |row| rows::get(&row, "prune_checkpoint"))?;
-    Ok(line.and_then(|line| match ExportLine::parse(&line) {
-        Ok(ExportLine::Checkpoint(signed)) => Some(signed),
-        _ => None,
-    }))
 }

@@ -3,7 +3,7 @@
 
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::hex;
-use sendpromptly_core::id::ProjectId;
+use sendpromptly_core::id::{OrganizationId, ProjectId};
 use sendpromptly_core::time::Timestamp;
 use serde_json::{Map, Value};
 
@@ -102,6 +102,11 @@ impl Store {
 }
 
 impl Takeout {
+    /// Whose rows they are.
+    pub(super) const fn organization(&self) -> OrganizationId {
+        self.scope.id()
+    }
+
     /// What is read here is of its moment.
     pub(super) const fn transaction(&self) -> &DatabaseTransaction {
         &self.tx

@@ -5,7 +5,8 @@ use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
 use crate::checkpoints::Checkpoints;
-use crate::store::audit_moment::Moment;
+use crate::store::audit_chain::Chain;
+use crate::store::takeout::Takeout;
 use crate::store::{Store, StoreError, audit};
 
 /// Entries read at once.
@@ -14,13 +15,30 @@ const BATCH: u32 = 500;
 /// An export under way. It holds one batch of entries at a time.
 #[derive(Debug)]
 pub struct Export<'a> {
-    moment: Moment<'a>,
-    organization: OrganizationId,
+    source: Source<'a>,
     /// The chain may grow meanwhile: what is exported ends here.
     head: Head,
     /// The last lines: where the log was pruned, and where the export ends. Gone when they were given.
     checkpoints: Vec<SignedCheckpoint>,
     after: u64,
+}
+
+/// Whose chain is exported, and as of when.
+#[derive(Debug)]
+enum Source<'a> {
+    /// As it is whenever it is read.
+    Store(Store, OrganizationId),
+    /// As it was when the takeout was begun.
+    Takeout(&'a Takeout),
+}
+
+impl Source<'_> {
+    fn chain(&self) -> Chain<'_> {
+        match self {
+            Self::Store(store, organization) => store.chain(*organization),
+            Self::Takeout(takeout) => takeout.chain(),
+        }
+    }
 }
 
 impl<'a> Export<'a> {
@@ -38,26 +56,28 @@ impl<'a> Export<'a> {
         let draft = Draft::new(origin, Action::AuditExported, organization, &[]);
         let drafts = audit::drafts_of(organization, now, vec![draft]);
         store.commit_audited(&[], &drafts).await?;
-        Self::of(Moment::Now(store.clone()), checkpoints, organization, now).await
+        Self::of(Source::Store(store.clone(), organization), checkpoints, now).await
     }
 
-    /// Begins an export that is told of elsewhere.
+    /// Begins an export of the log as it was when a takeout was begun, of which the log tells already.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn of(
-        moment: Moment<'a>,
+    pub async fn of_takeout(
+        takeout: &'a Takeout,
         checkpoints: &Checkpoints,
-        organization: OrganizationId,
         now: Timestamp,
     ) -> Result<Self, StoreError> {
-        let head = moment.audit_head(organization).await?;
-        let pruned = moment.prune_checkpoint(organization).await?;
+        Self::of(Source::Takeout(takeout), checkpoints, now).await
+    }
+
+    async fn of(source: Source<'a>, checkpoints: &Checkpoints, now: Timestamp) -> Result<Self, StoreError> {
+        let head = source.chain().head().await?;
+        let pruned = source.chain().prune_checkpoint().await?;
         let after = pruned.map_or(0, |signed| signed.checkpoint.seq);
-        let end = checkpoints.sign(organization, head, now);
+        let end = checkpoints.sign(source.chain().organization(), head, now);
         Ok(Self {
-            moment,
-            organization,
+            source,
             head,
             checkpoints: pruned.into_iter().chain([end]).collect(),
             after,
@@ -71,10 +91,7 @@ impl<'a> Export<'a> {
     /// [`StoreError`] by its cause.
     pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
         if self.after < self.head.seq {
-            let entries = self
-                .moment
-                .audit_entries(self.organization, self.after, BATCH)
-                .await?;
+            let entries = self.source.chain().entries(self.after, BATCH).await?;
             self.must_not_be_pruned(entries.first()).await?;
             self.after = entries.last().map_or(self.head.seq, |last| last.seq);
             let wanted = entries.into_iter().filter(|entry| entry.seq <= self.head.seq);
@@ -94,7 +111,7 @@ impl<'a> Export<'a> {
         if next.is_some_and(|entry| entry.seq == self.after + 1) {
             return Ok(());
         }
-        let pruned = self.moment.prune_checkpoint(self.organization).await?;
+        let pruned = self.source.chain().prune_checkpoint().await?;
         if pruned.is_some_and(|signed| signed.checkpoint.seq > self.after) {
             return Err(StoreError::Again(
                 "the log's old end was dropped while it was exported; export it again".to_owned(),

@@ -33,12 +33,12 @@ pub async fn walk(
     key: Option<&AuditPublicKey>,
 ) -> Result<Result<Sound, Fault>, StoreError> {
     loop {
-        let pruned = store.prune_checkpoint(organization).await?;
+        let pruned = store.chain(organization).prune_checkpoint().await?;
         let mut seen = checkpoints.to_vec();
         seen.extend(pruned.filter(|signed| key.is_some_and(|key| key.has_signed(signed))));
         let walked = walk_against(store, organization, &seen).await?;
         // What was pruned while it was walked is no fault.
-        if walked.is_ok() || store.prune_checkpoint(organization).await? == pruned {
+        if walked.is_ok() || store.chain(organization).prune_checkpoint().await? == pruned {
             return Ok(walked);
         }
     }
@@ -75,7 +75,7 @@ async fn go_over(
     loop {
         let before = walked;
         loop {
-            let entries = store.audit_entries(organization, walked, BATCH).await?;
+            let entries = store.chain(organization).entries(walked, BATCH).await?;
             let Some(last) = entries.last() else { break };
             walked = last.seq;
             begin = begin.or(entries.first().map(|entry| entry.seq.saturating_sub(1)));
@@ -83,7 +83,7 @@ async fn go_over(
                 return Ok(Err(fault));
             }
         }
-        let head = store.audit_head(organization).await?;
+        let head = store.chain(organization).head().await?;
         if head.seq <= walked || walked == before {
             return Ok(Ok((begin, head)));
         }

@@ -325,7 +325,8 @@ async fn a_rotation_is_audited() {
     fixture.rotate(&vault, NOW.plus_millis(1), DAY).await;
     let entries = fixture
         .store
-        .audit_entries(OrganizationId::from_bytes([3; 16]), 0, 10)
+        .chain(OrganizationId::from_bytes([3; 16]))
+        .entries(0, 10)
         .await
         .unwrap();
     let last = entries.last().unwrap();

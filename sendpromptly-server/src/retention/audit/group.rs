@@ -65,7 +65,7 @@ impl Group {
     ) -> Result<Vec<SignedCheckpoint>, StoreError> {
         let mut seen = self.seen.get(&organization).cloned().unwrap_or_default();
         let key = keeper.checkpoints.public_key();
-        let pruned = keeper.store.prune_checkpoint(organization).await?;
+        let pruned = keeper.store.chain(organization).prune_checkpoint().await?;
         seen.extend(pruned.filter(|signed| key.has_signed(signed)));
         Ok(seen)
     }

@@ -54,7 +54,7 @@ async fn fill(world: &World, keeper: &Keeper) {
 }
 
 async fn stored(world: &World, organization: OrganizationId) -> Vec<u64> {
-    let entries = world.store.audit_entries(organization, 0, 1_000).await.unwrap();
+    let entries = world.store.chain(organization).entries(0, 1_000).await.unwrap();
     entries.iter().map(|entry| entry.seq).collect()
 }
 
@@ -236,7 +236,7 @@ async fn a_kill_between_checkpoint_and_deletion_is_harmless() {
     let world = World::set_up().await;
     let keeper = world.keeper();
     fill(&world, &keeper).await;
-    let third = world.store.audit_entries(world.organization, 2, 1).await.unwrap();
+    let third = world.store.chain(world.organization).entries(2, 1).await.unwrap();
     let (organization, end) = (world.organization, third[0].as_head());
     // What a killed server leaves: the word that entries go, and the entries.
     keeper
@@ -368,7 +368,7 @@ async fn what_a_restore_took_back_is_no_witness() {
     let world = World::set_up().await;
     let keeper = world.keeper();
     write(&world, world.organization, day(0)).await;
-    let head = world.store.audit_head(world.organization).await.unwrap();
+    let head = world.store.chain(world.organization).head().await.unwrap();
     // Signed of a branch that the restore then left.
     let lost = Head {
         seq: 5,

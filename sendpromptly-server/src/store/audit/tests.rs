@@ -20,5 +20,5 @@ async fn a_change_is_made_before_the_head_of_its_chain_is_locked() {
     world.store.commit_audited(&[rename], &drafts).await.unwrap();
     let late = Sql::new("SELECT count(*) AS n FROM organizations WHERE name = 'after its head'");
     assert_eq!(world.number(late).await, 0);
-    assert_eq!(world.store.audit_head(organization).await.unwrap().seq, 1);
+    assert_eq!(world.store.chain(organization).head().await.unwrap().seq, 1);
 }

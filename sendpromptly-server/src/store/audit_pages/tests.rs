@@ -62,7 +62,8 @@ async fn pages_hold_what_the_filters_say_and_all_of_it() {
     fill(&world, world.organization, 130).await;
     let mut entries = world
         .store
-        .audit_entries(world.organization, 0, 1_000)
+        .chain(world.organization)
+        .entries(0, 1_000)
         .await
         .unwrap();
     entries.reverse();

@@ -170,7 +170,7 @@ async fn each_of_the_users_organizations_and_the_instance_are_told() {
     world.add_member(other, ada, "operator").await;
     assert_eq!(delete(&world, ada).await, UserDeletion::Done);
     for organization in [world.organization, other, INSTANCE] {
-        let entries = world.store.audit_entries(organization, 0, 9).await.unwrap();
+        let entries = world.store.chain(organization).entries(0, 9).await.unwrap();
         let last = entries.last().unwrap();
         assert_eq!(
             (last.action.as_str(), &last.target, last.actor.as_str()),

@@ -24,7 +24,7 @@ async fn log(world: &World, organization: OrganizationId, reason: &str) {
 
 /// The places of the entries whose details are there.
 async fn told(world: &World, organization: OrganizationId) -> Vec<u64> {
-    let entries = world.store.audit_entries(organization, 0, 99).await.unwrap();
+    let entries = world.store.chain(organization).entries(0, 99).await.unwrap();
     let told = entries.iter().filter(|entry| entry.details.is_some());
     told.map(|entry| entry.seq).collect()
 }

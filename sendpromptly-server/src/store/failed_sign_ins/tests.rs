@@ -14,7 +14,7 @@ fn failed(user: Option<UserId>, email: &str) -> FailedSignIn<'_> {
 }
 
 async fn told(world: &World, organization: OrganizationId) -> Vec<(String, String)> {
-    let entries = world.store.audit_entries(organization, 0, 1_000).await.unwrap();
+    let entries = world.store.chain(organization).entries(0, 1_000).await.unwrap();
     let told = entries.into_iter().filter(|entry| entry.action == "login.failed");
     told.map(|entry| (entry.target, entry.details.unwrap().text))
         .collect()

@@ -74,7 +74,7 @@ async fn is_to_rotate(world: &World, token: &SessionToken) -> bool {
 
 /// What a chain tells: actor, action, target and details of each entry.
 async fn told(world: &World, organization: OrganizationId) -> Vec<[String; 4]> {
-    let entries = world.store.audit_entries(organization, 0, 100).await.unwrap();
+    let entries = world.store.chain(organization).entries(0, 100).await.unwrap();
     let lines = entries.into_iter().map(|entry| {
         let details = entry.details.unwrap().text;
         [entry.actor, entry.action, entry.target, details]

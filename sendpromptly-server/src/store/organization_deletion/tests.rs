@@ -74,7 +74,7 @@ async fn an_order_that_was_taken_back_is_none() {
     assert!(!end(&world, NOW.plus_millis(30 * DAY)).await);
     let again = order(&world, NOW.plus_millis(30 * DAY)).await;
     assert_eq!(again, Some(NOW.plus_millis(37 * DAY)));
-    let entries = world.store.audit_entries(world.organization, 0, 9).await.unwrap();
+    let entries = world.store.chain(world.organization).entries(0, 9).await.unwrap();
     let told: Vec<_> = entries.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(
         told,
@@ -125,7 +125,7 @@ async fn with_its_end_nobody_is_a_member_and_its_keys_are_destroyed() {
     let elsewhere = Vault::open(&world.store, &world.keys()).await.unwrap();
     assert!(elsewhere.open_sealed(place, &[1; 16], &sealed).await.is_err());
     for chain in [world.organization, INSTANCE] {
-        let entries = world.store.audit_entries(chain, 0, 9).await.unwrap();
+        let entries = world.store.chain(chain).entries(0, 9).await.unwrap();
         let last = entries.last().unwrap();
         assert_eq!(last.action, "organization.deleted");
         assert_eq!(
@@ -161,12 +161,13 @@ async fn nothing_is_left_of_a_deleted_organization_but_the_proof_of_its_log() {
     order(&world, NOW).await;
     let due = NOW.plus(GRACE);
     world.retain(due).await;
-    let head = world.store.audit_head(world.organization).await.unwrap();
+    let head = world.store.chain(world.organization).head().await.unwrap();
     assert!(head.seq > 4);
     world.retain(due.plus_millis(HOUR - 1)).await;
     let entries = world
         .store
-        .audit_entries(world.organization, 0, 99)
+        .chain(world.organization)
+        .entries(0, 99)
         .await
         .unwrap();
     assert_eq!(entries.len() as u64, head.seq, "calls may be under way");

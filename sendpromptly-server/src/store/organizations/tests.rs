@@ -7,7 +7,7 @@ use super::*;
 use crate::testing::{NOW, World};
 
 async fn told(world: &World, organization: OrganizationId) -> Vec<(String, String)> {
-    let entries = world.store.audit_entries(organization, 0, 100).await.unwrap();
+    let entries = world.store.chain(organization).entries(0, 100).await.unwrap();
     let lines = entries.into_iter();
     lines
         .map(|entry| (entry.action, entry.details.unwrap().text))

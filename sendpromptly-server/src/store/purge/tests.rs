@@ -222,7 +222,8 @@ async fn the_deletion_is_audited_and_the_audit_log_is_kept() {
     let entries = async || {
         world
             .store
-            .audit_entries(world.organization, 0, 99)
+            .chain(world.organization)
+            .entries(0, 99)
             .await
             .unwrap()
     };

@@ -149,7 +149,7 @@ async fn take_on(store: &Store, user: &User<'_>, proof: Proof) -> Option<Taken> 
 
 /// What a chain tells, the oldest first, and the details of the last entry.
 async fn told(world: &World, organization: OrganizationId) -> (Vec<String>, String) {
-    let entries = world.store.audit_entries(organization, 0, 100).await.unwrap();
+    let entries = world.store.chain(organization).entries(0, 100).await.unwrap();
     let details = entries.last().and_then(|entry| entry.details.clone());
     let actions = entries.into_iter().map(|entry| entry.action).collect();
     (actions, details.map_or_else(String::new, |details| details.text))

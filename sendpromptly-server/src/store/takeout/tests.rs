@@ -7,7 +7,6 @@ use sendpromptly_core::audit::{Action, Draft};
 use super::*;
 use crate::store::Dialect;
 use crate::store::audit::drafts_of;
-use crate::store::audit_moment::Moment;
 use crate::testing::console::House;
 use crate::testing::estate::{Estate, every_table};
 use crate::testing::{NOW, World, operator};
@@ -21,18 +20,15 @@ async fn the_audit_log_is_taken_out_as_it_was_when_the_rows_were() {
         world.store.commit_audited(&[], &drafts).await.unwrap();
     };
     write().await;
-    let head = world.store.audit_head(world.organization).await.unwrap();
+    let head = world.store.chain(world.organization).head().await.unwrap();
     let takeout = world.store.takeout(world.scope()).await.unwrap().unwrap();
     write().await;
-    let moment = Moment::Of(&takeout);
-    assert_eq!(moment.audit_head(world.organization).await.unwrap(), head);
-    let entries = moment.audit_entries(world.organization, 0, 100).await.unwrap();
+    let chain = takeout.chain();
+    assert_eq!(chain.head().await.unwrap(), head);
+    let entries = chain.entries(0, 100).await.unwrap();
     assert_eq!(entries.last().map(|entry| entry.seq), Some(head.seq));
-    let now = Moment::Now(world.store.clone());
-    assert_eq!(
-        now.audit_head(world.organization).await.unwrap().seq,
-        head.seq + 1
-    );
+    let now = world.store.chain(world.organization);
+    assert_eq!(now.head().await.unwrap().seq, head.seq + 1);
 }
 
 #[tokio::test]

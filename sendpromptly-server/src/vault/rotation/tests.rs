@@ -275,7 +275,7 @@ async fn a_prepared_key_is_not_removed_under_a_rotation_that_is_about_to_make_it
     let refused = other.remove_master_key(&prepared, &operator(), NOW).await;
     let said = refused.unwrap_err().to_string();
     assert!(said.contains("stands first"), "{said}");
-    assert_eq!(world.store.audit_head(INSTANCE).await.unwrap().seq, 0);
+    assert_eq!(world.store.chain(INSTANCE).head().await.unwrap().seq, 0);
     vault
         .activate(&before, &prepared, &operator(), NOW)
         .await
@@ -291,7 +291,7 @@ async fn rotations_and_removals_are_in_the_instances_audit_log() {
     let before = active(&world).await;
     let kid = vault.rotate(&operator(), NOW).await.unwrap().kid;
     vault.remove_master_key(&before, &operator(), NOW).await.unwrap();
-    let entries = world.store.audit_entries(INSTANCE, 0, 10).await.unwrap();
+    let entries = world.store.chain(INSTANCE).entries(0, 10).await.unwrap();
     let told: Vec<_> = entries
         .iter()
         .map(|entry| (entry.actor.as_str(), entry.action.as_str(), entry.target.as_str()))
@@ -332,7 +332,7 @@ async fn keys_that_others_keep_are_changed_by_them_and_made_active_here() {
         .to_string();
     assert!(said.contains("k1 wraps nothing any more"), "{said}");
     assert_eq!(
-        world.store.audit_head(INSTANCE).await.unwrap().seq,
+        world.store.chain(INSTANCE).head().await.unwrap().seq,
         1,
         "nothing was removed yet"
     );
