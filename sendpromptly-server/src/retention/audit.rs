@@ -8,6 +8,7 @@
 use std::sync::PoisonError;
 
 use sendpromptly_core::audit::{Head, SignedCheckpoint, Walk};
+use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::{DAY_MS, Timestamp};
 
 use super::{Batch, Keeper};
@@ -78,7 +79,7 @@ async fn prune_group(
         let organization = part.organization;
         let seen = group.seen(keeper, organization).await?;
         let dropped = match prove(keeper, part, &seen, limit - rows).await? {
-            Ok(head) => drop_up_to(keeper, part, head, now).await?,
+            Ok(head) => drop_up_to(keeper, organization, part.first, head, now).await?,
             Err(Stays::Unseen) => {
                 tracing::info!(
                     %organization,
@@ -167,17 +168,23 @@ async fn prove(
     Ok(head.ok_or_else(|| Stays::Wrong(format!("entry {last} is missing"))))
 }
 
-/// Signs where a part ends, and drops it once that is on disk.
-async fn drop_up_to(keeper: &Keeper, part: OldPart, end: Head, now: Timestamp) -> Result<u64, StoreError> {
-    let signed = keeper.checkpoints.append_prune(part.organization, end, now).await;
+/// Signs where the old end of a chain ends, and drops it once that is on disk; gives how many entries.
+pub(super) async fn drop_up_to(
+    keeper: &Keeper,
+    organization: OrganizationId,
+    first: u64,
+    end: Head,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let signed = keeper.checkpoints.append_prune(organization, end, now).await;
     keeper
         .store
-        .prune_entries(part.first, &signed.map_err(unusable)?)
+        .prune_entries(first, &signed.map_err(unusable)?)
         .await
 }
 
-/// A file that cannot be written is waited for as the store is.
-pub(super) fn unusable(error: CheckpointError) -> StoreError {
+/// A file that cannot be used is waited for as the store is.
+fn unusable(error: CheckpointError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 

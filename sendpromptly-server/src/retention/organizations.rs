@@ -24,12 +24,6 @@ pub(super) async fn remove(keeper: &Keeper, now: Timestamp, limit: u32) -> Resul
     let Some(last) = part.last() else {
         return Ok(Batch { rows: 0, more: true }); // another node was faster
     };
-    let signed = keeper
-        .checkpoints
-        .append_prune(organization, last.as_head(), now)
-        .await;
-    let rows = store
-        .prune_entries(first, &signed.map_err(audit::unusable)?)
-        .await?;
+    let rows = audit::drop_up_to(keeper, organization, first, last.as_head(), now).await?;
     Ok(Batch { rows, more: true })
 }
