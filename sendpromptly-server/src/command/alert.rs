@@ -1,24 +1,17 @@
 //! `alert`: whom a project's alerts go to.
 
-use std::io::Read;
-
 use clap::Subcommand;
 use sendpromptly_core::alert::Channel;
 use sendpromptly_core::id::{AlertId, ProjectId};
 use sendpromptly_core::project::Timeout;
 use serde::Serialize;
 
-use super::project::scope_of;
+use super::project::{in_office, scope_of};
 use super::serve::{callback_client, transport};
-use super::{CommandError, Context, print_json};
+use super::{CommandError, Context, print_json, stdin};
 use crate::alerts::{AlertError, CheckedTarget, Sender};
-use crate::platform::clock;
-use crate::projects::Office;
 use crate::store::alerts::AlertMinutes;
 use crate::store::scope::OrganizationScope;
-
-/// The longest address that is read.
-const MOST_BYTES: u64 = 4_096;
 
 /// What can be done with destinations of alerts.
 #[derive(Debug, Subcommand)]
@@ -267,27 +260,9 @@ async fn find(context: &Context, id: AlertId) -> Result<(OrganizationScope, Proj
     found.ok_or_else(|| CommandError::not_found("destination of alerts", id))
 }
 
-async fn in_office<T>(
-    context: &Context,
-    scope: OrganizationScope,
-    work: impl AsyncFnOnce(&Office<'_>) -> Result<T, AlertError>,
-) -> Result<T, AlertError> {
-    let origin = context.origin();
-    let office = Office {
-        store: &context.store,
-        scope,
-        origin: &origin,
-        now: clock::now(),
-    };
-    work(&office).await
-}
-
-/// Standard input without white space around it. A URL may be a secret, so it is no argument.
+/// An address without white space around it. A URL may be a secret, so it is no argument.
 fn read_address() -> Result<String, CommandError> {
-    let mut text = String::new();
-    let read = std::io::stdin().lock().take(MOST_BYTES).read_to_string(&mut text);
-    read.map_err(|error| CommandError::refused(format_args!("standard input cannot be read: {error}")))?;
-    match text.trim() {
+    match stdin::text("the e-mail address or the URL")?.trim() {
         "" => Err(CommandError::Usage(
             "give the e-mail address or the URL on standard input".to_owned(),
         )),

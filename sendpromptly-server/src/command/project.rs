@@ -214,11 +214,11 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
 }
 
 /// Works on the projects of an organization.
-pub(super) async fn in_office<T>(
+pub(super) async fn in_office<T, E>(
     context: &Context,
     scope: OrganizationScope,
-    work: impl AsyncFnOnce(&Office<'_>) -> Result<T, ProjectError>,
-) -> Result<T, ProjectError> {
+    work: impl AsyncFnOnce(&Office<'_>) -> Result<T, E>,
+) -> Result<T, E> {
     let origin = context.origin();
     let office = Office {
         store: &context.store,
