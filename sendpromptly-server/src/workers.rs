@@ -101,6 +101,8 @@ pub struct WorkerContext {
     pub post: Post,
     /// How mail leaves.
     pub transport: Transport,
+    /// Sends alerts.
+    pub alerts: Sender,
     /// Asks Stripe what became of subscriptions, where it may be asked.
     pub stripe: Option<StripeClient>,
     /// What they count.
@@ -164,13 +166,6 @@ impl Workers {
             inbox: Inbox::new(queue),
             wake: wake.clone(),
         };
-        let sender = Sender {
-            client: context.client.clone(),
-            policy: context.policy.clone(),
-            transport: context.transport.clone(),
-            base_url: context.post.base_url().into(),
-        };
-        let (alert_vault, alert_metrics) = (context.vault.clone(), context.metrics.alerts.clone());
         let calls = Arc::new(Calls {
             store: store.clone(),
             vault: context.vault.clone(),
@@ -188,9 +183,9 @@ impl Workers {
         let stage = supervisor.stage();
         let alert = Alert::new(
             store.clone(),
-            alert_vault,
-            sender,
-            alert_metrics,
+            context.vault.clone(),
+            context.alerts,
+            context.metrics.alerts.clone(),
             stage.clone(),
             context.grace,
         );

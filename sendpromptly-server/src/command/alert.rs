@@ -7,9 +7,9 @@ use sendpromptly_core::project::Timeout;
 use serde::Serialize;
 
 use super::project::{in_office, scope_of};
-use super::serve::{callback_client, transport};
+use super::serve::alert_sender;
 use super::{CommandError, Context, print_json, stdin};
-use crate::alerts::{AlertError, CheckedTarget, Sender};
+use crate::alerts::{AlertError, CheckedTarget};
 use crate::store::alerts::AlertMinutes;
 use crate::store::scope::OrganizationScope;
 
@@ -194,12 +194,7 @@ async fn remove(context: &Context, id: AlertId) -> Result<(), CommandError> {
 async fn test(context: &Context, id: AlertId) -> Result<(), CommandError> {
     let (scope, project) = find(context, id).await?;
     let config = &context.config;
-    let sender = Sender {
-        client: callback_client(&config.callbacks)?,
-        policy: config.callbacks.policy.clone(),
-        transport: transport(config)?,
-        base_url: config.http.base_url(config.http.listen).into(),
-    };
+    let sender = alert_sender(config, &config.http.base_url(config.http.listen))?;
     let vault = context.vault().await?;
     let sent = in_office(context, scope, async |office| {
         office.try_alert(vault, &sender, project, id).await

@@ -124,7 +124,6 @@ impl Server {
             tracing::error!("{stranger}");
         }
         let config = &context.config;
-        let client = callback_client(&config.callbacks)?;
         let billing = config.billing.as_ref().map(Billing::of).transpose();
         let billing = billing.map_err(|error| CommandError::Usage(error.to_string()))?;
         let listener = listen(config.http.listen).await?;
@@ -132,19 +131,14 @@ impl Server {
         let vault = context.vault().await?.clone();
         let post = Post::new(vault, &config.http.base_url(address), Arc::default());
         let metrics = Arc::new(Metrics::new(context.store.dialect().name()));
-        let transport = transport(config)?;
-        let sender = Sender {
-            client: client.clone(),
-            policy: config.callbacks.policy.clone(),
-            transport: transport.clone(),
-            base_url: post.base_url().into(),
-        };
+        let alerts = alert_sender(config, post.base_url())?;
         let workers = Workers::start(WorkerContext {
             post: post.clone(),
-            transport,
+            transport: alerts.transport.clone(),
+            alerts: alerts.clone(),
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
-            client: client.clone(),
+            client: alerts.client.clone(),
             policy: config.callbacks.policy.clone(),
             checkpoints: checkpoints.clone(),
             schedule: config.callbacks.schedule.clone(),
@@ -170,8 +164,8 @@ impl Server {
             store: context.store.clone(),
             vault: context.vault().await?.clone(),
             checkpoints: checkpoints.clone(),
-            alerts: sender,
-            callbacks: client,
+            callbacks: alerts.client.clone(),
+            alerts,
             policy: config.callbacks.policy.clone(),
             schedule: config.callbacks.schedule.clone(),
             base_url: config.http.base_url(address),
@@ -266,8 +260,18 @@ impl Server {
     }
 }
 
+/// Sends alerts, by the same client and the same way of mail as all else that leaves.
+pub(super) fn alert_sender(config: &Config, base_url: &str) -> Result<Sender, CommandError> {
+    Ok(Sender {
+        client: callback_client(&config.callbacks)?,
+        policy: config.callbacks.policy.clone(),
+        transport: transport(config)?,
+        base_url: base_url.into(),
+    })
+}
+
 /// How mail leaves; what is written to files instead is said.
-pub(super) fn transport(config: &Config) -> Result<Transport, CommandError> {
+fn transport(config: &Config) -> Result<Transport, CommandError> {
     let transport = Transport::new(&config.mail, &config.storage.data_dir);
     let transport = transport.map_err(|error| CommandError::Usage(format!("--smtp-url: {error}")))?;
     if let Some(directory) = transport.directory() {

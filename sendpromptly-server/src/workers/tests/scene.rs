@@ -58,15 +58,22 @@ impl Scene {
             smtp: None,
             from: "us@example.com".parse().unwrap(),
         };
+        let alerts = Sender {
+            client: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
+            policy: policy.clone(),
+            transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
+            base_url: "http://127.0.0.1:9".into(),
+        };
         Workers::start(WorkerContext {
             store: self.world.store.clone(),
             vault: self.vault.clone(),
-            client: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
+            client: alerts.client.clone(),
             policy: policy.clone(),
             checkpoints: Arc::new(Checkpoints::open(&self.keys).unwrap()),
             schedule: RetrySchedule::default(),
             post: Post::new(self.vault.clone(), "http://127.0.0.1:9", Arc::default()),
-            transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
+            transport: alerts.transport.clone(),
+            alerts,
             stripe: None,
             metrics: Arc::new(Metrics::new("sqlite")),
             grace: None,
