@@ -40,10 +40,9 @@ const FORGET_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Alert {
     outbound: Arc<Outbound>,
     listener: Listener,
-    /// When the next batch is handed on at the earliest.
-    hand_on_at: Instant,
-    note_at: Instant,
-    forget_at: Instant,
+    hand_on: Turns,
+    note: Turns,
+    forget: Turns,
 }
 
 /// What messages are sent with.
@@ -59,12 +58,38 @@ struct Outbound {
     took_over: AtomicBool,
 }
 
+/// Batches of one kind of work: the next follows soon where there is more to do, else after a rest.
+#[derive(Debug, Clone)]
+struct Turns {
+    next: Instant,
+    rest: Duration,
+}
+
+impl Turns {
+    const fn new(first: Instant, rest: Duration) -> Self {
+        Self { next: first, rest }
+    }
+
+    /// Does a batch, which tells whether there is more, unless it is too early for one.
+    async fn take(
+        &mut self,
+        batch: impl Future<Output = Result<bool, StoreError>>,
+    ) -> Result<(), StoreError> {
+        if Instant::now() < self.next {
+            return Ok(());
+        }
+        let more = batch.await?;
+        self.next = Instant::now() + if more { BETWEEN } else { self.rest };
+        Ok(())
+    }
+}
+
 impl Rounds for Alert {
     const NAME: &'static str = "alert";
 
     /// Until the next batch where there is more to hand on, to note or to forget.
     fn interval(&self) -> Duration {
-        let next = self.hand_on_at.min(self.note_at).min(self.forget_at);
+        let next = self.hand_on.next.min(self.note.next).min(self.forget.next);
         next.saturating_duration_since(Instant::now()).min(EVERY)
     }
 
@@ -73,14 +98,15 @@ impl Rounds for Alert {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
+        let store = &self.outbound.store;
         self.outbound.take_over(now).await?;
-        let handed_on = self.hand_on(now).await;
+        let handed_on = self.hand_on.take(store.hand_on_alerts(now)).await;
         // What cannot be handed on, noted, forgotten or listened to holds up no message that is due.
         self.outbound.clone().send_what_is_due(now).await?;
         handed_on?;
-        self.note().await?;
-        self.forget().await?;
-        self.listener.listen(&self.outbound.store, now).await?;
+        self.note.take(store.note_told_alerts()).await?;
+        self.forget.take(store.forget_told_news()).await?;
+        self.listener.listen(store, now).await?;
         Ok(Left::Nothing)
     }
 }
@@ -103,45 +129,19 @@ impl Alert {
             stage,
             took_over: AtomicBool::new(false),
         };
+        let begin = Instant::now();
         Self {
             outbound: Arc::new(outbound),
             listener: Listener::new(clock::now(), grace),
-            hand_on_at: Instant::now(),
-            note_at: Instant::now(),
-            forget_at: Instant::now() + FORGET_EVERY,
+            hand_on: Turns::new(begin, EVERY),
+            note: Turns::new(begin, EVERY),
+            forget: Turns::new(begin + FORGET_EVERY, FORGET_EVERY),
         }
     }
 
     /// The messages under way.
     pub(super) fn under_way(&self) -> UnderWay {
         self.outbound.under_way.clone()
-    }
-
-    async fn hand_on(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        if Instant::now() < self.hand_on_at {
-            return Ok(());
-        }
-        let more = self.outbound.store.hand_on_alerts(now).await?;
-        self.hand_on_at = Instant::now() + if more { BETWEEN } else { EVERY };
-        Ok(())
-    }
-
-    async fn note(&mut self) -> Result<(), StoreError> {
-        if Instant::now() < self.note_at {
-            return Ok(());
-        }
-        let more = self.outbound.store.note_told_alerts().await?;
-        self.note_at = Instant::now() + if more { BETWEEN } else { EVERY };
-        Ok(())
-    }
-
-    async fn forget(&mut self) -> Result<(), StoreError> {
-        if Instant::now() < self.forget_at {
-            return Ok(());
-        }
-        let more = self.outbound.store.forget_told_news().await?;
-        self.forget_at = Instant::now() + if more { BETWEEN } else { FORGET_EVERY };
-        Ok(())
     }
 }
 
