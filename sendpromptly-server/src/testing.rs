@@ -1,43 +1,36 @@
 //! Where the tests of stores and workers begin: a store of its own with one project. It is a SQLite file, or,
 //! where `SENDPROMPTLY_TEST_POSTGRES` names a PostgreSQL server's database, a new database beside that one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, Database};
 use sendpromptly_core::audit::{Actor, Origin};
-use sendpromptly_core::case::EffectReport;
 use sendpromptly_core::credential::ApiKey;
-use sendpromptly_core::dedupe;
-use sendpromptly_core::event::{EffectType, Provider};
-use sendpromptly_core::id::{EventId, IncidentId, KeyId, OrganizationId, ProjectId, ReplayId, UserId};
-use sendpromptly_core::replay::{Effect, RetrySchedule};
+use sendpromptly_core::id::{KeyId, OrganizationId, ProjectId, UserId};
 use sendpromptly_core::time::Timestamp;
 
 use crate::account::password::Password;
 use crate::checkpoints::Checkpoints;
 use crate::config::KeyConfig;
 use crate::config::keys::{KeyFile, MasterKeySource};
-use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::entropy;
 use crate::retention::{self, Keeper};
 use crate::store::api_keys::NewKey;
-use crate::store::cases::{CaseChanges, StoredCase};
-use crate::store::claims::Claim;
-use crate::store::incidents::IncidentRecord;
 use crate::store::old_rows::OldRows;
-use crate::store::receipts::{self, FirstReceipt, NewEvent};
 use crate::store::rows::Sql;
 use crate::store::scope::OrganizationScope;
-use crate::store::{DatabaseUrl, Store, StoreRole};
-use crate::workers;
+use crate::store::{DatabaseUrl, Dialect, Store, StoreRole};
 
 mod aged;
 mod alerts;
 pub(crate) mod console;
 pub(crate) mod estate;
+mod events;
 mod payloads;
+
+pub(crate) use events::{Sale, claim_on};
 
 /// When the tests begin.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -57,20 +50,6 @@ pub(crate) struct World {
     pub(crate) project: ProjectId,
     pub(crate) directory: tempfile::TempDir,
 }
-
-/// What an event is about.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Sale<'a> {
-    pub(crate) provider: Provider,
-    pub(crate) effect_type: EffectType,
-    pub(crate) reference: &'a str,
-}
-
-const SALE: Sale<'static> = Sale {
-    provider: Provider::Stripe,
-    effect_type: EffectType::AccessUnlock,
-    reference: "customer-7",
-};
 
 impl World {
     pub(crate) async fn set_up() -> Self {
@@ -227,207 +206,21 @@ impl World {
         crate::store::rows::get(&row, "n").unwrap()
     }
 
-    /// Stores a receipt of [`NOW`].
-    pub(crate) async fn receive(&self, provider_event_id: &str) -> EventId {
-        self.receive_for(self.project, provider_event_id).await
-    }
-
-    pub(crate) async fn receive_for(&self, project: ProjectId, provider_event_id: &str) -> EventId {
-        self.receive_sale(project, provider_event_id, &SALE).await
-    }
-
-    /// Stores a receipt of [`NOW`] for such an event.
-    pub(crate) async fn receive_sale(
-        &self,
-        project: ProjectId,
-        provider_event_id: &str,
-        sale: &Sale<'_>,
-    ) -> EventId {
-        self.receive_sale_at(project, provider_event_id, sale, NOW).await
-    }
-
-    async fn receive_sale_at(
-        &self,
-        project: ProjectId,
-        provider_event_id: &str,
-        sale: &Sale<'_>,
-        at: Timestamp,
-    ) -> EventId {
-        let id = EventId::new(at, entropy::for_id());
-        let event = NewEvent {
-            name: (project, dedupe::digest(provider_event_id), sale.provider),
-            id,
-            timeout_at: at.plus(TIMEOUT),
-            receipt: FirstReceipt {
-                event_type: "invoice.paid".to_owned(),
-                effect_type: sale.effect_type,
-                internal_reference: sale.reference.to_owned(),
-            },
-            provider_event_id,
-            shop_domain: None,
-            occurred_at: at,
-            received_at: at,
-            differs: None,
+    /// From now on its store takes no entry of the audit log.
+    pub(crate) async fn refuse_entries(&self) {
+        let statements: &[&str] = match self.store.dialect() {
+            Dialect::Sqlite => &["CREATE TRIGGER refuse BEFORE INSERT ON audit_entries
+             BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"],
+            Dialect::Postgres => &[
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'refused by the test'; END $$",
+                "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION refuse()",
+            ],
         };
-        self.store
-            .commit_together(vec![receipts::insert(&[event])])
-            .await
-            .unwrap();
-        id
-    }
-
-    /// Takes a result, as the app sends it.
-    pub(crate) async fn report(
-        &self,
-        event: EventId,
-        effect: Effect,
-        replay: Option<ReplayId>,
-        at: Timestamp,
-    ) {
-        self.report_for(self.project, event, effect, replay, at).await;
-    }
-
-    pub(crate) async fn report_for(
-        &self,
-        project: ProjectId,
-        event: EventId,
-        effect: Effect,
-        replay_id: Option<ReplayId>,
-        at: Timestamp,
-    ) {
-        let tx = self.store.begin().await.unwrap();
-        let keys = BTreeSet::from([(project, event)]);
-        let stored = self
-            .store
-            .lock_cases(&tx, &keys)
-            .await
-            .unwrap()
-            .remove(&(project, event));
-        let stored = stored.unwrap();
-        let report = EffectReport { effect, replay_id };
-        let incident = IncidentId::new(at, entropy::for_id());
-        let origin = Origin::system("test");
-        let decision = stored
-            .case
-            .clone()
-            .receive_result(report, incident, &origin, at)
-            .unwrap();
-        let mut changes = CaseChanges::default();
-        changes.take(&stored, self.organization, decision, at);
-        self.store
-            .write_cases(&tx, &changes.into_vec(), Vec::new())
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
-    }
-
-    /// An event whose effect failed, with its incident.
-    pub(crate) async fn failed_event(&self, provider_event_id: &str) -> (EventId, IncidentId) {
-        self.failed_event_of(self.project, provider_event_id).await
-    }
-
-    pub(crate) async fn failed_event_of(
-        &self,
-        project: ProjectId,
-        provider_event_id: &str,
-    ) -> (EventId, IncidentId) {
-        self.failed_event_at(project, provider_event_id, NOW).await
-    }
-
-    pub(crate) async fn failed_event_at(
-        &self,
-        project: ProjectId,
-        provider_event_id: &str,
-        at: Timestamp,
-    ) -> (EventId, IncidentId) {
-        let event = self.receive_sale_at(project, provider_event_id, &SALE, at).await;
-        self.report_for(project, event, Effect::Failed, None, at).await;
-        let incident = self.store.incident_of_event(project, event).await.unwrap();
-        (event, incident.unwrap().incident.id)
-    }
-
-    /// Orders so many replays, of an event each, due at once.
-    pub(crate) async fn queue(&self, project: ProjectId, count: usize) -> Vec<(EventId, ReplayId)> {
-        let mut queued = Vec::new();
-        for number in 0..count {
-            let (event, incident) = self.failed_event_of(project, &format!("evt_{number}")).await;
-            let replay = self.reprocess_of(project, incident, None, false, NOW).await;
-            queued.push((event, replay.unwrap()));
+        for statement in statements {
+            self.write(Sql::new(*statement)).await;
         }
-        queued
     }
-
-    /// Orders a reprocess.
-    pub(crate) async fn reprocess(
-        &self,
-        incident: IncidentId,
-        key: Option<&str>,
-    ) -> Result<ReplayId, OperateError> {
-        self.reprocess_of(self.project, incident, key, false, NOW).await
-    }
-
-    pub(crate) async fn reprocess_of(
-        &self,
-        project: ProjectId,
-        incident: IncidentId,
-        key: Option<&str>,
-        again: bool,
-        now: Timestamp,
-    ) -> Result<ReplayId, OperateError> {
-        let (origin, schedule) = (operator(), RetrySchedule::default());
-        let desk = Desk {
-            store: &self.store,
-            project,
-            incident,
-            origin: &origin,
-            now,
-        };
-        let order = Reprocess {
-            key,
-            again,
-            schedule: &schedule,
-        };
-        desk.reprocess(&order).await
-    }
-
-    /// Claims what is due in the project.
-    pub(crate) async fn claim(&self, now: Timestamp) -> Vec<Claim> {
-        claim_on(&self.store, now).await
-    }
-
-    /// An event's case.
-    pub(crate) async fn case(&self, event: EventId) -> StoredCase {
-        let tx = self.store.begin().await.unwrap();
-        let key = (self.project, event);
-        let found = self.store.lock_cases(&tx, &BTreeSet::from([key])).await;
-        tx.rollback().await.unwrap();
-        found.unwrap().remove(&key).unwrap()
-    }
-
-    pub(crate) async fn incident(&self, id: IncidentId) -> IncidentRecord {
-        self.store.incident(self.project, id).await.unwrap().unwrap()
-    }
-
-    /// How an attempt is recorded: its outcome, and whether it has ended.
-    pub(crate) async fn attempt_outcome(&self, claim: &Claim) -> Option<String> {
-        let query =
-            Sql::new("SELECT outcome FROM attempts WHERE project_id = {} AND replay_id = {} AND number = {}");
-        let row = query
-            .bind(claim.attempt.project.as_bytes())
-            .bind(claim.attempt.replay.as_bytes())
-            .bind(i64::from(claim.attempt.number))
-            .one(self.store.reader())
-            .await
-            .unwrap();
-        crate::store::rows::get(&row.unwrap(), "outcome").unwrap()
-    }
-}
-
-/// Claims what is due, in every project, on this node.
-pub(crate) async fn claim_on(store: &Store, now: Timestamp) -> Vec<Claim> {
-    let first = ProjectId::from_bytes([0; 16]);
-    let projects = store.projects_to_call(first, now, 64).await.unwrap();
-    store.claim_calls(&projects, workers::SLOTS, now).await.unwrap()
 }
 
 /// Who gives orders in the tests.

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::samples::{self, Sample, Told};
 use super::*;
 use crate::platform::clock;
-use crate::store::Dialect;
 use crate::store::rows::{self, Sql};
 use crate::testing::estate::first_session;
 
@@ -114,7 +113,7 @@ async fn where_the_log_cannot_be_written_nothing_is_changed() {
     for (route, _, action) in forms() {
         let (house, estate) = estate().await;
         let owner = prepare(&house, &estate, route).await;
-        refuse_entries(&house).await;
+        house.world.refuse_entries().await;
         let marks = [hex::encode(owner.user.as_bytes())];
         let state = async || {
             let rows = (estate.rows().await, estate.rows_with(&marks).await);
@@ -141,20 +140,4 @@ async fn where_the_log_cannot_be_written_nothing_is_changed() {
 async fn count(house: &House, table: &str) -> i64 {
     let rows = Sql::new(format!("SELECT count(*) AS n FROM {table}"));
     house.world.number(rows).await
-}
-
-/// From now on the store takes no entry of the audit log.
-async fn refuse_entries(house: &House) {
-    let statements: &[&str] = match house.world.store.dialect() {
-        Dialect::Sqlite => &["CREATE TRIGGER refuse BEFORE INSERT ON audit_entries
-             BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"],
-        Dialect::Postgres => &[
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN RAISE EXCEPTION 'refused by the test'; END $$",
-            "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION refuse()",
-        ],
-    };
-    for statement in statements {
-        house.world.write(Sql::new(*statement)).await;
-    }
 }

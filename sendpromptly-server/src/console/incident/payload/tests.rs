@@ -4,7 +4,6 @@ use sendpromptly_core::access::Role;
 use sendpromptly_core::id::EventId;
 use serde_json::Value;
 
-use crate::store::Dialect;
 use crate::store::rows::{self, Sql};
 use crate::testing::console::{Answer, House, Person};
 use crate::testing::estate::Estate;
@@ -109,18 +108,7 @@ async fn who_only_reads_is_neither_shown_a_payload_nor_told_that_there_is_one() 
 async fn where_the_log_cannot_be_written_the_payload_is_not_shown() {
     let scene = Scene::set_up().await;
     let operator = scene.member(Role::Operator).await;
-    let statements: &[&str] = match scene.house.world.store.dialect() {
-        Dialect::Sqlite => &["CREATE TRIGGER refuse BEFORE INSERT ON audit_entries
-             BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"],
-        Dialect::Postgres => &[
-            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN RAISE EXCEPTION 'refused by the test'; END $$",
-            "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION refuse()",
-        ],
-    };
-    for statement in statements {
-        scene.house.world.write(Sql::new(*statement)).await;
-    }
+    scene.house.world.refuse_entries().await;
     let refused = scene.ask(&operator, "ticket 4711").await;
     assert!(refused.status.is_server_error());
     assert!(!refused.body.contains(MARK), "{}", refused.body);
