@@ -16,6 +16,7 @@ pub mod backlog;
 pub mod calls;
 pub mod commits;
 pub mod health;
+mod outcomes;
 pub mod process;
 pub mod requests;
 pub mod retention;

@@ -1,10 +1,8 @@
 //! Alerts to people.
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::outcomes::Outcomes;
 use crate::store::alert_queue::AlertEnd;
 
 const OUTCOMES: [&str; 3] = ["sent", "failed", "given_up"];
@@ -12,27 +10,18 @@ const OUTCOMES: [&str; 3] = ["sent", "failed", "given_up"];
 /// Figures of alerts. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct AlertMetrics {
-    deliveries: Family<Outcome, Counter>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
+    deliveries: Outcomes,
 }
 
 impl AlertMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        // A rate cannot be taken of what was not there before.
-        for outcome in OUTCOMES {
-            let _zero = metrics.deliveries.get_or_create_owned(&Outcome { outcome });
-        }
-        registry.register(
+        let deliveries = Outcomes::register(
+            registry,
             "alert_deliveries",
             "Tries to send an alert, by whether it was taken, will be tried again, or was given up",
-            metrics.deliveries.clone(),
+            &OUTCOMES,
         );
-        metrics
+        Self { deliveries }
     }
 
     /// A try ended so.
@@ -43,6 +32,6 @@ impl AlertMetrics {
             AlertEnd::GivenUp(_) => "given_up",
             AlertEnd::HandedBack => return,
         };
-        self.deliveries.get_or_create(&Outcome { outcome }).inc();
+        self.deliveries.count(outcome);
     }
 }

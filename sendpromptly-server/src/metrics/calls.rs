@@ -2,40 +2,34 @@
 
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-/// The usual outcomes, which are told from the start: a rate cannot be taken of what was not there before.
+use super::outcomes::Outcomes;
+
 const OUTCOMES: [&str; 4] = ["2xx", "4xx", "5xx", "timeout"];
 
 /// Figures of callbacks. Clones share them.
 #[derive(Debug, Clone)]
 pub struct CallMetrics {
-    attempts: Family<Outcome, Counter>,
+    attempts: Outcomes,
     durations: Histogram,
     under_way: Gauge,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
-}
-
 impl CallMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        for outcome in OUTCOMES {
-            let _zero = metrics.attempts.get_or_create_owned(&Outcome { outcome });
-        }
-        registry.register(
+        let attempts = Outcomes::register(
+            registry,
             "callback_attempts",
             "Callbacks that ended, by the class of the answer's status or by what kept it from coming",
-            metrics.attempts.clone(),
+            &OUTCOMES,
         );
+        let metrics = Self {
+            attempts,
+            ..Self::default()
+        };
         registry.register_with_unit(
             "callback_duration",
             "From the beginning of a callback to its status line or its failure",
@@ -59,8 +53,7 @@ impl CallMetrics {
 
     /// A callback ended: with this status, or for what this word says.
     pub fn ended(&self, status: Option<u16>, word: &'static str, took: Option<Duration>) {
-        let outcome = status.map_or(word, class_of);
-        self.attempts.get_or_create(&Outcome { outcome }).inc();
+        self.attempts.count(status.map_or(word, class_of));
         if let Some(took) = took {
             self.durations.observe(took.as_secs_f64());
         }
@@ -71,7 +64,7 @@ impl CallMetrics {
 impl Default for CallMetrics {
     fn default() -> Self {
         Self {
-            attempts: Family::default(),
+            attempts: Outcomes::default(),
             durations: super::seconds(),
             under_way: Gauge::default(),
         }

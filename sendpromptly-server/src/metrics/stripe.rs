@@ -1,11 +1,11 @@
 //! What Stripe tells of subscriptions, by itself and when it is asked, and what organizations are by that.
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::outcomes::Outcomes;
 use crate::http::ApiError;
 use crate::store::billing::Heard;
 use crate::store::billing::counts::BillingCounts;
@@ -28,15 +28,10 @@ const READS: [&str; 4] = ["told", "unknown", "failed", "given_up"];
 /// Figures of billing. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct StripeMetrics {
-    webhooks: Family<Outcome, Counter>,
-    reads: Family<Outcome, Counter>,
+    webhooks: Outcomes,
+    reads: Outcomes,
     waiting: Gauge,
     organizations: Family<State, Gauge>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,24 +41,21 @@ struct State {
 
 impl StripeMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        // A rate cannot be taken of what was not there before.
-        for outcome in WEBHOOKS {
-            let _zero = metrics.webhooks.get_or_create_owned(&Outcome { outcome });
-        }
-        for outcome in READS {
-            let _zero = metrics.reads.get_or_create_owned(&Outcome { outcome });
-        }
-        registry.register(
-            "stripe_webhooks",
-            "Webhooks at /webhooks/stripe, by what they came to",
-            metrics.webhooks.clone(),
-        );
-        registry.register(
-            "stripe_reads",
-            "Questions to Stripe what became of a subscription, by what they came to",
-            metrics.reads.clone(),
-        );
+        let metrics = Self {
+            webhooks: Outcomes::register(
+                registry,
+                "stripe_webhooks",
+                "Webhooks at /webhooks/stripe, by what they came to",
+                &WEBHOOKS,
+            ),
+            reads: Outcomes::register(
+                registry,
+                "stripe_reads",
+                "Questions to Stripe what became of a subscription, by what they came to",
+                &READS,
+            ),
+            ..Self::default()
+        };
         registry.register(
             "stripe_reads_waiting",
             "Subscriptions that Stripe is to be asked for, of the whole store",
@@ -79,7 +71,7 @@ impl StripeMetrics {
 
     /// A webhook was heard; `None`: it says nothing of a subscription.
     pub fn heard(&self, heard: Option<Heard>) {
-        self.webhook(match heard {
+        self.webhooks.count(match heard {
             Some(Heard::New) => "heard",
             Some(Heard::Again) => "again",
             None => "passed_over",
@@ -88,26 +80,21 @@ impl StripeMetrics {
 
     /// A webhook was refused.
     pub fn refused(&self, error: &ApiError) {
-        self.webhook(match error {
+        self.webhooks.count(match error {
             ApiError::InvalidSignature => "not_signed",
             ApiError::Unavailable | ApiError::Internal => "failed",
             _ => "unreadable",
         });
     }
 
-    fn webhook(&self, outcome: &'static str) {
-        self.webhooks.get_or_create(&Outcome { outcome }).inc();
-    }
-
     /// A question ended so.
     pub fn read(&self, end: &ReadEnd) {
-        let outcome = match end {
+        self.reads.count(match end {
             ReadEnd::Told(..) => "told",
             ReadEnd::Unknown => "unknown",
             ReadEnd::Waits(_) => "failed",
             ReadEnd::GivenUp => "given_up",
-        };
-        self.reads.get_or_create(&Outcome { outcome }).inc();
+        });
     }
 
     /// The store was found so.
