@@ -23,21 +23,7 @@ async fn at_most_five_callbacks_of_a_project_are_in_flight(kind: StoreKind) {
         Endpoint::always(200).await,
     );
     let world = World::start_calling(kind, &busy).await;
-    order(&world, &world.project, 8).await;
-    busy.after_calls(5).await;
-
-    // Another project's callback goes at once, and shows that the busy one's were looked at again.
-    let other = world
-        .cli
-        .create_project(&world.organization, &["--repair-url", &idle.url()])
-        .await;
-    order(&world, &other, 1).await;
-    idle.after_calls(1).await;
-    assert_eq!((busy.calls().len(), busy.in_flight()), (5, 5));
-
-    busy.release();
-    busy.after_calls(8).await;
-    assert_eq!(busy.most_in_flight(), 5);
+    five_of_them_are_in_flight(&world, (&busy, 8), (&idle, 1)).await;
 }
 
 #[tokio::test]
@@ -46,17 +32,24 @@ async fn at_most_five_callbacks_of_a_project_are_in_flight_over_two_nodes() {
     let idle = Endpoint::always(200).await;
     let world = World::start_calling(StoreKind::Postgres, &busy).await;
     let _second = world.start_second_node(&Options::quick()).await;
-    order(&world, &world.project, 12).await;
+    five_of_them_are_in_flight(&world, (&busy, 12), (&idle, 2)).await;
+}
+
+/// Orders so many callbacks of the project to the endpoint that holds them, and so many of another project to the other.
+async fn five_of_them_are_in_flight(
+    world: &World,
+    (busy, ordered): (&Endpoint, usize),
+    (idle, beside): (&Endpoint, usize),
+) {
+    order(world, &world.project, ordered).await;
     busy.after_calls(5).await;
-    let other = world
-        .cli
-        .create_project(&world.organization, &["--repair-url", &idle.url()])
-        .await;
-    order(&world, &other, 2).await;
-    idle.after_calls(2).await;
+
+    // Another project's callbacks go at once, and show that the busy one's were looked at again.
+    order_of_another(world, idle, beside).await;
     assert_eq!((busy.calls().len(), busy.in_flight()), (5, 5));
+
     busy.release();
-    busy.after_calls(12).await;
+    busy.after_calls(ordered).await;
     assert_eq!(busy.most_in_flight(), 5);
 }
 
@@ -87,12 +80,7 @@ async fn after_five_failures_in_a_row_one_goes_as_a_probe(kind: StoreKind) {
     works_again.store(true, Ordering::SeqCst);
     order(&world, &world.project, 4).await;
     broken.after_calls(6).await;
-    let other = world
-        .cli
-        .create_project(&world.organization, &["--repair-url", &idle.url()])
-        .await;
-    order(&world, &other, 1).await;
-    idle.after_calls(1).await;
+    order_of_another(&world, &idle, 1).await;
     assert_eq!(
         (broken.calls().len(), broken.in_flight()),
         (6, 1),
@@ -101,6 +89,14 @@ async fn after_five_failures_in_a_row_one_goes_as_a_probe(kind: StoreKind) {
 
     broken.release();
     broken.after_calls(9).await;
+}
+
+/// Orders so many callbacks of a project of its own, and waits until they have come.
+async fn order_of_another(world: &World, idle: &Endpoint, count: usize) {
+    let options = ["--repair-url", &idle.url()];
+    let other = world.cli.create_project(&world.organization, &options).await;
+    order(world, &other, count).await;
+    idle.after_calls(count).await;
 }
 
 /// Orders a reprocess for so many new incidents of this project.

@@ -19,14 +19,7 @@ on_both_stores!(
 );
 
 async fn a_call_cut_off_by_a_kill_goes_again_under_the_next_attempt_number(kind: StoreKind) {
-    let endpoint = Endpoint::start(|number, _| {
-        if number == 0 {
-            Reply::Held(200)
-        } else {
-            Reply::status(200)
-        }
-    })
-    .await;
+    let endpoint = Endpoint::holding_the_first().await;
     // One entry in the schedule: a call that was cut off costs no step of it.
     let options = Options::quick().set("--retry-schedule", "0s");
     let mut world = World::start_with(kind, &options, &["--repair-url", &endpoint.url()]).await;
@@ -56,14 +49,7 @@ async fn a_call_cut_off_by_a_kill_goes_again_under_the_next_attempt_number(kind:
 }
 
 async fn a_stop_records_calls_under_way_as_cut_off_and_hands_them_back(kind: StoreKind) {
-    let endpoint = Endpoint::start(|number, _| {
-        if number == 0 {
-            Reply::Held(200)
-        } else {
-            Reply::status(200)
-        }
-    })
-    .await;
+    let endpoint = Endpoint::holding_the_first().await;
     let options = Options::quick().set("--retry-schedule", "0s");
     let mut world = World::start_with(kind, &options, &["--repair-url", &endpoint.url()]).await;
     let (_, incident) = world.api().new_incident().await;

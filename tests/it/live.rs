@@ -101,13 +101,7 @@ async fn a_change_between_the_page_and_its_stream_is_told(kind: StoreKind) {
 async fn a_stream_ends_with_the_session_and_tells_nothing_after_it(kind: StoreKind) {
     let world = World::start(kind).await;
     let browser = owner(&world).await;
-    let mut listener = listen(&world, &browser).await;
-    world.sql().await.run("DELETE FROM sessions").await;
-    world.api().new_incident().await;
-    assert!(
-        !listener.hears_of_a_change().await,
-        "the stream ends, and tells nothing"
-    );
+    its_stream_ends_by(&world, &browser, "DELETE FROM sessions").await;
     assert_eq!(
         Listener::open(&world.server, &browser, &live(&world)).await.err(),
         Some(303)
@@ -117,20 +111,20 @@ async fn a_stream_ends_with_the_session_and_tells_nothing_after_it(kind: StoreKi
 async fn a_stream_ends_with_the_membership_and_tells_nothing_after_it(kind: StoreKind) {
     let world = World::start(kind).await;
     let browser = member(&world, "viewer").await;
-    let mut listener = listen(&world, &browser).await;
-    world
-        .sql()
-        .await
-        .run("DELETE FROM members WHERE role = 'viewer'")
-        .await;
+    its_stream_ends_by(&world, &browser, "DELETE FROM members WHERE role = 'viewer'").await;
+    assert_eq!(
+        Listener::open(&world.server, &browser, &live(&world)).await.err(),
+        Some(404)
+    );
+}
+
+async fn its_stream_ends_by(world: &World, browser: &Browser, sql: &str) {
+    let mut listener = listen(world, browser).await;
+    world.sql().await.run(sql).await;
     world.api().new_incident().await;
     assert!(
         !listener.hears_of_a_change().await,
         "the stream ends, and tells nothing"
-    );
-    assert_eq!(
-        Listener::open(&world.server, &browser, &live(&world)).await.err(),
-        Some(404)
     );
 }
 

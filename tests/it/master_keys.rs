@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use sendpromptly_tests::command::Cli;
+use sendpromptly_tests::command::{Cli, Project};
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::{Options, Server};
@@ -124,18 +124,21 @@ async fn rotating_under_load_loses_nothing(kind: StoreKind) {
     world.server.stop().await;
     let logged = world.server.log();
     world.restart(&Options::quick()).await;
-    for project in &projects {
-        let rotated = world
-            .cli
-            .run(&["secret", "rotate", "--project", &project.id])
-            .await;
-        assert_eq!(rotated.code, 0, "{rotated:?}");
-    }
+    every_data_key_is_read(&world, &projects).await;
     let (_, incident) = world.incident_for("after").await;
     world.cli.reprocess(&incident).await;
     world.replay_becomes(&incident, "delivered").await;
     for secret in secrets {
         assert!(!logged.contains(&secret), "a master key is in the log");
+    }
+}
+
+/// A new secret of a project is sealed with the data key of those before it.
+async fn every_data_key_is_read(world: &World, projects: &[Project]) {
+    for project in projects {
+        let rotate = ["secret", "rotate", "--project", &project.id];
+        let rotated = world.cli.run(&rotate).await;
+        assert_eq!(rotated.code, 0, "{rotated:?}");
     }
 }
 
@@ -176,13 +179,7 @@ async fn a_rotation_that_is_killed_anywhere_leaves_every_key_readable(kind: Stor
     let rotations = told(&world.cli).await.len();
     let rotated = kids(&ring);
     assert_eq!(rotated.len(), rotations + 1, "each rotation has made one key");
-    for project in &projects {
-        let rotated = world
-            .cli
-            .run(&["secret", "rotate", "--project", &project.id])
-            .await;
-        assert_eq!(rotated.code, 0, "{rotated:?}");
-    }
+    every_data_key_is_read(&world, &projects).await;
     let directory = std::fs::read_dir(world.store.data_dir()).unwrap();
     let drafts = directory.filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();

@@ -52,17 +52,8 @@ async fn a_forbidden_repair_url_is_refused_on_saving() {
     let cli = Cli::on(&store).without("SENDPROMPTLY_ALLOW_PRIVATE_CALLBACKS");
     let organization = cli.create_organization("acme").await;
     let create = async |url: &str| {
-        let create = [
-            "project",
-            "create",
-            "--org",
-            &organization,
-            "--name",
-            "shop",
-            "--repair-url",
-            url,
-        ];
-        cli.run(&create).await
+        cli.try_create_project(&organization, &["--repair-url", url])
+            .await
     };
     for url in FORBIDDEN {
         assert_refused(url, &create(url).await, 1);

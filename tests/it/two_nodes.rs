@@ -193,14 +193,7 @@ async fn orders_at_once_make_one_replay_and_one_call() {
 
 #[tokio::test]
 async fn the_second_node_takes_over_a_call_when_its_lease_has_run_out() {
-    let endpoint = Endpoint::start(|number, _| {
-        if number == 0 {
-            Reply::Held(200)
-        } else {
-            Reply::status(200)
-        }
-    })
-    .await;
+    let endpoint = Endpoint::holding_the_first().await;
     let mut world = World::start_calling(StoreKind::Postgres, &endpoint).await;
     let (_, incident) = world.api().new_incident().await;
     let replay = world.cli.reprocess(&incident).await;

@@ -158,11 +158,16 @@ impl Cli {
         output.json()["organization_id"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a project, with these options beside its organization and name.
-    pub async fn create_project(&self, organization: &str, options: &[&str]) -> Project {
+    /// Orders a project, with these options beside its organization and name.
+    pub async fn try_create_project(&self, organization: &str, options: &[&str]) -> Output {
         let mut create = vec!["project", "create", "--org", organization, "--name", "shop"];
         create.extend(options);
-        let json = self.run(&create).await.json();
+        self.run(&create).await
+    }
+
+    /// Makes a project likewise.
+    pub async fn create_project(&self, organization: &str, options: &[&str]) -> Project {
+        let json = self.try_create_project(organization, options).await.json();
         let field = |name: &str| json[name].as_str().unwrap().to_owned();
         Project {
             id: field("project_id"),

@@ -145,6 +145,15 @@ impl Endpoint {
         Self::start(move |_, _| Reply::status(status)).await
     }
 
+    /// Holds the first call, and answers those after it with 200.
+    pub async fn holding_the_first() -> Self {
+        Self::start(|number, _| match number {
+            0 => Reply::Held(200),
+            _ => Reply::status(200),
+        })
+        .await
+    }
+
     /// The repair URL.
     #[must_use]
     pub fn url(&self) -> String {

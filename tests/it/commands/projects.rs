@@ -141,19 +141,7 @@ async fn a_projects_settings_are_changed_one_by_one() {
 async fn a_mode_is_test_or_live() {
     let (_store, cli) = empty_store().await;
     let organization = cli.create_organization("acme").await;
-    let create = async |mode: &str| {
-        let create = [
-            "project",
-            "create",
-            "--org",
-            &organization,
-            "--name",
-            "shop",
-            "--mode",
-            mode,
-        ];
-        cli.run(&create).await
-    };
+    let create = async |mode: &str| cli.try_create_project(&organization, &["--mode", mode]).await;
     for mode in ["test", "live"] {
         let id = create(mode).await.json()["project_id"]
             .as_str()
@@ -171,10 +159,7 @@ async fn a_mode_is_test_or_live() {
 async fn an_unknown_owner_or_project_is_not_found_and_a_malformed_id_is_wrong_usage() {
     let (_store, cli) = empty_store().await;
     let organization = cli.create_organization("acme").await;
-    let create = async |organization: &str| {
-        cli.run(&["project", "create", "--org", organization, "--name", "shop"])
-            .await
-    };
+    let create = async |organization: &str| cli.try_create_project(organization, &[]).await;
     let set = async |id: &str| cli.run(&["project", "set", id, "--name", "shop"]).await;
     let (nobody, nothing) = (nobodys("org_"), nobodys("prj_"));
     assert_refused(&create(&nobody).await, &[&nobody]);
@@ -199,17 +184,9 @@ async fn a_name_that_does_not_resolve_is_taken_with_a_warning() {
     let organization = cli.create_organization("acme").await;
     let strict = cli.without("SENDPROMPTLY_ALLOW_PRIVATE_CALLBACKS");
     let url = "https://repair.invalid/hook-1d5c"; // RFC 6761: never resolves
-    let create = [
-        "project",
-        "create",
-        "--org",
-        &organization,
-        "--name",
-        "shop",
-        "--repair-url",
-        url,
-    ];
-    let made = strict.run(&create).await;
+    let made = strict
+        .try_create_project(&organization, &["--repair-url", url])
+        .await;
     assert_ne!(made.json()["project_id"], Value::Null);
     assert!(
         made.stderr.contains("repair.invalid") && made.stderr.contains("resolve"),
