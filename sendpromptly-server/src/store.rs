@@ -28,7 +28,9 @@ pub mod billing;
 pub mod cases;
 pub mod claims;
 mod connect;
+pub mod copying;
 pub mod data_keys;
+mod database_url;
 pub mod deleted_users;
 pub mod dialect;
 pub mod erasures;
@@ -86,7 +88,8 @@ pub mod told_alerts;
 pub mod users;
 pub mod whole;
 
-pub use connect::{DatabaseUrl, DatabaseUrlError, StoreRole};
+pub use connect::StoreRole;
+pub use database_url::{DatabaseUrl, DatabaseUrlError};
 pub use dialect::Dialect;
 pub use error::StoreError;
 

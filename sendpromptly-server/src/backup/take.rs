@@ -13,8 +13,8 @@ use super::format::{self, Header, Part, Sound, Writer};
 use super::left::take_up_keys;
 use super::{BackupError, Making, Programs, blocking, keys_file};
 use crate::platform::entropy;
+use crate::store::copying::applied_steps;
 use crate::store::key_rows::{self, KeyRow};
-use crate::store::whole::applied_steps;
 use crate::store::{Dialect, Store, audit};
 
 /// What was made.

@@ -1,11 +1,9 @@
-//! Opening a store: where it is, and how its connections are set up.
+//! Opening a store: its files, its locks, and how its connections are set up.
 
-use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +13,7 @@ use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteConnection, SqliteJournalMod
 use sea_orm::sqlx::{self, Connection};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-use super::{Dialect, Store, StoreError, migrations};
+use super::{DatabaseUrl, Dialect, Store, StoreError, migrations};
 use crate::platform::directory;
 
 /// How long to wait for a connection, or for SQLite's write lock.
@@ -37,79 +35,6 @@ const SQLITE_AT_LEAST: [u32; 3] = [3, 51, 3];
 
 /// What the file is called that whoever uses a SQLite file locks.
 const USE: &str = "use.lock";
-
-/// Where a database is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum DatabaseUrl {
-    /// A SQLite file.
-    Sqlite(PathBuf),
-    /// A PostgreSQL database; the text may hold a password.
-    Postgres(String),
-}
-
-/// Why a text names no database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be sqlite://PATH (sqlite:///var/lib/app.db) or postgres://USER@HOST/DATABASE")]
-pub struct DatabaseUrlError;
-
-impl FromStr for DatabaseUrl {
-    type Err = DatabaseUrlError;
-
-    fn from_str(text: &str) -> Result<Self, DatabaseUrlError> {
-        if let Some(path) = text.strip_prefix("sqlite://") {
-            let plain = !path.is_empty() && !path.contains('?') && !path.starts_with(':');
-            return if plain {
-                Ok(Self::Sqlite(path.into()))
-            } else {
-                Err(DatabaseUrlError)
-            };
-        }
-        let scheme = ["postgres://", "postgresql://"]
-            .iter()
-            .any(|scheme| text.starts_with(scheme));
-        let parsed = url::Url::parse(text).is_ok();
-        if scheme && parsed {
-            Ok(Self::Postgres(text.to_owned()))
-        } else {
-            Err(DatabaseUrlError)
-        }
-    }
-}
-
-impl DatabaseUrl {
-    /// Whether a password stands in it.
-    #[must_use]
-    pub fn holds_password(&self) -> bool {
-        let Self::Postgres(text) = self else { return false };
-        url::Url::parse(text).is_ok_and(|url| {
-            url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password")
-        })
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    /// Without user, password or parameters: fit for a log.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres(text) => match url::Url::parse(text) {
-                Ok(url) => write!(
-                    f,
-                    "postgres://{}{}",
-                    url.host_str().unwrap_or("localhost"),
-                    url.path()
-                ),
-                Err(_) => f.write_str("postgres://"),
-            },
-        }
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// What the store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -396,24 +321,6 @@ async fn must_be_sound_sqlite(writer: &DatabaseConnection) -> Result<(), StoreEr
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_database_is_named_by_a_sqlite_path_or_a_postgres_url() {
-        let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(path.into()));
-        assert_eq!("sqlite:///var/lib/a.db".parse(), sqlite("/var/lib/a.db"));
-        assert_eq!("sqlite://a.db".parse(), sqlite("a.db"));
-        for wrong in [
-            "",
-            "a.db",
-            "sqlite://",
-            "sqlite://:memory:",
-            "mysql://h/d",
-            "postgres:/h",
-            "sqlite://a?b=1",
-        ] {
-            assert_eq!(wrong.parse::<DatabaseUrl>(), Err(DatabaseUrlError), "{wrong}");
-        }
-    }
-
     #[tokio::test]
     async fn what_sqlite_makes_is_for_its_owner_only() {
         let directory = tempfile::tempdir().unwrap();
@@ -423,16 +330,5 @@ mod tests {
             let mode = fs::metadata(directory.path().join(file)).unwrap().mode() & 0o777;
             assert_eq!(mode, 0o600, "{file}");
         }
-    }
-
-    #[test]
-    fn a_password_in_the_url_is_not_shown() {
-        let url: DatabaseUrl = "postgres://me:hunter2@db.internal:5433/pay?sslmode=require"
-            .parse()
-            .unwrap();
-        assert_eq!(
-            format!("{url} {url:?}"),
-            "postgres://db.internal/pay postgres://db.internal/pay"
-        );
     }
 }

@@ -9,7 +9,8 @@ use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement}
 use sea_orm_migration::{MigrationTrait, MigratorTrait, SchemaManager};
 
 use super::connect::{KEEP_SERVERS_AWAY, StoreRole};
-use super::whole::{UNFINISHED, applied_steps};
+use super::copying::applied_steps;
+use super::whole::UNFINISHED;
 use super::{Dialect, Store, StoreError};
 
 mod m0001_spine;
