@@ -11,11 +11,12 @@ use super::rows::{self, Cell, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
 
+pub mod table;
 pub mod tables;
 #[cfg(test)]
 mod tests;
 
-use tables::{Form, Key, SealedColumn, Table, Whose};
+use table::{Form, Key, SealedColumn, Table, Whose};
 
 /// Rows read at once.
 const PAGE: usize = 500;
