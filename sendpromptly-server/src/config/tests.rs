@@ -9,6 +9,8 @@ use super::options::{ALL, ConfigOption};
 use super::*;
 use crate::store::DatabaseUrl;
 
+mod key_sources;
+
 /// Reads options from the three places: `(name, value)` on the command line and in the environment, and text
 /// of the file.
 fn read(given: &[(&'static str, &str)], variables: &[(&str, &str)], file: &str) -> Result<Config, String> {
@@ -23,6 +25,13 @@ fn read(given: &[(&'static str, &str)], variables: &[(&str, &str)], file: &str) 
 
 fn read_default() -> Config {
     read(&[], &[], "").unwrap()
+}
+
+fn master_file(config: &Config) -> &KeyFile {
+    match &config.keys.master {
+        MasterKeySource::File(file) => file,
+        other => panic!("{other:?} is no file"),
+    }
 }
 
 #[test]
@@ -358,90 +367,6 @@ fn an_option_of_one_value_given_twice_is_refused() {
 fn numbers_and_booleans_of_the_file_need_no_quotes() {
     let config = read(&[], &[], "rate-limit = 7\nallow-private-callbacks = true\n").unwrap();
     assert!(config.http.rate_limit == 7 && config.callbacks.policy.allow_private);
-}
-
-#[test]
-fn a_moved_file_is_told_from_one_in_the_data_directory() {
-    let config = read(
-        &[
-            ("audit-key-file", "/run/keys/audit.key"),
-            ("data-dir", "/var/lib/sp"),
-        ],
-        &[],
-        "",
-    )
-    .unwrap();
-    let master = master_file(&config);
-    assert!(config.keys.audit.named && !master.named);
-    assert_eq!(master.path.to_str(), Some("/var/lib/sp/master.key"));
-}
-
-fn master_file(config: &Config) -> &KeyFile {
-    match &config.keys.master {
-        MasterKeySource::File(file) => file,
-        other => panic!("{other:?} is no file"),
-    }
-}
-
-#[test]
-fn master_keys_come_by_variable_or_file_and_never_by_the_command_line() {
-    let keys = format!("k2:{},k1:{}", "ab".repeat(32), "cd".repeat(32));
-    let variable = [("SENDPROMPTLY_MASTER_KEYS", keys.as_str())];
-    let config = read(&[], &variable, "").unwrap();
-    let MasterKeySource::Given(ring) = &config.keys.master else {
-        panic!("given keys")
-    };
-    assert_eq!(ring.kids().collect::<Vec<_>>(), ["k2", "k1"]);
-    assert!(!format!("{config:?}").contains("abab"));
-    let lines = format!(
-        "master-keys = \"\"\"\n# two of them\n{}\n\"\"\"",
-        keys.replace(',', "\n")
-    );
-    assert!(read(&[], &[], &lines).is_ok());
-    let said = read(&[("master-keys", &keys)], &[], "").unwrap_err();
-    assert!(
-        said.contains("never on the command line") && !said.contains("abab"),
-        "{said}"
-    );
-}
-
-#[test]
-fn master_keys_come_from_one_place() {
-    let keys = format!("k1:{}", "ab".repeat(32));
-    let variable = ("SENDPROMPTLY_MASTER_KEYS", keys.as_str());
-    let (file, command) = (
-        ("master-key-file", "/run/master.key"),
-        ("master-key-command", "cat ring"),
-    );
-    for (given, variables, said) in [
-        (
-            &[file, command][..],
-            &[][..],
-            "--master-key-command, given on the command line, must be given without --master-key-file",
-        ),
-        (
-            &[file],
-            &[variable],
-            "the environment variable SENDPROMPTLY_MASTER_KEYS must be given without --master-key-file",
-        ),
-        (
-            &[command],
-            &[variable],
-            "--master-key-command, given on the command line, must be given without --master-keys",
-        ),
-        (
-            &[file, command],
-            &[variable],
-            "must be given without --master-key-file and --master-keys",
-        ),
-    ] {
-        let refused = read(given, variables, "").unwrap_err();
-        assert!(refused.contains(said) && !refused.contains("abab"), "{refused}");
-    }
-    assert!(matches!(
-        read(&[command], &[], "").unwrap().keys.master,
-        MasterKeySource::Command(_)
-    ));
 }
 
 #[test]
