@@ -1,4 +1,4 @@
-//! Alerts: what people are told of incidents, when, and how often a message is tried.
+//! Alerts: what people are told of incidents, when, and how often a message is tried. See `docs/alerts.md`.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::event::words;
 use crate::incident::{Incident, IncidentState};
 use crate::time::Timestamp;
 
-/// After a message, further news wait this long and come as one.
+/// After a message, further news wait this long, five minutes, and come as one.
 pub const GROUPED_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// When a message that was not taken goes again, after its first try. Then it is given up.
@@ -118,8 +118,10 @@ pub enum Refusal {
     Refused,
 }
 
-/// When a message goes again whose first try was then; `None` where it is given up. That goes by its age and not by the
-/// number of its tries, which news bring forward.
+/// When a message goes again whose first try was then: 30 seconds, 2 and 10 minutes, 1, 3 and 8 hours after that, or
+/// later where its receiver asks for a pause, of 6 hours at the most. `None` where it is given up: after the last of these
+/// times, and where it was [refused](Refusal::Refused) after the 10 minutes. That goes by its age and not by the number of
+/// its tries, which news bring forward.
 #[must_use]
 pub fn next_try(first: Timestamp, why: Refusal, now: Timestamp) -> Option<Again> {
     let (times, asked) = match why {
@@ -133,8 +135,8 @@ pub fn next_try(first: Timestamp, why: Refusal, now: Timestamp) -> Option<Again>
     Some(Again { at, not_before })
 }
 
-/// Whether a message was begun so often in a row without an end that it is given up: it may itself be what ends the
-/// program.
+/// Whether a message was begun so often in a row without an end, more than six times, that it is given up: it may itself
+/// be what ends the program.
 #[must_use]
 pub const fn is_spent(begun: u32) -> bool {
     begun > BEGUN_AT_MOST
@@ -154,7 +156,8 @@ pub struct Silence {
 }
 
 impl Silence {
-    /// What there is to tell now, to who could have had receipts since then: while a server is down none can come.
+    /// What there is to tell now. Silence counts from `up_since` at the earliest: while a server is down no receipt can
+    /// come.
     #[must_use]
     pub fn news(&self, up_since: Timestamp, now: Timestamp) -> Option<News> {
         let since = self.since.max(up_since);

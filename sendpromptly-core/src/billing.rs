@@ -4,7 +4,7 @@
 //! [`Fact`], and [`settle`] makes the subscription of all the facts that are there. The same facts give the same
 //! subscription, in whatever order they came. Where Stripe can be asked, each event is a reason to ask it: a
 //! [`Reading`] stands for every fact that was heard before it was begun, and facts that come after it count until the
-//! next one.
+//! next one. `docs/billing.md` tells the same to whoever sets it up.
 
 mod plan;
 mod reading;
@@ -79,7 +79,7 @@ impl Status {
 /// What one event of Stripe's leaves behind. It holds references and times, and nothing else of the event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// The first bytes of the SHA-256 of Stripe's id of the event.
+    /// The first 16 bytes of the SHA-256 of Stripe's id of the event.
     pub event: [u8; 16],
     /// When Stripe made the event, in whole seconds.
     pub at: Timestamp,
@@ -91,7 +91,7 @@ pub struct Fact {
     pub organization: Option<OrganizationId>,
     /// What it says.
     pub says: Says,
-    /// Up to when it says that the subscription is paid for.
+    /// Up to when it says that the subscription is paid for, in whole seconds.
     pub paid_until: Option<Timestamp>,
     /// Whether Stripe has told of the subscription since this was heard.
     pub is_read: bool,
@@ -139,7 +139,30 @@ pub struct Subscription {
 /// The subscription of an organization, made of every fact about the subscriptions that name it, and of what Stripe told
 /// of them when it was asked. Of several subscriptions the one that allows most counts, then the one that was heard of
 /// last. A subscription belongs to the organization that it named first; what else its customer pays for is not this
-/// server's.
+/// server's. `None` where no subscription names the organization.
+///
+/// ```
+/// use sendpromptly_core::billing::{Status, read_event, settle};
+/// use sendpromptly_core::id::OrganizationId;
+///
+/// let organization = OrganizationId::from_bytes([7; 16]);
+/// let event = |id: &str, kind: &str, status: &str, at: i64| {
+///     let body = format!(
+///         r#"{{"id": "{id}", "type": "customer.subscription.{kind}", "created": {at}, "data": {{"object": {{
+///             "id": "sub_1", "customer": "cus_1", "status": "{status}",
+///             "metadata": {{"organization_id": "{organization}"}}}}}}}}"#
+///     );
+///     read_event(body.as_bytes()).map(|fact| fact.expect("it is about a subscription"))
+/// };
+/// let (created, updated) = (
+///     event("evt_1", "created", "incomplete", 1_800_000_000)?,
+///     event("evt_2", "updated", "active", 1_800_000_001)?,
+/// );
+/// // The later event came first, and the earlier one twice.
+/// let settled = settle(organization, &[updated, created.clone(), created], &[]);
+/// assert_eq!(settled.map(|subscription| subscription.status), Some(Status::Active));
+/// # Ok::<(), sendpromptly_core::billing::NotAnEvent>(())
+/// ```
 #[must_use]
 pub fn settle(organization: OrganizationId, facts: &[Fact], readings: &[Reading]) -> Option<Subscription> {
     let mut facts = in_order(facts);

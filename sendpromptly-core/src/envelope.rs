@@ -4,6 +4,23 @@
 //! A ciphertext is bound to its place: to its purpose, to the scope that owns it and to its row. Swapped,
 //! changed or moved elsewhere it does not open. Random nonces are safe for 2^30 seals under one data key by
 //! each node; [`DataKey::MAX_SEALS`] is that bound.
+//!
+//! ```
+//! use sendpromptly_core::envelope::{DataKey, MasterKey, Place, data_key_id};
+//!
+//! // In earnest, keys, ids and nonces are random bytes.
+//! let master = MasterKey::new("mk-1".to_owned(), [1; 32]);
+//! let key = DataKey::new([2; 16], [3; 32]);
+//! let wrapped = master.wrap(&key, [4; 12]); // to store beside the key's id and "mk-1"
+//!
+//! let place = Place { purpose: "signing_secret", scope: &[5; 16], row: &[6; 16] };
+//! let sealed = key.seal(place, b"spsec_...", [7; 12]);
+//!
+//! let key = master.unwrap(data_key_id(&sealed)?, &wrapped)?;
+//! assert_eq!(key.open(place, &sealed)?.as_slice(), b"spsec_...");
+//! assert!(key.open(Place { row: &[8; 16], ..place }, &sealed).is_err());
+//! # Ok::<(), sendpromptly_core::envelope::OpenError>(())
+//! ```
 
 use std::fmt;
 
@@ -54,7 +71,7 @@ pub struct Place<'a> {
 }
 
 impl MasterKey {
-    /// A master key by this name.
+    /// A master key by this name, made of random bytes.
     #[must_use]
     pub const fn new(kid: String, key: [u8; 32]) -> Self {
         Self { kid, key }
@@ -66,7 +83,7 @@ impl MasterKey {
         &self.kid
     }
 
-    /// Wraps a data key: nonce, ciphertext and tag.
+    /// Wraps a data key: nonce, ciphertext and tag. The nonce is random, and never used under this key again.
     #[must_use]
     pub fn wrap(&self, key: &DataKey, nonce: [u8; NONCE]) -> Vec<u8> {
         encrypt(&self.key, nonce, &key.key, &self.wrap_aad(&key.id))
@@ -91,7 +108,7 @@ impl DataKey {
     /// How many values one node may seal under one data key before it takes a new one.
     pub const MAX_SEALS: u64 = 1 << 30;
 
-    /// A new data key made of random bytes.
+    /// A data key made of random bytes.
     #[must_use]
     pub const fn new(id: [u8; 16], key: [u8; 32]) -> Self {
         Self { id, key }
@@ -114,7 +131,8 @@ impl DataKey {
         Zeroizing::new(Sha256::digest(&parts).into())
     }
 
-    /// Seals a value for its place: version, data key's id, nonce, ciphertext and tag.
+    /// Seals a value for its place: version, data key's id, nonce, ciphertext and tag. The nonce is random, and never used
+    /// under this key again.
     #[must_use]
     pub fn seal(&self, place: Place<'_>, plain: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
         // In place: a payload is copied once, for receipts bear many.
@@ -135,7 +153,7 @@ impl DataKey {
     /// Opens a value at its place.
     ///
     /// # Errors
-    /// [`OpenError`] where it was changed or moved.
+    /// [`OpenError`] where it was changed or moved, or is sealed under another key.
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         if data_key_id(sealed)? != self.id {
             return Err(OpenError);

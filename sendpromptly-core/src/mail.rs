@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// How long a mail is tried for: what it tells is of no use after a day.
+/// How long a mail is tried for, 24 hours: what it tells is of no use after a day.
 pub const TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Minutes-scale pauses after each try that failed; the last one repeats.
+/// The pauses after each try that failed; the last one repeats.
 const PAUSES: [Duration; 6] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -17,7 +17,8 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// When the next try is due after so many that failed; `None` where the mail is given up.
+/// When the next try is due after so many that failed, now the last of them: 5 seconds after the first, then ever later,
+/// up to an hour. `None` where that is more than a day after the mail was written: it is given up.
 #[must_use]
 pub fn next_try(created_at: Timestamp, tries: u32, now: Timestamp) -> Option<Timestamp> {
     let index = (tries.max(1) as usize - 1).min(PAUSES.len() - 1);

@@ -1,5 +1,5 @@
 //! Snapshots: the payloads of receipts, where a project asks that they are kept. For how long, and why a person
-//! may see one.
+//! may see one; see `docs/data.md`.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ mod packed;
 
 pub use packed::{LONGEST, UnpackError, pack, unpack};
 
-/// How long a payload is kept.
+/// How long a payload is kept: 30 days.
 pub const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// The time up to which snapshots are too old, seen now: a payload that was received by then is kept no more.
@@ -20,6 +20,14 @@ pub fn too_old_at(now: Timestamp) -> Timestamp {
 }
 
 /// Why a person wants to see a payload: 3 to 500 Unicode characters on one line. It stands in the audit log.
+///
+/// ```
+/// use sendpromptly_core::snapshot::ReadReason;
+///
+/// assert_eq!(" ticket 4711 ".parse::<ReadReason>()?.as_str(), "ticket 4711");
+/// assert!("?".parse::<ReadReason>().is_err());
+/// # Ok::<(), sendpromptly_core::snapshot::ReadReasonError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadReason(String);
 

@@ -1,11 +1,12 @@
-//! What an organization may do: during its trial, while its subscription is paid for, and after.
+//! What an organization may do: during its trial, while its subscription is paid for, and after. See
+//! `docs/billing.md`.
 
 use std::time::Duration;
 
 use super::Status;
 use crate::time::Timestamp;
 
-/// How long a new organization may try all of it.
+/// How long a new organization may try all of it: 14 days.
 pub const TRIAL: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// What is known of an organization's right to be monitored.

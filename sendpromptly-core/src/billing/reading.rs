@@ -13,7 +13,7 @@ mod tests;
 pub struct Answer {
     /// What became of the subscription.
     pub status: Status,
-    /// Up to when it is paid for.
+    /// Up to when it is paid for, in whole seconds.
     pub paid_until: Option<Timestamp>,
 }
 
@@ -32,7 +32,7 @@ pub struct Reading {
     pub paid_until: Option<Timestamp>,
 }
 
-/// How long after a try that failed the next one is made, at first; each time it is twice as long.
+/// How long after the first try that failed the next one is made; each time it is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
 /// The longest wait.
@@ -41,8 +41,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 /// Tries, for three days: as long as Stripe itself goes on with an event.
 const MOST_TRIES: u32 = 80;
 
-/// After how long Stripe is asked again, where so many tries have failed; `None` where it is not asked again before
-/// there is another event.
+/// After how long Stripe is asked again, where so many tries have failed: 5 seconds after the first, twice as long after
+/// each, an hour at the most. `None` from the 80th on, after about three days: it is not asked again before there is
+/// another event.
 #[must_use]
 pub fn next_try(tries: u32) -> Option<Duration> {
     let doublings = tries.saturating_sub(1).min(16);

@@ -14,8 +14,9 @@ pub struct NotAnEvent;
 /// Ids of Stripe's are short; what is longer is none.
 const MAX_ID: usize = 255;
 
-/// Reads an event's body; `None` where it is of a type that says nothing of a subscription, or about something that
-/// was paid for in another way.
+/// Reads an event's body, whose signature was verified before; `None` where it is of a type that says nothing of a
+/// subscription, or about something that was paid for in another way. Stripe's API reference tells of the types and
+/// their objects; both forms are read that it has given a period and an invoice's subscription.
 ///
 /// # Errors
 /// [`NotAnEvent`] for what is no event, or lacks what its type promises.

@@ -1,4 +1,4 @@
-//! The order that a project gives once for all: reprocess time-outs without being asked.
+//! The order that a project gives once for all: reprocess time-outs without being asked. See `docs/states.md`.
 
 use std::fmt;
 
@@ -65,7 +65,8 @@ impl Case {
 }
 
 impl Decision {
-    /// Goes on with the project's standing order, where this decision has just opened an incident to which it applies.
+    /// Goes on with the project's standing order, where this decision has just opened an incident to which it applies,
+    /// or opened it again: the replay is queued, due at once, and the entries tell of it. Else the decision as it is.
     pub fn and_follow(self, order: &StandingOrder<'_>, origin: &Origin, now: Timestamp) -> Self {
         if !self.opens() || !order.applies_to(&self.case) {
             return self;
