@@ -1,4 +1,4 @@
-//! The guarded client: signed callbacks go out through it, and nothing else does.
+//! The guarded client: whatever the server calls over HTTP it calls through this.
 //!
 //! Customers choose the address that this server calls, so each call is a chance to reach what only the server can
 //! reach. The guard is one path without a way around it:
