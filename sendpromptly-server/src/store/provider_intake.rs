@@ -128,8 +128,7 @@ impl Store {
         }))
     }
 
-    /// Stores a provider's new secret. The live ones before it end when the overlap is over; ended ones are
-    /// forgotten.
+    /// Stores a provider's new secret. The live ones before it end when the overlap is over.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
