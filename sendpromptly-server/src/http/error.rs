@@ -96,6 +96,9 @@ pub enum ApiError {
     /// The store is down or the queue full.
     #[error("not accepted for the moment; send it again with the same Idempotency-Key")]
     Unavailable,
+    /// Bodies of which nothing is known yet fill the room that there is for them.
+    #[error("not accepted for the moment; send it again with the same Idempotency-Key")]
+    NoRoom,
     /// A fault of ours.
     #[error("an internal error")]
     Internal,
@@ -130,7 +133,7 @@ impl ApiError {
             Self::IdempotencyConflict => (StatusCode::CONFLICT, "idempotency_conflict"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::BadHost | Self::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Unavailable | Self::NoRoom => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
     }
@@ -184,7 +187,7 @@ impl ApiError {
             Self::RateLimited(wait) => {
                 headers.insert(RETRY_AFTER, whole_seconds(*wait));
             }
-            Self::Unavailable => {
+            Self::Unavailable | Self::NoRoom => {
                 headers.insert(RETRY_AFTER, whole_seconds(UNAVAILABLE_FOR));
             }
             // What is left of the body would be taken for the next request.

@@ -12,12 +12,15 @@ use crate::store::billing::counts::BillingCounts;
 use crate::store::billing::reads::ReadEnd;
 
 /// What a webhook came to: it was new; it had come before; it says nothing of a subscription; it is not signed for this
-/// server; it is signed, but cannot be read; the store was away.
-const WEBHOOKS: [&str; 6] = [
+/// server; its body did not come whole, or is too large; it was not read, for others fill the room; it is signed, but
+/// cannot be read; the store was away.
+const WEBHOOKS: [&str; 8] = [
     "heard",
     "again",
     "passed_over",
     "not_signed",
+    "not_whole",
+    "no_room",
     "unreadable",
     "failed",
 ];
@@ -80,11 +83,7 @@ impl StripeMetrics {
 
     /// A webhook was refused.
     pub fn refused(&self, error: &ApiError) {
-        self.webhooks.count(match error {
-            ApiError::InvalidSignature => "not_signed",
-            ApiError::Unavailable | ApiError::Internal => "failed",
-            _ => "unreadable",
-        });
+        self.webhooks.count(refusal(error));
     }
 
     /// A question ended so.
@@ -105,6 +104,40 @@ impl StripeMetrics {
             let subscription = status.map_or("none", |status| status.as_str());
             let gauge = self.organizations.get_or_create(&State { subscription });
             gauge.set(whole(*count));
+        }
+    }
+}
+
+fn refusal(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::InvalidSignature => "not_signed",
+        ApiError::WebhookTooLarge | ApiError::RequestTimeout | ApiError::BadRequest => "not_whole",
+        ApiError::NoRoom => "no_room",
+        ApiError::Invalid(_) => "unreadable",
+        _ => "failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sendpromptly_core::request::FieldErrors;
+
+    use super::*;
+
+    #[test]
+    fn a_webhook_that_is_refused_is_counted_by_whose_fault_it_is() {
+        for (error, outcome) in [
+            (ApiError::InvalidSignature, "not_signed"),
+            (ApiError::WebhookTooLarge, "not_whole"),
+            (ApiError::RequestTimeout, "not_whole"),
+            (ApiError::BadRequest, "not_whole"),
+            (ApiError::NoRoom, "no_room"),
+            (ApiError::Invalid(FieldErrors::default()), "unreadable"),
+            (ApiError::Unavailable, "failed"),
+            (ApiError::Internal, "failed"),
+        ] {
+            assert_eq!(refusal(&error), outcome);
+            assert!(WEBHOOKS.contains(&outcome));
         }
     }
 }
