@@ -111,6 +111,8 @@ pub struct App {
     unverified: UnverifiedBodies,
     /// Webhooks that were not signed by Stripe for this server.
     forged: Seldom,
+    /// Webhooks of the mode of Stripe's in which no subscriptions are.
+    of_another_mode: Seldom,
     readiness: Readiness,
     /// Where operators and customers reach this server, for `security.txt`.
     public_url: Option<String>,
@@ -139,6 +141,7 @@ impl App {
             rate: ProjectRate::new(requests_per_second),
             unverified: UnverifiedBodies::default(),
             forged: Seldom::default(),
+            of_another_mode: Seldom::default(),
             readiness,
             public_url,
             billing: None,

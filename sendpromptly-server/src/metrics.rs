@@ -29,7 +29,7 @@ pub use commits::CommitMetrics;
 pub use health::HealthMetrics;
 pub use requests::{Part, RequestMetrics};
 pub use retention::RetentionMetrics;
-pub use stripe::StripeMetrics;
+pub use stripe::{StripeMetrics, Taken};
 
 use process::Process;
 

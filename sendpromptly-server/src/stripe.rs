@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sendpromptly_core::billing::{Access, Plan};
+use sendpromptly_core::event::Mode;
 use sendpromptly_core::time::Timestamp;
 
 use crate::callback::ClientError;
@@ -21,6 +22,8 @@ use signature::StripeSecret;
 pub struct Billing {
     /// What webhooks are signed with.
     pub webhook_secrets: Arc<[StripeSecret]>,
+    /// The mode of Stripe's in which subscriptions are, where the key tells; events of the other one are not heard.
+    pub mode: Option<Mode>,
     /// How long a missing payment may be made up for.
     pub grace: Duration,
     /// Asks Stripe, where it may be asked.
@@ -35,6 +38,7 @@ impl Billing {
     pub fn of(config: &BillingConfig) -> Result<Self, ClientError> {
         Ok(Self {
             webhook_secrets: config.webhook_secrets.clone().into(),
+            mode: config.api.as_ref().and_then(|api| api.key.mode()),
             grace: config.grace,
             client: config.api.as_ref().map(StripeClient::new).transpose()?,
         })

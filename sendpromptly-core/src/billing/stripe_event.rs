@@ -4,7 +4,19 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Answer, Fact, Says};
+use crate::event::Mode;
 use crate::time::Timestamp;
+
+/// What an event comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It tells something of a subscription.
+    Tells(Fact),
+    /// It is of a type that says nothing of a subscription, or about something that was paid for in another way.
+    SaysNothing,
+    /// It is of Stripe's other mode: what happens there is no money, or not that of the account that is asked.
+    OfAnotherMode,
+}
 
 /// What verifies, but is no event that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -14,25 +26,29 @@ pub struct NotAnEvent;
 /// Ids of Stripe's are short; what is longer is none.
 const MAX_ID: usize = 255;
 
-/// Reads an event's body, whose signature was verified before; `None` where it is of a type that says nothing of a
-/// subscription, or about something that was paid for in another way. Stripe's API reference tells of the types and
-/// their objects; both forms are read that it has given a period and an invoice's subscription.
+/// Reads an event's body, whose signature was verified before. Where it is known in which of Stripe's modes
+/// subscriptions are, events of the other mode say nothing, whatever they hold. Stripe's API reference tells of the types
+/// and their objects; both forms are read that it has given a period and an invoice's subscription.
 ///
 /// # Errors
 /// [`NotAnEvent`] for what is no event, or lacks what its type promises.
-pub fn read_event(body: &[u8]) -> Result<Option<Fact>, NotAnEvent> {
+pub fn read_event(body: &[u8], ours: Option<Mode>) -> Result<Event, NotAnEvent> {
     let event: Value = serde_json::from_slice(body).map_err(|_| NotAnEvent)?;
+    let theirs = mode_of(&event);
+    if theirs.is_some() && ours.is_some() && theirs != ours {
+        return Ok(Event::OfAnotherMode);
+    }
     let id = id_in(&event["id"]).ok_or(NotAnEvent)?;
     let kind = event["type"].as_str().ok_or(NotAnEvent)?;
     let at = seconds(&event["created"]).ok_or(NotAnEvent)?;
     let object = &event["data"]["object"];
     let Some(told) = told(kind, object)? else {
-        return Ok(None);
+        return Ok(Event::SaysNothing);
     };
     let hash = Sha256::digest(id.as_bytes());
     let mut event = [0; 16];
     event.copy_from_slice(&hash[..16]);
-    Ok(Some(Fact {
+    Ok(Event::Tells(Fact {
         event,
         at,
         customer: id_in(&object["customer"]).ok_or(NotAnEvent)?.to_owned(),
@@ -56,6 +72,12 @@ pub fn read_subscription(id: &str, body: &[u8]) -> Result<Answer, NotAnEvent> {
         status: status.ok_or(NotAnEvent)?,
         paid_until: told.paid_until,
     })
+}
+
+/// The mode that an event names, as all of Stripe's do.
+fn mode_of(event: &Value) -> Option<Mode> {
+    let live = event["livemode"].as_bool()?;
+    Some(if live { Mode::Live } else { Mode::Test })
 }
 
 struct Told<'a> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::event::Mode;
 
 const DAY: i64 = 86_400;
 const START: i64 = 1_800_000_000;
@@ -18,7 +19,10 @@ fn organization() -> OrganizationId {
 fn event(number: usize, at: i64, kind: &str, object: &Value) -> Fact {
     let id = format!("evt_{number}");
     let event = json!({"id": id, "type": kind, "created": at, "data": {"object": object}});
-    read_event(event.to_string().as_bytes()).unwrap().unwrap()
+    match read_event(event.to_string().as_bytes(), None) {
+        Ok(Event::Tells(fact)) => fact,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn subscription(status: &str) -> Value {
@@ -271,7 +275,35 @@ fn what_says_nothing_of_a_subscription_is_passed_over() {
         ),
     ] {
         let event = json!({"id": "evt_1", "type": kind, "created": START, "data": {"object": object}});
-        assert_eq!(read_event(event.to_string().as_bytes()), Ok(None), "{kind}");
+        let read = read_event(event.to_string().as_bytes(), None);
+        assert_eq!(read, Ok(Event::SaysNothing), "{kind}");
+    }
+}
+
+#[test]
+fn what_is_of_the_other_mode_says_nothing() {
+    let mut event =
+        json!({"id": "evt_1", "type": UPDATED, "created": START, "data": {"object": subscription("active")}});
+    let mut read = |livemode: Value, ours| {
+        event["livemode"] = livemode;
+        read_event(event.to_string().as_bytes(), ours)
+    };
+    let (test, live) = (Some(Mode::Test), Some(Mode::Live));
+    assert_eq!(read(json!(true), test), Ok(Event::OfAnotherMode));
+    assert_eq!(read(json!(false), live), Ok(Event::OfAnotherMode));
+    for (livemode, ours) in [
+        (json!(true), live),
+        (json!(false), test),
+        // What is not told, or not known here, differs from nothing.
+        (Value::Null, live),
+        (json!("true"), test),
+        (json!(true), None),
+    ] {
+        let told = read(livemode.clone(), ours);
+        assert!(
+            matches!(told, Ok(Event::Tells(_))),
+            "{livemode} {ours:?}: {told:?}"
+        );
     }
 }
 
@@ -299,7 +331,7 @@ fn what_is_no_event_is_refused() {
         with("/data/object/customer", Value::Null),
         with("/data/object/id", "a b".into()),
     ] {
-        assert_eq!(read_event(body.as_bytes()), Err(NotAnEvent), "{body}");
+        assert_eq!(read_event(body.as_bytes(), None), Err(NotAnEvent), "{body}");
     }
 }
 
@@ -323,6 +355,6 @@ proptest! {
 
     #[test]
     fn no_text_breaks_the_reader(body in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = read_event(&body);
+        let _ = read_event(&body, None);
     }
 }

@@ -4,13 +4,14 @@ use std::future::Future;
 
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
-use sendpromptly_core::billing;
+use sendpromptly_core::billing::{self, Event};
 use sendpromptly_core::request::FieldErrors;
 
 use super::App;
 use super::unverified::Unverified;
 use crate::http::ApiError;
 use crate::http::response::{self, Response};
+use crate::metrics::Taken;
 use crate::platform::clock;
 use crate::store::billing::Heard;
 use crate::stripe::Billing;
@@ -29,7 +30,7 @@ impl App {
         // Without a secret nothing could be believed, so there is nothing here.
         let billing = self.billing.as_ref().ok_or(ApiError::NotFound)?;
         match self.hear(billing, headers, body).await {
-            Ok(heard) => self.webhooks.heard(heard),
+            Ok(taken) => self.webhooks.took(taken),
             Err(error) => {
                 self.webhooks.refused(&error);
                 return Err(error);
@@ -38,13 +39,12 @@ impl App {
         Ok(response::json(StatusCode::OK, r#"{"received":true}"#))
     }
 
-    /// `None` where it says nothing of a subscription.
     async fn hear(
         &self,
         billing: &Billing,
         headers: &HeaderMap,
         body: impl Future<Output = Result<Unverified, ApiError>>,
-    ) -> Result<Option<Heard>, ApiError> {
+    ) -> Result<Taken, ApiError> {
         let signature = signature_in(headers).ok_or(ApiError::InvalidSignature)?;
         let signature = StripeSignature::parse(signature).map_err(|_| ApiError::InvalidSignature)?;
         let body = body.await.map_err(|error| match error {
@@ -59,17 +59,30 @@ impl App {
             }
             return Err(ApiError::InvalidSignature);
         }
-        let fact = billing::read_event(&body).map_err(|error| {
+        let event = billing::read_event(&body, billing.mode).map_err(|error| {
             tracing::warn!("an event of Stripe's cannot be read");
             ApiError::Invalid(FieldErrors::one("body", error.to_string()))
         })?;
-        let Some(fact) = fact else { return Ok(None) };
+        let fact = match event {
+            Event::Tells(fact) => fact,
+            Event::SaysNothing => return Ok(Taken::SaysNothing),
+            Event::OfAnotherMode => {
+                // Refused, Stripe would send it for days, and in the end switch the endpoint off.
+                if let Some(times) = self.of_another_mode.count() {
+                    tracing::warn!(
+                        times,
+                        "webhooks of another mode of Stripe's than the API key's were not heard"
+                    );
+                }
+                return Ok(Taken::OfAnotherMode);
+            }
+        };
         let heard = self.store.hear_stripe(&fact, now).await?;
         match heard {
             Heard::New => tracing::info!(says = %fact.says, "Stripe has told of a subscription"),
             Heard::Again => tracing::debug!("an event of Stripe's came again"),
         }
-        Ok(Some(heard))
+        Ok(Taken::Heard(heard))
     }
 }
 

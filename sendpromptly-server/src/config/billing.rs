@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
+use sendpromptly_core::event::Mode;
 
 use super::options::{self, ConfigOption};
 use super::sources::{Reader, Source};
@@ -189,11 +190,15 @@ impl StripeKey {
         Ok(Self(value))
     }
 
-    /// Whether it is a key to Stripe's test mode, where no money moves.
+    /// In which of Stripe's modes it is a key; in that of tests no money moves. `None` where its form does not tell.
     #[must_use]
-    pub fn is_for_tests(&self) -> bool {
+    pub fn mode(&self) -> Option<Mode> {
         let key = self.0.as_bytes().strip_prefix(b"Bearer ").unwrap_or_default();
-        key.starts_with(b"sk_test_") || key.starts_with(b"rk_test_")
+        let begins_with = |prefixes: [&[u8]; 2]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+        if begins_with([b"sk_test_", b"rk_test_"]) {
+            return Some(Mode::Test);
+        }
+        begins_with([b"sk_live_", b"rk_live_"]).then_some(Mode::Live)
     }
 
     /// The header that bears it.
@@ -220,5 +225,25 @@ impl StripeApi {
         let paths = paths(base, &policy).unwrap();
         let key = StripeKey::parse("sk_test_1").unwrap();
         Self::new(key, "price_1".to_owned(), paths, policy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_its_mode() {
+        for (key, mode) in [
+            ("sk_test_1", Some(Mode::Test)),
+            ("rk_test_1", Some(Mode::Test)),
+            ("sk_live_1", Some(Mode::Live)),
+            ("rk_live_1", Some(Mode::Live)),
+            ("sk_1", None),
+            ("pk_live_1", None),
+            ("a_sk_live_1", None),
+        ] {
+            assert_eq!(StripeKey::parse(key).unwrap().mode(), mode, "{key}");
+        }
     }
 }

@@ -11,13 +11,14 @@ use crate::store::billing::Heard;
 use crate::store::billing::counts::BillingCounts;
 use crate::store::billing::reads::ReadEnd;
 
-/// What a webhook came to: it was new; it had come before; it says nothing of a subscription; it is not signed for this
-/// server; its body did not come whole, or is too large; it was not read, for others fill the room; it is signed, but
-/// cannot be read; the store was away.
-const WEBHOOKS: [&str; 8] = [
+/// What a webhook came to: it was new; it had come before; it says nothing of a subscription; it is of Stripe's other
+/// mode; it is not signed for this server; its body did not come whole, or is too large; it was not read, for others fill
+/// the room; it is signed, but cannot be read; the store was away.
+const WEBHOOKS: [&str; 9] = [
     "heard",
     "again",
     "passed_over",
+    "other_mode",
     "not_signed",
     "not_whole",
     "no_room",
@@ -27,6 +28,17 @@ const WEBHOOKS: [&str; 8] = [
 
 /// What a question came to: Stripe answered; it knows nothing of it; it is asked again; it was asked often enough.
 const READS: [&str; 4] = ["told", "unknown", "failed", "given_up"];
+
+/// What became of a webhook that Stripe has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It tells of a subscription, and is stored.
+    Heard(Heard),
+    /// It says nothing of a subscription.
+    SaysNothing,
+    /// It is of the mode of Stripe's in which no subscriptions of this server are.
+    OfAnotherMode,
+}
 
 /// Figures of billing. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -72,12 +84,13 @@ impl StripeMetrics {
         metrics
     }
 
-    /// A webhook was heard; `None`: it says nothing of a subscription.
-    pub fn heard(&self, heard: Option<Heard>) {
-        self.webhooks.count(match heard {
-            Some(Heard::New) => "heard",
-            Some(Heard::Again) => "again",
-            None => "passed_over",
+    /// A webhook was taken.
+    pub fn took(&self, taken: Taken) {
+        self.webhooks.count(match taken {
+            Taken::Heard(Heard::New) => "heard",
+            Taken::Heard(Heard::Again) => "again",
+            Taken::SaysNothing => "passed_over",
+            Taken::OfAnotherMode => "other_mode",
         });
     }
 

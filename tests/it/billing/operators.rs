@@ -71,7 +71,9 @@ async fn webhooks_and_questions_are_counted_by_what_they_came_to() {
         &subscription_of(&world.organization, "active", now()),
     );
     let other = event(&unique("evt"), now(), "charge.succeeded", &serde_json::json!({}));
-    for told in [&known, &known, &other] {
+    let mut live = known.clone();
+    live["livemode"] = true.into();
+    for told in [&known, &known, &other, &live] {
         assert_eq!(signer.deliver(&world, told).await.status, 200);
     }
     let forged = webhook("t=1,v1=00", "{}").send(world.server.address).await;
@@ -84,7 +86,14 @@ async fn webhooks_and_questions_are_counted_by_what_they_came_to() {
             .await;
         let text = answer.text();
         let told = |line: &str| text.lines().any(|found| found == line);
-        let webhooks = ["heard", "again", "passed_over", "not_signed", "unreadable"];
+        let webhooks = [
+            "heard",
+            "again",
+            "passed_over",
+            "other_mode",
+            "not_signed",
+            "unreadable",
+        ];
         let all = webhooks.iter().all(|outcome| {
             told(&format!(
                 "sendpromptly_stripe_webhooks_total{{outcome=\"{outcome}\"}} 1"

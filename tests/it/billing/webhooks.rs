@@ -1,16 +1,17 @@
 //! What Stripe sends is believed where it is signed, heard once, and forgotten but for the references.
 
 use sendpromptly_tests::bodies::unique;
+use sendpromptly_tests::endpoint::Reply;
 use sendpromptly_tests::http::Request;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::stripe::{
-    SECRET, Signer, checkout, event, invoice, now, subscription, subscription_of, webhook,
+    Api, SECRET, Signer, checkout, event, invoice, now, subscription, subscription_of, webhook,
 };
 use sendpromptly_tests::world::World;
 
-use super::{DAY, WEBHOOK_SECRET, options, start, status, subscribe};
+use super::{DAY, WEBHOOK_SECRET, asking, options, start, status, subscribe};
 use crate::canary::{assert_absent, database};
 
 on_both_stores!(
@@ -21,7 +22,34 @@ on_both_stores!(
     while_the_webhook_secret_rotates_both_are_believed,
     without_a_webhook_secret_nothing_is_believed,
     a_checkout_that_names_another_organization_takes_nothing_from_it,
+    webhooks_of_the_other_mode_than_the_api_keys_are_not_heard,
 );
+
+async fn webhooks_of_the_other_mode_than_the_api_keys_are_not_heard(kind: StoreKind) {
+    let stripe = Api::start(Reply::status(500)).await;
+    let world = World::start_with(kind, &asking(&stripe.url()), &[]).await;
+    let mut signer = Signer::start().await;
+    let paid = subscription_of(&world.organization, "active", now() + DAY);
+    let told = |id: &str, livemode: bool| {
+        let mut told = event(id, now(), "customer.subscription.updated", &paid);
+        told["livemode"] = livemode.into();
+        told
+    };
+    for id in ["evt_1", "evt_2"] {
+        // The key is one of test mode. Refused, Stripe would send it again for days.
+        let answer = signer.deliver(&world, &told(id, true)).await;
+        assert_eq!(
+            (answer.status, answer.text().as_str()),
+            (200, r#"{"received":true}"#)
+        );
+    }
+    assert_eq!(status(&world).await, ["none"]);
+    assert_eq!(world.sql().await.rows("stripe_events").await, 0);
+    let log = world.server.log();
+    assert_eq!(log.matches("another mode").count(), 1, "{log}");
+    assert_eq!(signer.deliver(&world, &told("evt_1", false)).await.status, 200);
+    assert_eq!(status(&world).await, ["active"]);
+}
 
 /// Whoever opens a payment link of the account may write any organization's id into its address.
 async fn a_checkout_that_names_another_organization_takes_nothing_from_it(kind: StoreKind) {

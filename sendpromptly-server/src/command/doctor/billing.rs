@@ -1,5 +1,7 @@
 //! What is to be said of billing: the ways to and from Stripe, and organizations that do not pay.
 
+use sendpromptly_core::event::Mode;
+
 use super::Findings;
 use crate::config::{BillingConfig, StripeApi};
 use crate::store::Store;
@@ -22,10 +24,10 @@ pub(super) async fn check(config: Option<&BillingConfig>, findings: &mut Finding
              webhooks say is known; give a key and --stripe-price to have Stripe asked as well",
         );
     };
-    if api.key.is_for_tests() {
+    if api.key.mode() == Some(Mode::Test) {
         findings.advise(
-            "billing: --stripe-api-key is of Stripe's test mode, in which no money moves; webhooks must be of the same \
-             mode",
+            "billing: --stripe-api-key is of Stripe's test mode, in which no money moves; webhooks of live mode are not \
+             heard",
         );
     }
     match ask(api).await {
