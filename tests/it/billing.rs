@@ -7,6 +7,7 @@ use sendpromptly_tests::stripe::{SECRET, Signer, checkout, event, now, subscript
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
+mod at_once;
 mod console;
 mod operators;
 mod plans;

@@ -6,6 +6,7 @@ use sendpromptly_core::billing::{Fact, Plan, Reading, Status, Subscription, sett
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
+use super::audit::Drafts;
 use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
@@ -60,6 +61,15 @@ pub enum Heard {
     Again,
 }
 
+/// What is written of an organization's subscription, and told of it.
+struct Settled {
+    update: Sql,
+    draft: Option<Draft>,
+}
+
+/// An arbitrary number under which only changes of what is known of one customer take turns.
+const TURNS: i32 = 0x5714_e001;
+
 /// More facts about one organization than this are not looked at: the newest are.
 const MOST_FACTS: usize = 2_000;
 
@@ -89,7 +99,7 @@ impl Store {
     }
 
     async fn try_hear_stripe(&self, fact: &Fact, now: Timestamp) -> Result<Heard, StoreError> {
-        let tx = self.begin_to_settle().await?;
+        let tx = self.begin_to_settle(&fact.customer).await?;
         if insert(fact).run(&tx).await? == 0 {
             tx.rollback().await?;
             return Ok(Heard::Again);
@@ -98,37 +108,56 @@ impl Store {
         if !organizations.is_empty() {
             reads::order(&tx, fact, now).await?;
         }
-        for organization in organizations {
-            self.settle_subscription(&tx, organization, now).await?;
-        }
+        self.settle_subscriptions(&tx, &organizations, now).await?;
         tx.commit().await?;
         Ok(Heard::New)
     }
 
-    /// Begins to change what subscriptions are made of. They are made of all of it, so two that change it at once
-    /// must see each other.
-    async fn begin_to_settle(&self) -> Result<DatabaseTransaction, StoreError> {
+    /// Begins to change what is known of a customer. Whose a customer is follows from all of it, so two that change it
+    /// take turns, and the second sees what the first has done. Facts about two customers of one organization meet at
+    /// its row: whoever locks it second sees the other's.
+    async fn begin_to_settle(&self, customer: &str) -> Result<DatabaseTransaction, StoreError> {
         let tx = self.begin().await?;
         if self.dialect == Dialect::Postgres {
-            let lock = Sql::new("LOCK TABLE stripe_events IN SHARE ROW EXCLUSIVE MODE");
-            lock.run(&tx).await?;
+            let turn = Sql::new(format!("SELECT pg_advisory_xact_lock({TURNS}, hashtext({{}}))"));
+            turn.bind(customer).run(&tx).await?;
         }
         Ok(tx)
     }
 
+    /// Has these organizations have the subscriptions that are made of what is there now. Each row is locked, in the
+    /// order of ids, before any audit log is.
+    async fn settle_subscriptions(
+        &self,
+        tx: &DatabaseTransaction,
+        organizations: &[OrganizationId],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (mut updates, mut drafts) = (Vec::new(), Drafts::new());
+        for organization in organizations {
+            let Some(settled) = self.settle_subscription(tx, *organization).await? else {
+                continue;
+            };
+            updates.push(settled.update);
+            if let Some(draft) = settled.draft {
+                drafts.insert(*organization, vec![(now, draft)]);
+            }
+        }
+        self.write_audited(tx, updates, &drafts).await
+    }
+
+    /// `None` for an organization that is not there, or no longer: an event may name any.
     async fn settle_subscription(
         &self,
         tx: &DatabaseTransaction,
         organization: OrganizationId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Settled>, StoreError> {
         let lock = self.dialect.for_update_of("o");
         let query = Sql::new(format!(
             "SELECT {RECORD} FROM organizations o WHERE o.id = {{}}{lock}"
         ));
         let row = query.bind(organization.as_bytes()).one(tx).await?;
-        // An event may name an organization that is not there, or no longer.
-        let Some(row) = row else { return Ok(()) };
+        let Some(row) = row else { return Ok(None) };
         let before = record(&row)?;
         let facts = facts_about(tx, organization).await?;
         let after = settle(organization, &facts, &readings_about(tx, organization).await?);
@@ -136,7 +165,7 @@ impl Store {
         let same = before.subscription.as_deref() == after.as_ref().map(|after| after.id.as_str());
         let alive = after.as_ref().map_or(0, |after| after.alive);
         let is_told = from != to || !same || (alive > before.alive && alive > 1);
-        let drafts = is_told.then(|| {
+        let draft = is_told.then(|| {
             let word = |status: Option<Status>| status.map_or("none", Status::as_str);
             let number = alive.to_string();
             let more = [("from", word(from)), ("to", word(to)), ("alive", &number)];
@@ -148,9 +177,10 @@ impl Store {
                 more,
             )
         });
-        let drafts = audit::drafts_of(organization, now, Vec::from_iter(drafts));
-        self.write_audited(tx, vec![update(organization, after.as_ref())], &drafts)
-            .await
+        Ok(Some(Settled {
+            update: update(organization, after.as_ref()),
+            draft,
+        }))
     }
 
     /// Notes the page on which somebody goes on to subscribe an organization, and tells the audit log. `false` where

@@ -123,7 +123,7 @@ impl Store {
         end: ReadEnd,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let tx = self.begin_to_settle().await?;
+        let tx = self.begin_to_settle(&claimed.customer).await?;
         let lock = self.dialect.for_update_of("s");
         let held = Sql::new(format!(
             "SELECT {READING} FROM stripe_subscriptions s
@@ -159,10 +159,8 @@ impl Store {
         claimed: &ClaimedRead,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for organization in named_by(tx, &claimed.customer).await? {
-            self.settle_subscription(tx, organization, now).await?;
-        }
-        Ok(())
+        let organizations = named_by(tx, &claimed.customer).await?;
+        self.settle_subscriptions(tx, &organizations, now).await
     }
 }
 

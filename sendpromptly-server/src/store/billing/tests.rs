@@ -1,5 +1,6 @@
 //! Events in any order end in the same rows, and one that comes again changes nothing.
 
+use futures_util::future::join_all;
 use sendpromptly_core::billing::{Says, Status};
 
 use super::*;
@@ -63,6 +64,73 @@ async fn an_event_that_comes_again_is_heard_once() {
     let now = clock::now();
     assert_eq!(world.store.hear_stripe(&active, now).await.unwrap(), Heard::New);
     assert_eq!(world.store.hear_stripe(&active, now).await.unwrap(), Heard::Again);
+}
+
+#[tokio::test]
+async fn events_about_one_customer_that_come_at_once_end_as_those_that_come_one_by_one() {
+    let world = World::set_up().await;
+    let scope = OrganizationScope::of_the_command_line(world.organization);
+    for round in 0..16 {
+        // Only one of them tells whose customer it is, and an end that is not seen would leave the subscription alive.
+        let mut facts = [
+            fact(round * 4, 0, Says::Incomplete, None),
+            fact(round * 4 + 1, 1, Says::Paid, None),
+            fact(round * 4 + 2, 2, Says::Active, Some(world.organization)),
+            fact(round * 4 + 3, 9, Says::Canceled, None),
+        ];
+        for fact in &mut facts {
+            fact.customer = format!("cus_{round}");
+            fact.subscription = format!("sub_{round}");
+        }
+        facts.rotate_left(usize::from(round % 4));
+        let heard = join_all(
+            facts
+                .iter()
+                .map(|fact| world.store.hear_stripe(fact, clock::now())),
+        )
+        .await;
+        assert!(
+            heard.iter().all(|heard| matches!(heard, Ok(Heard::New))),
+            "{heard:?}"
+        );
+        let record = world.store.billing(scope).await.unwrap().unwrap();
+        assert_eq!(
+            (record.plan.status, record.alive),
+            (Some(Status::Canceled), 0),
+            "round {round}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_comes_several_times_at_once_is_heard_once() {
+    let world = World::set_up().await;
+    let active = fact(1, 0, Says::Active, Some(world.organization));
+    let heard = join_all((0..8).map(|_| world.store.hear_stripe(&active, clock::now()))).await;
+    let new = heard.into_iter().filter(|heard| matches!(heard, Ok(Heard::New)));
+    assert_eq!(new.count(), 1);
+}
+
+#[tokio::test]
+async fn customers_of_one_organization_of_whom_events_come_at_once_are_both_its() {
+    let world = World::set_up().await;
+    let scope = OrganizationScope::of_the_command_line(world.organization);
+    let facts = (0..12).map(|number| {
+        let mut fact = fact(number, 0, Says::Active, Some(world.organization));
+        fact.customer = format!("cus_{number}");
+        fact.subscription = format!("sub_{number}");
+        fact
+    });
+    let facts = facts.collect::<Vec<_>>();
+    let heard = join_all(
+        facts
+            .iter()
+            .map(|fact| world.store.hear_stripe(fact, clock::now())),
+    )
+    .await;
+    assert!(heard.iter().all(Result::is_ok), "{heard:?}");
+    let record = world.store.billing(scope).await.unwrap().unwrap();
+    assert_eq!(record.alive, 12);
 }
 
 #[tokio::test]
