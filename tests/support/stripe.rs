@@ -68,25 +68,50 @@ impl Signer {
     }
 }
 
-/// Stripe's API, asked for subscriptions; it ends when it is dropped.
+/// Stripe's API; it ends when it is dropped.
 #[derive(Debug)]
 pub struct Api {
     endpoint: Endpoint,
-    reply: Arc<Mutex<Reply>>,
+    replies: Arc<Mutex<Replies>>,
+}
+
+/// What is answered, by what the request line holds; and what to all else.
+#[derive(Debug)]
+struct Replies {
+    to: Vec<(String, Reply)>,
+    otherwise: Reply,
+}
+
+impl Replies {
+    fn to(&self, call: &Call) -> Reply {
+        let fits = |(part, _): &&(String, Reply)| call.request_line.contains(part.as_str());
+        let found = self.to.iter().find(fits).map(|(_, reply)| reply);
+        found.unwrap_or(&self.otherwise).clone()
+    }
 }
 
 impl Api {
     /// One that answers so until it is told otherwise.
     pub async fn start(reply: Reply) -> Self {
-        let reply = Arc::new(Mutex::new(reply));
-        let current = reply.clone();
-        let endpoint = Endpoint::start(move |_, _| current.lock().unwrap().clone()).await;
-        Self { endpoint, reply }
+        let replies = Arc::new(Mutex::new(Replies {
+            to: Vec::new(),
+            otherwise: reply,
+        }));
+        let current = replies.clone();
+        let endpoint = Endpoint::start(move |_, call| current.lock().unwrap().to(call)).await;
+        Self { endpoint, replies }
     }
 
     /// Answers so from now on.
     pub fn answers(&self, reply: Reply) {
-        *self.reply.lock().unwrap() = reply;
+        self.replies.lock().unwrap().otherwise = reply;
+    }
+
+    /// Answers requests whose first line holds this so from now on.
+    pub fn answers_to(&self, part: &str, reply: Reply) {
+        let to = &mut self.replies.lock().unwrap().to;
+        to.retain(|(known, _)| known != part);
+        to.push((part.to_owned(), reply));
     }
 
     /// Its address, without a path.

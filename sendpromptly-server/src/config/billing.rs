@@ -35,8 +35,8 @@ pub struct StripeApi {
     pub checkout: RepairUrl,
     /// Where sessions of the billing portal are made.
     pub portal: RepairUrl,
-    /// Where subscriptions are read.
-    subscriptions: String,
+    /// What the address of all that is read begins with.
+    origin: String,
     /// Where Stripe may stand: what the operator names may be a private address.
     pub policy: AddressPolicy,
 }
@@ -126,7 +126,7 @@ fn read_secrets(reader: &mut Reader<'_>) -> Option<Vec<StripeSecret>> {
 struct Paths {
     checkout: RepairUrl,
     portal: RepairUrl,
-    subscriptions: String,
+    origin: String,
 }
 
 fn read_api_url(reader: &mut Reader<'_>) -> Option<(Paths, AddressPolicy)> {
@@ -147,7 +147,7 @@ fn paths(base: &str, policy: &AddressPolicy) -> Result<Paths, NotAllowed> {
     Ok(Paths {
         checkout: at("/v1/checkout/sessions")?,
         portal: at("/v1/billing_portal/sessions")?,
-        subscriptions: format!("{origin}/v1/subscriptions"),
+        origin,
     })
 }
 
@@ -170,15 +170,15 @@ impl StripeApi {
             price,
             checkout: paths.checkout,
             portal: paths.portal,
-            subscriptions: paths.subscriptions,
+            origin: paths.origin,
             policy,
         }
     }
 
-    /// Where one subscription is read, or several: what comes after the path of all.
+    /// Where the thing of this path is read.
     #[must_use]
-    pub fn subscriptions(&self, which: &str) -> Option<RepairUrl> {
-        RepairUrl::parse(&format!("{}{which}", self.subscriptions), &self.policy).ok()
+    pub fn at(&self, path: &str) -> Option<RepairUrl> {
+        RepairUrl::parse(&format!("{}{path}", self.origin), &self.policy).ok()
     }
 }
 

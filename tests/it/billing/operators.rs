@@ -7,6 +7,7 @@ use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::stripe::{Api, SECRET, Signer, event, now, subscription, subscription_of, webhook};
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
+use serde_json::{Value, json};
 
 use super::{API_KEY, WEBHOOK_SECRET, asking, subscribe};
 
@@ -39,9 +40,35 @@ async fn the_doctor_says_in_words_what_is_wrong_with_billing() {
     let other = doctor(&[key], &to_stripe, 2).await;
     assert!(other.contains("--stripe-webhook-secret"), "{other}");
 
+    let price =
+        |more: Value| json!({"id": "price_1", "active": more["active"], "recurring": more["recurring"]});
+    let monthly = json!({"interval": "month"});
+    let fits = price(json!({"active": true, "recurring": monthly}));
+    stripe.answers_to("GET /v1/prices/price_1 ", Reply::Json(fits));
     let well = doctor(&both, &to_stripe, 0).await;
-    for word in ["Stripe takes the key", "test mode", "past_due 1"] {
+    for word in [
+        "Stripe takes the key",
+        "Stripe has --stripe-price",
+        "test mode",
+        "past_due 1",
+    ] {
         assert!(well.contains(word), "{word} in {well}");
+    }
+    let once = price(json!({"active": true, "recurring": null}));
+    let archived = price(json!({"active": false, "recurring": monthly}));
+    for (reply, code, word) in [
+        (Reply::Json(once), 1, "is paid once"),
+        (Reply::Json(archived), 1, "is not active"),
+        (Reply::Text(404, "{}"), 1, "is none that Stripe knows"),
+        (Reply::Text(500, "canary"), 1, "cannot be looked at"),
+        (Reply::Text(403, "canary"), 0, "may not read prices"),
+    ] {
+        stripe.answers_to("GET /v1/prices/price_1 ", reply);
+        let said = doctor(&both, &to_stripe, code).await;
+        assert!(
+            said.contains("Stripe takes the key") && said.contains(word),
+            "{word} in {said}"
+        );
     }
     for (reply, word) in [
         (Reply::Text(401, "canary"), "it is none of its keys"),

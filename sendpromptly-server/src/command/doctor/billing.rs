@@ -3,9 +3,9 @@
 use sendpromptly_core::event::Mode;
 
 use super::Findings;
-use crate::config::{BillingConfig, StripeApi};
+use crate::config::BillingConfig;
 use crate::store::Store;
-use crate::stripe::client::{StripeClient, StripeError};
+use crate::stripe::client::{Price, StripeClient, StripeError};
 
 /// Looks at what is configured, and asks Stripe whether it takes the key.
 pub(super) async fn check(config: Option<&BillingConfig>, findings: &mut Findings) {
@@ -30,16 +30,20 @@ pub(super) async fn check(config: Option<&BillingConfig>, findings: &mut Finding
              heard",
         );
     }
-    match ask(api).await {
+    let client = match StripeClient::new(api) {
+        Ok(client) => client,
+        Err(error) => return findings.wrong(format!("billing: {error}")),
+    };
+    match client.check().await {
         Ok(()) => findings.ok("billing: Stripe takes the key, and lets it read subscriptions"),
-        Err(why) => findings.wrong(format!("billing: {why}")),
+        Err(error) => return findings.wrong(format!("billing: {}", why(error))),
     }
+    check_price(&client, findings).await;
 }
 
 /// What is wrong with the key, or on the way to Stripe.
-async fn ask(api: &StripeApi) -> Result<(), String> {
-    let client = StripeClient::new(api).map_err(|error| error.to_string())?;
-    client.check().await.map_err(|error| match error {
+fn why(error: StripeError) -> String {
+    match error {
         StripeError::Refused(401) => {
             "Stripe refuses --stripe-api-key: it is none of its keys, or was revoked; make a new one"
                 .to_owned()
@@ -52,7 +56,32 @@ async fn ask(api: &StripeApi) -> Result<(), String> {
                 .to_owned()
         }
         other => format!("{other} at --stripe-api-url"),
-    })
+    }
+}
+
+/// Asks for what organizations subscribe to: what is wrong with it would be found by the first who wants to.
+async fn check_price(client: &StripeClient, findings: &mut Findings) {
+    let wrong = match client.price().await {
+        Ok(Some(Price::Fits)) => return findings.ok("billing: Stripe has --stripe-price, which recurs"),
+        Ok(Some(Price::PaidOnce)) => "is paid once; name a price that recurs",
+        Ok(Some(Price::Archived)) => "is not active; name one that is, or let it be active again",
+        Ok(None) => "is none that Stripe knows; prices of test mode and of live mode are different ones",
+        Err(StripeError::Refused(403)) => {
+            return findings.advise(
+                "billing: --stripe-api-key may not read prices, so nobody knows whether --stripe-price is right before \
+                 somebody subscribes; let it read them, in Stripe's dashboard",
+            );
+        }
+        Err(error) => {
+            return findings.wrong(format!(
+                "billing: --stripe-price cannot be looked at: {}",
+                why(error)
+            ));
+        }
+    };
+    findings.wrong(format!(
+        "billing: nobody can subscribe, for --stripe-price {wrong}"
+    ));
 }
 
 /// Looks at what is known of subscriptions.
