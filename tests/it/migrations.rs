@@ -18,7 +18,8 @@ on_both_stores!(
     every_row_of_an_earlier_store_is_there_after_the_migration,
     an_earlier_store_has_the_tables_of_a_new_one_after_the_migration,
     an_earlier_store_is_served_with_its_keys_and_secrets,
-    a_step_that_stands_in_a_fixture_never_changes
+    a_step_that_stands_in_a_fixture_never_changes,
+    subscriptions_from_before_stripe_was_asked_are_asked_for_after_the_migration,
 );
 
 async fn every_row_of_an_earlier_store_is_there_after_the_migration(kind: StoreKind) {
@@ -121,6 +122,23 @@ async fn a_step_that_stands_in_a_fixture_never_changes(kind: StoreKind) {
             );
         }
     }
+}
+
+async fn subscriptions_from_before_stripe_was_asked_are_asked_for_after_the_migration(kind: StoreKind) {
+    let mut fixtures = Fixture::all(kind).await;
+    fixtures.retain(|fixture| fixture.name.starts_with("m0020"));
+    for fixture in &fixtures {
+        let sql = fixture.store.sql().await;
+        sql.run(
+            "INSERT INTO stripe_events (event, customer, subscription, organization_id, at, says)
+             SELECT id, 'cus_old', 'sub_old', id, 1000, 'active' FROM organizations WHERE name = 'acme'",
+        )
+        .await;
+        assert_eq!(Cli::on(&fixture.store).run(&["migrate"]).await.code, 0);
+        let due = "SELECT subscription AS t FROM stripe_subscriptions WHERE look_at <= 1000 AND read_due_at IS NULL";
+        assert_eq!(sql.texts(due).await, ["sub_old"], "{}", fixture.name);
+    }
+    assert!(!fixtures.is_empty());
 }
 
 /// Makes fixtures of the program that `SENDPROMPTLY_BIN` names: run it with each release's own.

@@ -26,7 +26,8 @@ const WEBHOOKS: [&str; 9] = [
     "failed",
 ];
 
-/// What a question came to: Stripe answered; it knows nothing of it; it is asked again; it was asked often enough.
+/// What a question came to: Stripe answered; it knows nothing of it; it is asked again; it was asked often enough, and is
+/// asked again another day.
 const READS: [&str; 4] = ["told", "unknown", "failed", "given_up"];
 
 /// What became of a webhook that Stripe has signed.
@@ -104,7 +105,7 @@ impl StripeMetrics {
         self.reads.count(match end {
             ReadEnd::Told(..) => "told",
             ReadEnd::Unknown => "unknown",
-            ReadEnd::Waits(_) => "failed",
+            ReadEnd::Waits(_) | ReadEnd::NotSeen => "failed",
             ReadEnd::GivenUp => "given_up",
         });
     }

@@ -1,7 +1,7 @@
-//! Asks Stripe for the subscriptions that its events are about. Each question is a task of its own, so that a Stripe
-//! that hangs holds up nothing but what is asked of it.
+//! Asks Stripe for the subscriptions that its events are about, and once a day for each of which no event tells. Each
+//! question is a task of its own, so that a Stripe that hangs holds up nothing but what is asked of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sendpromptly_core::billing::next_try;
@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::rounds::{Left, Rounds};
 use crate::metrics::StripeMetrics;
 use crate::platform::clock;
-use crate::store::billing::reads::{ClaimedRead, ReadEnd};
+use crate::store::billing::reads::{Cause, ClaimedRead, ReadEnd};
 use crate::store::{Store, StoreError};
 use crate::stripe::client::{StripeClient, StripeError};
 
@@ -21,6 +21,12 @@ const EVERY: Duration = Duration::from_secs(1);
 /// Questions that a node has at once; Stripe takes far more of them a second.
 const AT_ONCE: usize = 4;
 
+/// Looks that a node has at once; it begins one a round at most.
+const LOOKS_AT_ONCE: usize = 1;
+
+/// Failures in a row after which waits grow no longer.
+const MOST_FAILURES: u32 = 20;
+
 /// The worker.
 #[derive(Debug, Clone)]
 pub(super) struct ReadStripe {
@@ -28,6 +34,16 @@ pub(super) struct ReadStripe {
     client: StripeClient,
     metrics: StripeMetrics,
     slots: Arc<Semaphore>,
+    look_slots: Arc<Semaphore>,
+    pause: Arc<Mutex<Pause>>,
+}
+
+/// How long nothing is looked at, for Stripe gave no answer. Events are not waited for so: each of their questions has
+/// waits of its own.
+#[derive(Debug, Default)]
+struct Pause {
+    failures: u32,
+    over_at: Option<Timestamp>,
 }
 
 impl Rounds for ReadStripe {
@@ -45,7 +61,24 @@ impl Rounds for ReadStripe {
             };
             tokio::spawn(self.clone().see_through(claimed, slot));
         }
+        self.look(now).await?;
         Ok(Left::Nothing)
+    }
+}
+
+impl Pause {
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.over_at.is_none_or(|over_at| over_at <= now)
+    }
+
+    /// Stripe has answered, or has not.
+    fn hear(&mut self, has_answered: bool, now: Timestamp) {
+        if has_answered {
+            return *self = Self::default();
+        }
+        // The longest wait is reached before these are.
+        self.failures = (self.failures + 1).min(MOST_FAILURES);
+        self.over_at = next_try(self.failures).map(|wait| now.plus(wait));
     }
 }
 
@@ -56,7 +89,26 @@ impl ReadStripe {
             client,
             metrics,
             slots: Arc::new(Semaphore::new(AT_ONCE)),
+            look_slots: Arc::new(Semaphore::new(LOOKS_AT_ONCE)),
+            pause: Arc::default(),
         }
+    }
+
+    async fn look(&self, now: Timestamp) -> Result<(), StoreError> {
+        if !self.pause().is_over(now) {
+            return Ok(());
+        }
+        let Ok(slot) = self.look_slots.clone().try_acquire_owned() else {
+            return Ok(());
+        };
+        if let Some(claimed) = self.store.claim_look(now).await? {
+            tokio::spawn(self.clone().see_through(claimed, slot));
+        }
+        Ok(())
+    }
+
+    fn pause(&self) -> MutexGuard<'_, Pause> {
+        self.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks, and records what became of it.
@@ -64,6 +116,7 @@ impl ReadStripe {
         let asked_at = clock::now();
         let answer = self.client.subscription(&claimed.subscription).await;
         let now = clock::now();
+        self.pause().hear(answer.is_ok(), now);
         let end = match answer {
             Ok(Some(answer)) => ReadEnd::Told(answer, asked_at),
             Ok(None) => ReadEnd::Unknown,
@@ -84,15 +137,43 @@ impl ReadStripe {
 
 /// What follows where Stripe gave nothing.
 fn end_of(claimed: &ClaimedRead, error: StripeError, now: Timestamp) -> ReadEnd {
-    let tries = claimed.tries;
+    let Cause::Event { tries } = claimed.cause else {
+        tracing::warn!(%error, "Stripe did not tell of a subscription and is asked again another day");
+        return ReadEnd::NotSeen;
+    };
     match next_try(tries) {
         Some(wait) => {
             tracing::warn!(tries, %error, "Stripe did not tell of a subscription and is asked again");
             ReadEnd::Waits(now.plus(wait))
         }
         None => {
-            tracing::error!(tries, %error, "Stripe is not asked for a subscription any more; its events decide");
+            tracing::error!(tries, %error, "Stripe is not asked for a subscription any more today; its events decide");
             ReadEnd::GivenUp
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::NOW;
+
+    #[test]
+    fn the_pause_grows_to_an_hour_while_stripe_gives_no_answer_and_ends_with_one() {
+        let (mut pause, mut now) = (Pause::default(), NOW);
+        assert!(pause.is_over(now));
+        let mut last = Duration::ZERO;
+        for _ in 0..200 {
+            pause.hear(false, now);
+            let over_at = pause.over_at.unwrap();
+            assert!(!pause.is_over(over_at.plus_millis(-1)) && pause.is_over(over_at));
+            let wait = Duration::from_millis((over_at.as_millis() - now.as_millis()).unsigned_abs());
+            assert!(wait >= last);
+            (last, now) = (wait, over_at);
+        }
+        assert_eq!(last, Duration::from_secs(3_600));
+        pause.hear(false, now);
+        pause.hear(true, now);
+        assert!(pause.is_over(now));
     }
 }

@@ -17,6 +17,7 @@ on_both_stores!(
     while_stripe_gives_no_answer_events_decide_and_it_is_asked_again,
     a_stripe_that_hangs_holds_up_no_webhook_and_a_kill_loses_no_question,
     what_stripe_knows_no_longer_is_what_its_events_say,
+    a_change_of_which_no_webhook_came_is_found_within_a_day,
 );
 
 const UPDATED: &str = "customer.subscription.updated";
@@ -196,4 +197,22 @@ async fn what_stripe_knows_no_longer_is_what_its_events_say(kind: StoreKind) {
     );
     deliver(&world, &mut signer, &[ended]).await;
     comes_to(&world, "canceled").await;
+}
+
+async fn a_change_of_which_no_webhook_came_is_found_within_a_day(kind: StoreKind) {
+    let stripe = Api::start(Reply::Json(subscription("active", now()))).await;
+    let world = World::start_with(kind, &asking(&stripe.url()), &[]).await;
+    let mut signer = Signer::start().await;
+    end_trial(&world).await;
+    subscribe(&world, &mut signer, "active").await;
+    comes_to(&world, "active").await;
+    // The endpoint is off, and a day goes by.
+    let sql = world.sql().await;
+    let a_day_later = "UPDATE stripe_subscriptions SET look_at = look_at - 86400000";
+    stripe.answers(Reply::Json(subscription("canceled", now())));
+    sql.run(a_day_later).await;
+    comes_to(&world, "canceled").await;
+    receipts_become(&world, "402 subscription_required").await;
+    let looks = "SELECT count(*) AS n FROM stripe_subscriptions WHERE look_at IS NOT NULL";
+    assert_eq!(sql.count(looks).await, 0, "what has ended is not asked for again");
 }

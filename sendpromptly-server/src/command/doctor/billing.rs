@@ -102,7 +102,7 @@ pub(super) async fn check_organizations(store: &Store, findings: &mut Findings) 
     if counts.given_up > 0 {
         findings.advise(format!(
             "billing: Stripe was asked for {} subscriptions in vain for days; of them only what webhooks said is known, \
-             until the next one",
+             until the next one or the next day",
             counts.given_up
         ));
     }

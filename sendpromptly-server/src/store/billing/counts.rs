@@ -14,7 +14,7 @@ pub struct BillingCounts {
     pub organizations: BTreeMap<Option<Status>, u64>,
     /// Subscriptions that Stripe is to be asked for.
     pub to_read: u64,
-    /// Subscriptions that it was asked for in vain, and is not asked for again before another event.
+    /// Subscriptions that it was asked for in vain, and is not asked for again before another event or another day.
     pub given_up: u64,
 }
 

@@ -3,11 +3,14 @@
 //! A question is claimed for a time only, so a node that dies hands it on. An event that is heard while Stripe makes its
 //! answer voids the claim: the answer may not know of it, so Stripe is asked again. So an answer that is recorded stands
 //! for every event that was heard, and none is overwritten by an older one.
+//!
+//! Events may be lost as well. So each subscription that has not ended is asked for once a day, whatever was heard: that is
+//! a look, which waits behind the questions, and which nothing depends on.
 
 use std::time::Duration;
 
 use sea_orm::DatabaseTransaction;
-use sendpromptly_core::billing::{Answer, Fact, Reading};
+use sendpromptly_core::billing::{Answer, Fact, Reading, Status};
 use sendpromptly_core::time::Timestamp;
 
 use super::{FACT, READING, named_by};
@@ -25,15 +28,30 @@ pub const LEASE: Duration = Duration::from_secs(60);
 /// How long events are gathered for one question: most come several together.
 const GATHER: Duration = Duration::from_secs(1);
 
+/// How often Stripe is asked for a subscription of which no event tells.
+pub const LOOK_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A question that this node has claimed.
 #[derive(Debug, Clone)]
 pub struct ClaimedRead {
     /// Stripe's id of the subscription.
     pub subscription: String,
-    /// How many tries there were since the last event, this one included.
-    pub tries: u32,
+    /// Why it is asked for.
+    pub cause: Cause,
     customer: String,
     token: [u8; 16],
+}
+
+/// Why Stripe is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Something was heard.
+    Event {
+        /// How many tries there were since, this one included.
+        tries: u32,
+    },
+    /// It was not asked for a day.
+    Look,
 }
 
 /// How a question ended.
@@ -45,9 +63,35 @@ pub enum ReadEnd {
     Unknown,
     /// There was no answer; it is asked again then.
     Waits(Timestamp),
-    /// There was no answer, and it is not asked again before another event.
+    /// There was no answer, and it is not asked again before another event, or another day.
     GivenUp,
+    /// A look has found no answer; the next day's may.
+    NotSeen,
 }
+
+/// In which order questions are asked, and what is noted of one that is claimed.
+struct Queue {
+    /// Which are due by a time.
+    due: &'static str,
+    /// What they are ordered by.
+    by: &'static str,
+    /// What is set, to another time first.
+    claim: &'static str,
+}
+
+/// What events have ordered.
+const EVENTS: Queue = Queue {
+    due: "s.read_due_at <= {}",
+    by: "s.read_due_at",
+    claim: "read_due_at = {}, tries = tries + 1",
+};
+
+/// What nothing has ordered.
+const LOOKS: Queue = Queue {
+    due: "s.read_due_at IS NULL AND s.look_at <= {}",
+    by: "s.look_at",
+    claim: "look_at = {}",
+};
 
 /// Has Stripe asked for the fact's subscription, and for others of its customer of which nothing was known whose they
 /// are.
@@ -70,30 +114,54 @@ pub(super) async fn order(tx: &DatabaseTransaction, fact: &Fact, now: Timestamp)
 }
 
 impl Store {
-    /// Claims the question that is due first, if there is one.
+    /// Claims the question that is due first of those that events have ordered, if there is one.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn claim_read(&self, now: Timestamp) -> Result<Option<ClaimedRead>, StoreError> {
-        let due = Sql::new("SELECT 1 AS found FROM stripe_subscriptions WHERE read_due_at <= {} LIMIT 1");
-        if due.bind(now).one(&self.reader).await?.is_none() {
+        self.claim_from(&EVENTS, now.plus(LEASE), now, |tries| Cause::Event { tries })
+            .await
+    }
+
+    /// Claims the look that is due first, if there is one. The next one at this subscription is a day later, however this
+    /// one ends.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn claim_look(&self, now: Timestamp) -> Result<Option<ClaimedRead>, StoreError> {
+        self.claim_from(&LOOKS, now.plus(LOOK_EVERY), now, |_| Cause::Look)
+            .await
+    }
+
+    async fn claim_from(
+        &self,
+        queue: &Queue,
+        next: Timestamp,
+        now: Timestamp,
+        cause: fn(u32) -> Cause,
+    ) -> Result<Option<ClaimedRead>, StoreError> {
+        let Queue { due, by, claim } = queue;
+        let any = Sql::new(format!(
+            "SELECT 1 AS found FROM stripe_subscriptions s WHERE {due} LIMIT 1"
+        ));
+        if any.bind(now).one(&self.reader).await?.is_none() {
             return Ok(None);
         }
         let token: [u8; 16] = entropy::bytes();
         let skip = self.dialect.for_update_skip_locked("s");
         let claim = Sql::new(format!(
-            "UPDATE stripe_subscriptions SET tries = tries + 1, read_due_at = {{}}, lease_token = {{}}
-             WHERE subscription IN (SELECT s.subscription FROM stripe_subscriptions s WHERE s.read_due_at <= {{}}
-                ORDER BY s.read_due_at LIMIT 1{skip})
+            "UPDATE stripe_subscriptions SET {claim}, lease_token = {{}}
+             WHERE subscription IN (SELECT s.subscription FROM stripe_subscriptions s WHERE {due}
+                ORDER BY {by} LIMIT 1{skip})
              RETURNING subscription, customer, tries"
         ));
         let tx = self.begin().await?;
-        let claim = claim.bind(now.plus(LEASE)).bind(token).bind(now);
+        let claim = claim.bind(next).bind(token).bind(now);
         let claimed = claim.one(&tx).await?;
         let claimed = claimed.map(|row| -> Result<_, StoreError> {
             Ok(ClaimedRead {
                 subscription: rows::get(&row, "subscription")?,
-                tries: rows::count(&row, "tries")?,
+                cause: cause(rows::count(&row, "tries")?),
                 customer: rows::get(&row, "customer")?,
                 token,
             })
@@ -139,15 +207,19 @@ impl Store {
                 let facts = facts_of(&tx, claimed).await?;
                 let before = super::reading(&row)?;
                 let reading = Reading::of(&claimed.subscription, answer, at, &facts, before.as_ref());
-                note(&tx, claimed, Some(&reading)).await?;
+                note(&tx, claimed, Some(&reading), now).await?;
                 self.settle_all(&tx, claimed, now).await?;
             }
             ReadEnd::Unknown => {
-                note(&tx, claimed, None).await?;
+                note(&tx, claimed, None, now).await?;
                 self.settle_all(&tx, claimed, now).await?;
             }
-            ReadEnd::Waits(until) => wait(claimed, Some(until)).run(&tx).await.map(drop)?,
-            ReadEnd::GivenUp => wait(claimed, None).run(&tx).await.map(drop)?,
+            ReadEnd::Waits(until) => leave(&tx, claimed, "read_due_at = {}", until).await?,
+            ReadEnd::GivenUp => {
+                let again = "read_due_at = NULL, look_at = {}";
+                leave(&tx, claimed, again, now.plus(LOOK_EVERY)).await?;
+            }
+            ReadEnd::NotSeen => leave(&tx, claimed, "look_at = {}", now.plus(LOOK_EVERY)).await?,
         }
         tx.commit().await?;
         Ok(true)
@@ -175,16 +247,20 @@ async fn facts_of(tx: &DatabaseTransaction, claimed: &ClaimedRead) -> Result<Vec
     found.iter().map(super::fact).collect()
 }
 
-/// Notes what Stripe has told, which stands for every fact that is there; `None`: that it knows nothing.
+/// Notes what Stripe has told, which stands for every fact that is there; `None`: that it knows nothing. What has ended
+/// and what it does not know is not looked at again.
 async fn note(
     tx: &DatabaseTransaction,
     claimed: &ClaimedRead,
     reading: Option<&Reading>,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
+    let goes_on = reading.is_some_and(|reading| reading.status != Status::Canceled);
     let told = Sql::new(
-        "UPDATE stripe_subscriptions SET read_due_at = NULL, lease_token = NULL, tries = 0, read_at = {}, status = {},
-             past_due_since = {}, paid_until = {} WHERE subscription = {}",
+        "UPDATE stripe_subscriptions SET read_due_at = NULL, lease_token = NULL, tries = 0, look_at = {}, read_at = {},
+             status = {}, past_due_since = {}, paid_until = {} WHERE subscription = {}",
     )
+    .bind(goes_on.then(|| now.plus(LOOK_EVERY)))
     .bind(reading.map(|reading| reading.at))
     .bind(reading.map(|reading| reading.status.as_str()))
     .bind(reading.and_then(|reading| reading.past_due_since))
@@ -199,8 +275,17 @@ async fn note(
     Ok(())
 }
 
-fn wait(claimed: &ClaimedRead, until: Option<Timestamp>) -> Sql {
-    Sql::new("UPDATE stripe_subscriptions SET read_due_at = {}, lease_token = NULL WHERE subscription = {}")
-        .bind(until)
-        .bind(claimed.subscription.as_str())
+/// Leaves a question without an answer, and says when to ask again.
+async fn leave(
+    tx: &DatabaseTransaction,
+    claimed: &ClaimedRead,
+    again: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let left = Sql::new(format!(
+        "UPDATE stripe_subscriptions SET {again}, lease_token = NULL WHERE subscription = {{}}"
+    ));
+    let left = left.bind(at).bind(claimed.subscription.as_str());
+    left.run(tx).await?;
+    Ok(())
 }

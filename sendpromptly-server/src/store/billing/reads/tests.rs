@@ -87,7 +87,8 @@ async fn a_question_of_a_node_that_died_is_asked_by_another_and_counts_once() {
             .is_none()
     );
     let other = claim(&world, lease).await;
-    assert_eq!((died.tries, other.tries), (1, 2));
+    let tries = |tries| Cause::Event { tries };
+    assert_eq!((died.cause, other.cause), (tries(1), tries(2)));
     assert!(told(&world, &other, Status::Unpaid, lease).await);
     assert!(!told(&world, &died, Status::Active, lease).await);
     assert_eq!(status(&world).await, Some(Status::Unpaid));
@@ -102,7 +103,7 @@ async fn without_an_answer_events_decide_until_stripe_tells() {
     assert!(world.store.end_read(&claimed, end, due()).await.unwrap());
     assert_eq!(status(&world).await, Some(Status::Active));
     let again = claim(&world, later()).await;
-    assert_eq!(again.tries, 2);
+    assert_eq!(again.cause, Cause::Event { tries: 2 });
     assert!(
         world
             .store
@@ -117,7 +118,7 @@ async fn without_an_answer_events_decide_until_stripe_tells() {
     hear(&world, 2, Says::PastDue).await;
     let counts = world.store.billing_counts().await.unwrap();
     assert_eq!((counts.to_read, counts.given_up), (1, 0));
-    assert_eq!(claim(&world, due()).await.tries, 1);
+    assert_eq!(claim(&world, due()).await.cause, Cause::Event { tries: 1 });
 }
 
 #[tokio::test]
@@ -155,4 +156,102 @@ async fn stripe_is_asked_for_nobody_elses_subscription() {
     let mut asked = asked.map(|claimed| claimed.subscription);
     asked.sort();
     assert_eq!(asked, ["sub_1", "sub_2"]);
+}
+
+/// When a subscription is looked at that Stripe told of when it was asked at [`due`].
+fn next_day() -> Timestamp {
+    due().plus(LOOK_EVERY)
+}
+
+/// Stripe has told of the subscription after an event.
+async fn told_after_an_event(world: &World, status: Status) {
+    hear(world, 1, Says::Active).await;
+    let claimed = claim(world, due()).await;
+    assert!(told(world, &claimed, status, due()).await);
+}
+
+#[tokio::test]
+async fn a_subscription_of_which_no_event_tells_is_looked_at_once_a_day() {
+    let world = World::set_up().await;
+    told_after_an_event(&world, Status::Active).await;
+    let early = world.store.claim_look(next_day().plus_millis(-1)).await.unwrap();
+    assert!(early.is_none());
+    for day in 0..2 {
+        let now = next_day().plus(LOOK_EVERY * day);
+        let look = world.store.claim_look(now).await.unwrap().unwrap();
+        assert_eq!((look.subscription.as_str(), look.cause), ("sub_1", Cause::Look));
+        assert!(
+            world.store.claim_look(now).await.unwrap().is_none(),
+            "one at a time"
+        );
+        let status = [Status::PastDue, Status::Active][day as usize];
+        assert!(told(&world, &look, status, now).await);
+        assert_eq!(self::status(&world).await, Some(status));
+        assert_eq!(
+            world.store.billing_counts().await.unwrap().to_read,
+            0,
+            "nothing waits for it"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_has_ended_and_what_stripe_does_not_know_is_not_looked_at() {
+    for status in [Some(Status::Canceled), None] {
+        let world = World::set_up().await;
+        told_after_an_event(&world, Status::Active).await;
+        let look = world.store.claim_look(next_day()).await.unwrap().unwrap();
+        match status {
+            Some(status) => assert!(told(&world, &look, status, next_day()).await),
+            None => {
+                let end = world.store.end_read(&look, ReadEnd::Unknown, next_day());
+                assert!(end.await.unwrap());
+            }
+        }
+        let much_later = next_day().plus(LOOK_EVERY * 30);
+        assert!(world.store.claim_look(much_later).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_found_no_answer_is_made_again_the_next_day_and_holds_up_no_question() {
+    let world = World::set_up().await;
+    told_after_an_event(&world, Status::Active).await;
+    let look = world.store.claim_look(next_day()).await.unwrap().unwrap();
+    let end = world.store.end_read(&look, ReadEnd::NotSeen, next_day());
+    assert!(end.await.unwrap());
+    assert_eq!(status(&world).await, Some(Status::Active));
+    assert!(world.store.claim_read(next_day()).await.unwrap().is_none());
+    let again = next_day().plus(LOOK_EVERY);
+    assert!(
+        world
+            .store
+            .claim_look(again.plus_millis(-1))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(world.store.claim_look(again).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn an_event_overtakes_a_look_and_what_was_given_up_is_looked_at_the_next_day() {
+    let world = World::set_up().await;
+    told_after_an_event(&world, Status::Active).await;
+    let look = world.store.claim_look(next_day()).await.unwrap().unwrap();
+    hear(&world, 2, Says::PastDue).await;
+    assert!(!told(&world, &look, Status::Active, next_day()).await);
+    assert_eq!(status(&world).await, Some(Status::PastDue));
+    let much_later = next_day().plus(LOOK_EVERY * 9);
+    let waits = world.store.claim_look(much_later).await.unwrap();
+    assert!(waits.is_none(), "what events have ordered is asked for anyway");
+    let claimed = claim(&world, next_day()).await;
+    let end = world.store.end_read(&claimed, ReadEnd::GivenUp, next_day());
+    assert!(end.await.unwrap());
+    assert_eq!(world.store.billing_counts().await.unwrap().given_up, 1);
+    let now = next_day().plus(LOOK_EVERY);
+    let look = world.store.claim_look(now).await.unwrap().unwrap();
+    assert!(told(&world, &look, Status::Unpaid, now).await);
+    assert_eq!(status(&world).await, Some(Status::Unpaid));
+    assert_eq!(world.store.billing_counts().await.unwrap().given_up, 0);
 }
