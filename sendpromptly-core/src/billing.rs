@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 pub use plan::{Access, Plan, TRIAL};
 pub use reading::{Answer, Reading, next_try};
-pub use stripe_event::{Event, NotAnEvent, read_event, read_subscription};
+pub use stripe_event::{CheckoutState, Event, NotAnEvent, read_checkout, read_event, read_subscription};
 
 use crate::event::words;
 use crate::id::OrganizationId;

@@ -8,6 +8,7 @@ use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
 mod at_once;
+mod checkouts;
 mod console;
 mod operators;
 mod plans;

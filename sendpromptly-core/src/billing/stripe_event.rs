@@ -18,6 +18,17 @@ pub enum Event {
     OfAnotherMode,
 }
 
+/// What became of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckoutState {
+    /// It can be paid.
+    Open,
+    /// It was paid, and this is so of the subscription that was bought.
+    Complete(Fact),
+    /// It was not paid, and cannot be any more.
+    Expired,
+}
+
 /// What verifies, but is no event that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be an event of Stripe's that names what its type promises")]
@@ -45,10 +56,15 @@ pub fn read_event(body: &[u8], ours: Option<Mode>) -> Result<Event, NotAnEvent> 
     let Some(told) = told(kind, object)? else {
         return Ok(Event::SaysNothing);
     };
+    fact(id, at, object, told).map(Event::Tells)
+}
+
+/// What is kept of what this object tells, under an id of its own.
+fn fact(id: &str, at: Timestamp, object: &Value, told: Told<'_>) -> Result<Fact, NotAnEvent> {
     let hash = Sha256::digest(id.as_bytes());
     let mut event = [0; 16];
     event.copy_from_slice(&hash[..16]);
-    Ok(Event::Tells(Fact {
+    Ok(Fact {
         event,
         at,
         customer: id_in(&object["customer"]).ok_or(NotAnEvent)?.to_owned(),
@@ -57,7 +73,7 @@ pub fn read_event(body: &[u8], ours: Option<Mode>) -> Result<Event, NotAnEvent> 
         says: told.says,
         paid_until: told.paid_until,
         is_read: false,
-    }))
+    })
 }
 
 /// Reads a subscription as Stripe gives it when it is asked for the one of this id.
@@ -72,6 +88,32 @@ pub fn read_subscription(id: &str, body: &[u8]) -> Result<Answer, NotAnEvent> {
         status: status.ok_or(NotAnEvent)?,
         paid_until: told.paid_until,
     })
+}
+
+/// Reads a checkout as Stripe gives it, together with its subscription, when it is asked for the one of this id at this
+/// time. What it says of the subscription is a fact of that time, as though an event had told.
+///
+/// # Errors
+/// [`NotAnEvent`] for what is no checkout of a subscription, or another one.
+pub fn read_checkout(id: &str, body: &[u8], at: Timestamp) -> Result<CheckoutState, NotAnEvent> {
+    let object: Value = serde_json::from_slice(body).map_err(|_| NotAnEvent)?;
+    if id_in(&object["id"]) != Some(id) {
+        return Err(NotAnEvent);
+    }
+    match object["status"].as_str() {
+        Some("open") => Ok(CheckoutState::Open),
+        Some("expired") => Ok(CheckoutState::Expired),
+        Some("complete") => bought(id, &object["subscription"], at).map(CheckoutState::Complete),
+        _ => Err(NotAnEvent),
+    }
+}
+
+fn bought(checkout: &str, object: &Value, at: Timestamp) -> Result<Fact, NotAnEvent> {
+    let told = subscription("", object)?;
+    let id = format!("{checkout} at {}", at.as_millis());
+    // Facts have whole seconds, as Stripe's own times.
+    let at = Timestamp::from_millis(at.as_secs() * 1_000);
+    fact(&id, at, object, told)
 }
 
 /// The mode that an event names, as all of Stripe's do.

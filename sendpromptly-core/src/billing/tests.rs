@@ -308,6 +308,40 @@ fn what_is_of_the_other_mode_says_nothing() {
 }
 
 #[test]
+fn a_checkout_that_was_paid_tells_of_its_subscription() {
+    let at = Timestamp::from_millis(START * 1_000 + 999);
+    let read = |body: &Value| read_checkout("cs_1", body.to_string().as_bytes(), at);
+    let with = |status: &str, subscription: Value| json!({"id": "cs_1", "status": status, "subscription": subscription});
+    assert_eq!(read(&with("open", Value::Null)), Ok(CheckoutState::Open));
+    assert_eq!(read(&with("expired", Value::Null)), Ok(CheckoutState::Expired));
+    let Ok(CheckoutState::Complete(fact)) = read(&with("complete", subscription("past_due"))) else {
+        panic!("it was paid");
+    };
+    let settled = settle(organization(), std::slice::from_ref(&fact), &[]).unwrap();
+    assert_eq!(
+        (settled.id.as_str(), settled.customer.as_str()),
+        ("sub_1", "cus_1")
+    );
+    assert_eq!(
+        (settled.status, settled.past_due_since),
+        (Status::PastDue, Some(fact.at))
+    );
+    assert_eq!(fact.at.as_millis(), START * 1_000, "as whole as an event's time");
+    for wrong in [
+        json!({"id": "cs_2", "status": "expired"}),
+        with("paid", Value::Null),
+        with("complete", Value::Null),
+        // Not the subscription itself.
+        with("complete", "sub_1".into()),
+        with("complete", json!({"id": "sub_1", "status": "active"})),
+        json!([]),
+    ] {
+        assert_eq!(read(&wrong), Err(NotAnEvent), "{wrong}");
+    }
+    assert_eq!(read_checkout("cs_1", b"<html>", at), Err(NotAnEvent));
+}
+
+#[test]
 fn what_is_no_event_is_refused() {
     let right =
         json!({"id": "evt_1", "type": UPDATED, "created": START, "data": {"object": subscription("active")}});

@@ -5,16 +5,17 @@ use std::time::Duration;
 use askama::Template;
 use hyper::StatusCode;
 use sendpromptly_core::audit::Action;
-use sendpromptly_core::billing::{Access, Status};
+use sendpromptly_core::billing::{Access, Fact, Status};
 
 use super::access::Seat;
 use super::page::{self, Frame, Nav};
 use super::when::When;
 use super::{PageError, Visit};
 use crate::http::Response;
-use crate::store::billing::{BillingRecord, OpenCheckout};
+use crate::store::billing::BillingRecord;
+use crate::store::billing::checkouts::OpenCheckout;
 use crate::stripe::Billing;
-use crate::stripe::client::{Checkout, StripeClient, StripeError};
+use crate::stripe::client::{Checkout, CheckoutEnd, CheckoutPage, StripeClient, StripeError};
 
 /// What the page says of the plan.
 struct Told {
@@ -70,17 +71,26 @@ pub async fn check_out(visit: Visit, seat: Seat) -> Result<Response, PageError> 
         let why = "There is a subscription already. Change it under “Manage the subscription”.".to_owned();
         return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
     }
-    let checkout = match open_checkout(&record, &visit) {
-        Some(open) => open.clone(),
-        None => match new_checkout(&visit, &seat, &client, &record).await {
+    let known = match known_checkout(&visit, &client, &record).await {
+        Ok(known) => known,
+        Err(error) => return not_told(&visit, &seat, error).await,
+    };
+    if let Known::Paid(fact) = &known
+        && let Some(answer) = take_over(&visit, &seat, fact).await?
+    {
+        return Ok(answer);
+    }
+    let checkout = match known {
+        Known::Open(open) => open,
+        Known::Paid(_) | Known::Over => match new_checkout(&visit, &seat, &client, &record).await {
             Ok(new) => new,
             Err(error) => return no_page(&visit, &seat, error).await,
         },
     };
-    let origin = visit.origin(seat.who.user);
+    let (before, origin) = (record.checkout.as_ref(), visit.origin(seat.who.user));
     let begun = visit
         .store()
-        .begin_checkout(seat.scope, &checkout, &origin, visit.now);
+        .begin_checkout(seat.scope, before, &checkout, &origin, visit.now);
     if !begun.await? {
         let why = "Somebody else has just begun to subscribe. Nothing was paid by you. Look again below."
             .to_owned();
@@ -89,8 +99,59 @@ pub async fn check_out(visit: Visit, seat: Seat) -> Result<Response, PageError> 
     lead_to(&visit, &seat, checkout.url)
 }
 
-/// The page on which somebody has begun to subscribe the organization: whoever subscribes it goes on there, so it is
-/// paid once.
+/// What became of the checkout that was begun last.
+enum Known {
+    /// It can be gone on with, so that it is paid once.
+    Open(OpenCheckout),
+    /// It was paid, and Stripe's webhook has not told of it.
+    Paid(Fact),
+    /// There is none that can be paid.
+    Over,
+}
+
+/// Stripe is asked, for it may have been paid though no webhook came. While its page cannot be paid twice, nobody has to
+/// wait for an answer.
+async fn known_checkout(
+    visit: &Visit,
+    client: &StripeClient,
+    record: &BillingRecord,
+) -> Result<Known, StripeError> {
+    let Some(known) = &record.checkout else {
+        return Ok(Known::Over);
+    };
+    let open = open_checkout(record, visit).map(|open| Known::Open(open.clone()));
+    let Some(session) = &known.session else {
+        return Ok(open.unwrap_or(Known::Over));
+    };
+    match client.checkout(session, visit.now).await {
+        Ok(CheckoutEnd::Open(page)) => Ok(Known::Open(noted(page, visit))),
+        Ok(CheckoutEnd::Complete(fact)) => Ok(Known::Paid(fact)),
+        Ok(CheckoutEnd::Expired | CheckoutEnd::Unknown) => Ok(Known::Over),
+        Err(error) => open.ok_or(error),
+    }
+}
+
+/// Hears of a subscription that was paid for as though a webhook had told of it. `None` where it has ended since, so that
+/// another one may begin.
+async fn take_over(visit: &Visit, seat: &Seat, fact: &Fact) -> Result<Option<Response>, PageError> {
+    if fact.organization != Some(seat.scope.id()) {
+        return not_told(visit, seat, StripeError::Unreadable).await.map(Some);
+    }
+    let heard = visit.store().hear_stripe(fact, visit.now).await?;
+    tracing::warn!(organization = %seat.scope.id(), ?heard, "a checkout was paid of which no webhook of Stripe's told");
+    let record = visit.store().billing(seat.scope).await?;
+    let record = record.ok_or(PageError::NotFound)?;
+    if record.is_subscribed() {
+        return Ok(Some(page::see_other(&seat.path("/billing"))));
+    }
+    if record.plan.status != Some(Status::Incomplete) {
+        return Ok(None);
+    }
+    let why = "A payment is under way at Stripe. Nothing else was begun. Look again in a while.".to_owned();
+    refuse(visit, seat, StatusCode::CONFLICT, why).await.map(Some)
+}
+
+/// The checkout whose page can be paid still, by this server's clock.
 fn open_checkout<'a>(record: &'a BillingRecord, visit: &Visit) -> Option<&'a OpenCheckout> {
     record
         .checkout
@@ -113,11 +174,16 @@ async fn new_checkout(
         paid: &format!("{back}?paid=1"),
         order_key: visit.order_key(),
     };
-    let page = client.check_out(&order).await?;
-    Ok(OpenCheckout {
+    Ok(noted(client.check_out(&order).await?, visit))
+}
+
+/// What is kept of a checkout's page.
+fn noted(page: CheckoutPage, visit: &Visit) -> OpenCheckout {
+    OpenCheckout {
+        session: page.session,
         url: page.url.into(),
         expires_at: page.expires_at.unwrap_or(visit.now.plus(OPEN)),
-    })
+    }
 }
 
 /// How long a checkout can be paid where Stripe does not say so.
@@ -168,6 +234,16 @@ fn lead_to(visit: &Visit, seat: &Seat, url: String) -> Result<Response, PageErro
 async fn no_page(visit: &Visit, seat: &Seat, error: StripeError) -> Result<Response, PageError> {
     tracing::warn!(organization = %seat.scope.id(), %error, "Stripe gave no page");
     let why = format!("{error}, and nothing was paid. Try again in a while.");
+    refuse(visit, seat, StatusCode::BAD_GATEWAY, why).await
+}
+
+/// A checkout may have been paid, and nobody knows: another one might be paid beside it.
+async fn not_told(visit: &Visit, seat: &Seat, error: StripeError) -> Result<Response, PageError> {
+    tracing::warn!(organization = %seat.scope.id(), %error, "Stripe did not tell of a checkout");
+    let why = format!(
+        "{error}, and has to tell first whether the checkout that was begun last was paid. Nothing was begun and nothing is \
+         lost. Try again in a while."
+    );
     refuse(visit, seat, StatusCode::BAD_GATEWAY, why).await
 }
 

@@ -13,10 +13,13 @@ use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::{Dialect, Store, StoreError, audit};
 
+pub mod checkouts;
 pub mod counts;
 pub mod reads;
 #[cfg(test)]
 mod tests;
+
+use checkouts::OpenCheckout;
 
 /// What is known of an organization's billing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub struct BillingRecord {
     pub paid_until: Option<Timestamp>,
     /// How many subscriptions of the organization are alive.
     pub alive: u32,
-    /// The page of Stripe's on which it may be subscribed.
+    /// The checkout that was begun last, if nothing is alive since.
     pub checkout: Option<OpenCheckout>,
 }
 
@@ -41,15 +44,6 @@ impl BillingRecord {
     pub fn is_subscribed(&self) -> bool {
         self.plan.status.is_some_and(Status::is_alive)
     }
-}
-
-/// A page of Stripe's on which an organization subscribes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenCheckout {
-    /// Its address.
-    pub url: String,
-    /// Up to when it can be paid there.
-    pub expires_at: Timestamp,
 }
 
 /// Whether an event was new.
@@ -183,47 +177,6 @@ impl Store {
         }))
     }
 
-    /// Notes the page on which somebody goes on to subscribe an organization, and tells the audit log. `false` where
-    /// nothing was noted: the organization is subscribed, or there is another page on which it may be.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn begin_checkout(
-        &self,
-        scope: OrganizationScope,
-        checkout: &OpenCheckout,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        retried(|| self.try_begin_checkout(scope, checkout, origin, now)).await
-    }
-
-    async fn try_begin_checkout(
-        &self,
-        scope: OrganizationScope,
-        checkout: &OpenCheckout,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let tx = self.begin().await?;
-        let note = Sql::new(
-            "UPDATE organizations SET checkout_url = {}, checkout_expires_at = {} WHERE id = {}
-             AND (subscription_status IS NULL OR subscription_status IN ('canceled', 'incomplete'))
-             AND (checkout_expires_at IS NULL OR checkout_expires_at <= {} OR checkout_url = {})",
-        );
-        let note = note.bind(checkout.url.as_str()).bind(checkout.expires_at);
-        let note = note.bind(scope.as_bytes()).bind(now).bind(checkout.url.as_str());
-        if note.run(&tx).await? == 0 {
-            tx.rollback().await?;
-            return Ok(false);
-        }
-        let draft = Draft::new(origin, Action::CheckoutStarted, scope.id(), &[]);
-        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.write_audited(&tx, Vec::new(), &drafts).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
     /// What is known of an organization's billing.
     ///
     /// # Errors
@@ -274,8 +227,8 @@ pub fn old_unclaimed_subscriptions(now: Timestamp) -> OldRows {
 }
 
 const RECORD: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since,
-     o.stripe_customer, o.stripe_subscription, o.paid_until, o.subscriptions_alive, o.checkout_url,
-     o.checkout_expires_at";
+     o.stripe_customer, o.stripe_subscription, o.paid_until, o.subscriptions_alive, o.checkout_session,
+     o.checkout_url, o.checkout_expires_at";
 
 fn record(row: &QueryResult) -> Result<BillingRecord, StoreError> {
     Ok(BillingRecord {
@@ -284,16 +237,8 @@ fn record(row: &QueryResult) -> Result<BillingRecord, StoreError> {
         subscription: rows::get(row, "stripe_subscription")?,
         paid_until: rows::optional_time(row, "paid_until")?,
         alive: rows::count(row, "subscriptions_alive")?,
-        checkout: checkout(row)?,
+        checkout: checkouts::open_checkout(row)?,
     })
-}
-
-fn checkout(row: &QueryResult) -> Result<Option<OpenCheckout>, StoreError> {
-    let url: Option<String> = rows::get(row, "checkout_url")?;
-    let expires_at = rows::optional_time(row, "checkout_expires_at")?;
-    Ok(url
-        .zip(expires_at)
-        .map(|(url, expires_at)| OpenCheckout { url, expires_at }))
 }
 
 fn insert(fact: &Fact) -> Sql {
@@ -314,7 +259,7 @@ fn insert(fact: &Fact) -> Sql {
 fn update(organization: OrganizationId, after: Option<&Subscription>) -> Sql {
     let is_alive = after.is_some_and(|after| after.status.is_alive());
     let checkout = if is_alive {
-        ", checkout_url = NULL, checkout_expires_at = NULL"
+        ", checkout_session = NULL, checkout_url = NULL, checkout_expires_at = NULL"
     } else {
         ""
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use sendpromptly_core::billing::{Answer, read_subscription};
+use sendpromptly_core::billing::{Answer, CheckoutState, Fact, read_checkout, read_subscription};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
@@ -70,10 +70,25 @@ pub struct Checkout<'a> {
 /// The page on which an organization subscribes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckoutPage {
+    /// Stripe's id of the checkout.
+    pub session: Option<String>,
     /// Its address.
     pub url: Url,
     /// Up to when it can be paid there, where Stripe tells.
     pub expires_at: Option<Timestamp>,
+}
+
+/// What became of a checkout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckoutEnd {
+    /// It can be paid on this page.
+    Open(CheckoutPage),
+    /// It was paid, and this is so of the subscription.
+    Complete(Fact),
+    /// It was not paid, and cannot be any more.
+    Expired,
+    /// Stripe knows no such checkout.
+    Unknown,
 }
 
 /// What organizations would subscribe to.
@@ -149,9 +164,29 @@ impl StripeClient {
         let answer = self
             .order(&self.api.checkout, &fields, Some(order.order_key))
             .await?;
-        Ok(CheckoutPage {
-            url: page_in(&answer).ok_or(StripeError::Unreadable)?,
-            expires_at: expiry_in(&answer),
+        checkout_page_in(&answer)
+    }
+
+    /// What became of a checkout that was begun here, at this time.
+    ///
+    /// # Errors
+    /// [`StripeError`] by its cause.
+    pub async fn checkout(&self, session: &str, now: Timestamp) -> Result<CheckoutEnd, StripeError> {
+        if !is_plain(session) {
+            return Err(StripeError::Unreadable);
+        }
+        let path = format!("/v1/checkout/sessions/{session}?expand%5B%5D=subscription");
+        let Some(body) = self.find(&path).await? else {
+            return Ok(CheckoutEnd::Unknown);
+        };
+        let state = read_checkout(session, &body, now).map_err(|_| StripeError::Unreadable)?;
+        Ok(match state {
+            CheckoutState::Open => {
+                let answer = serde_json::from_slice(&body).map_err(|_| StripeError::Unreadable)?;
+                CheckoutEnd::Open(checkout_page_in(&answer)?)
+            }
+            CheckoutState::Complete(fact) => CheckoutEnd::Complete(fact),
+            CheckoutState::Expired => CheckoutEnd::Expired,
         })
     }
 
@@ -269,6 +304,14 @@ fn is_plain(id: &str) -> bool {
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn checkout_page_in(answer: &Value) -> Result<CheckoutPage, StripeError> {
+    Ok(CheckoutPage {
+        session: answer["id"].as_str().filter(|id| is_plain(id)).map(str::to_owned),
+        url: page_in(answer).ok_or(StripeError::Unreadable)?,
+        expires_at: expiry_in(answer),
+    })
 }
 
 /// The page's address. A browser is led there, so it must be one that a browser may be led to.

@@ -1,4 +1,4 @@
-//! When Stripe is asked for a subscription of which no event tells.
+//! When Stripe is asked for a subscription of which no event tells, and which checkout it is asked for.
 
 use super::step;
 
@@ -15,4 +15,5 @@ step! {
         )
         GROUP BY e.subscription ON CONFLICT (subscription) DO NOTHING",
     "UPDATE stripe_subscriptions SET look_at = heard_at WHERE status IS NULL OR status <> 'canceled'",
+    "ALTER TABLE organizations ADD COLUMN checkout_session TEXT",
 }

@@ -27,6 +27,7 @@ pub static TAKEN: &[Table] = &[
             column("past_due_since", "t.past_due_since", Time),
             column("paid_until", "t.paid_until", Time),
             column("subscriptions_alive", "t.subscriptions_alive", Number),
+            column("checkout_session", "t.checkout_session", Text),
             column("checkout_url", "t.checkout_url", Origin),
             column("checkout_expires_at", "t.checkout_expires_at", Time),
         ],

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::*;
+use crate::testing::NOW;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
 
@@ -69,6 +70,46 @@ async fn a_subscription_is_asked_for_by_its_id() {
     assert_eq!(read("sub_1", gone).await.0, Ok(None));
     let refused = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}";
     assert_eq!(read("sub_1", refused).await.0, Err(StripeError::Refused(401)));
+}
+
+#[tokio::test]
+async fn a_checkout_is_asked_for_by_its_id_together_with_its_subscription() {
+    let ask = async |answer: &str| {
+        with_stripe(Some(format!("{OK}{answer}")), async |client| {
+            client.checkout("cs_test_1", NOW).await
+        })
+        .await
+    };
+    let url = "https://checkout.stripe.com/c/pay/cs_test_1#x";
+    let open = format!(r#"{{"id":"cs_test_1","status":"open","url":"{url}","expires_at":1900000000}}"#);
+    let (told, sent) = ask(&open).await;
+    let page = CheckoutPage {
+        session: Some("cs_test_1".to_owned()),
+        url: Url::parse(url).unwrap(),
+        expires_at: Some(Timestamp::from_millis(1_900_000_000_000)),
+    };
+    assert_eq!(told, Ok(CheckoutEnd::Open(page)));
+    let line = "GET /v1/checkout/sessions/cs_test_1?expand%5B%5D=subscription HTTP/1.1\r\n";
+    assert!(sent.starts_with(line), "{sent}");
+    let (told, _) = ask(r#"{"id":"cs_test_1","status":"expired"}"#).await;
+    assert_eq!(told, Ok(CheckoutEnd::Expired));
+    for unreadable in [
+        r#"{"id":"cs_test_2","status":"expired"}"#,
+        r#"{"id":"cs_test_1","status":"open","url":"javascript:alert(1)"}"#,
+        r#"{"id":"cs_test_1","status":"open"}"#,
+        "<html>",
+    ] {
+        assert_eq!(
+            ask(unreadable).await.0,
+            Err(StripeError::Unreadable),
+            "{unreadable}"
+        );
+    }
+    let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}".to_owned();
+    let (told, _) = with_stripe(Some(gone), async |client| client.checkout("cs_1", NOW).await).await;
+    assert_eq!(told, Ok(CheckoutEnd::Unknown));
+    let (told, sent) = with_stripe(None, async |client| client.checkout("../cs_1", NOW).await).await;
+    assert_eq!((told, sent.as_str()), (Err(StripeError::Unreadable), ""));
 }
 
 #[tokio::test]
