@@ -121,6 +121,19 @@ impl AttemptOutcome {
         }
     }
 
+    /// Whether the answer leaves open what became of the effect: an endpoint says 503 of one that is being applied or in
+    /// doubt, and 502 and 504 are a gateway's words.
+    #[must_use]
+    pub const fn is_unclear(self) -> bool {
+        matches!(
+            self,
+            Self::Answered {
+                status: 502..=504,
+                ..
+            }
+        )
+    }
+
     /// Whether the endpoint may have applied the effect without our knowing.
     #[must_use]
     pub const fn is_doubtful(self) -> bool {
@@ -147,6 +160,8 @@ pub struct Replay {
     pub cut_offs: u32,
     /// Whether an attempt was cut off or lost to a network error, so that its effect may have been applied.
     pub doubtful: bool,
+    /// Whether an attempt was answered in a way that [leaves open](AttemptOutcome::is_unclear) what became of it.
+    pub unclear: bool,
     /// Whether the server ordered it without being asked, see [`StandingOrder`](crate::case::StandingOrder).
     pub unasked: bool,
     /// The status of the latest attempt whose end counted; `None` after a network error.
@@ -168,6 +183,7 @@ impl Replay {
             steps: 0,
             cut_offs: 0,
             doubtful: false,
+            unclear: false,
             unasked: false,
             last_status: None,
             next_attempt_at: Some(now.plus(schedule.first())),
@@ -185,15 +201,12 @@ impl Replay {
         }
     }
 
-    /// Whether it has ended, and the endpoint itself has said that its effect was not applied: no attempt was lost, and
-    /// the last one was answered with a 5xx of the endpoint's own.
-    ///
-    /// An endpoint answers 2xx for a repair that it has applied, and 503 for one that is in doubt, on every later
-    /// attempt; 502 and 504 are a gateway's words.
+    /// Whether it has ended, and the endpoint itself has said each time that its effect was not applied: no attempt was
+    /// lost, and every one was answered with a 5xx of the endpoint's own. A later answer takes back no earlier one: not
+    /// every endpoint remembers what it was in doubt about.
     #[must_use]
     pub const fn was_turned_away(&self) -> bool {
-        let own_word = matches!(self.last_status, Some(500 | 501 | 505..=599));
-        matches!(self.state, ReplayState::Exhausted) && !self.doubtful && own_word
+        matches!(self.state, ReplayState::Exhausted) && !self.doubtful && !self.unclear
     }
 
     /// Ends it in this state, which must be a final one.
@@ -218,6 +231,7 @@ impl Replay {
         }
         self.last_status = outcome.status();
         self.doubtful |= outcome.is_doubtful();
+        self.unclear |= outcome.is_unclear();
         match outcome.class() {
             OutcomeClass::Delivered => {
                 self.state = ReplayState::Delivered;

@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 ///
 /// It never repeats what may have been applied: that takes a person. So it is followed where an incident opens by a
 /// time-out, and again where the replay before was exhausted and
-/// [the endpoint itself turned it away](Replay::was_turned_away); not where that was delivered and brought no result, was
+/// [the endpoint itself turned every attempt away](Replay::was_turned_away); not where that was delivered and brought no result, was
 /// halted, or was lost on its way, not after any result, and not once a person has given an order.
 #[derive(Debug, Clone, Copy)]
 pub struct StandingOrder<'a> {

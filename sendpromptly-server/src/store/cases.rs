@@ -142,7 +142,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(cases);
         }
-        for row in Sql::over(INCIDENTS, keys).all(tx).await? {
+        for row in Sql::over(incidents_with_replays(), keys).all(tx).await? {
             let key = (
                 ProjectId::from_bytes(rows::id(&row, "project_id")?),
                 EventId::from_bytes(rows::id(&row, "event_id")?),
@@ -161,14 +161,23 @@ impl Store {
     }
 }
 
-const INCIDENTS: &str =
-    "SELECT i.project_id, i.event_id, i.id AS incident_id, i.state AS incident_state, i.reason,
-        i.opened_at, i.resolved_at, p.id AS replay_id, p.state AS replay_state, p.attempts, p.steps,
-        p.cut_offs, p.doubtful, p.unasked, p.last_status, p.next_attempt_at, p.answer_due_at,
-        p.lease_token
-    FROM {rows} JOIN incidents i ON i.project_id = r.project_id AND i.event_id = r.id
-    LEFT JOIN replays p ON p.project_id = i.project_id AND p.event_id = i.event_id
-    ORDER BY p.id";
+/// What [`replay`] reads of a replay `p`. The attempts tell whether an answer was unclear, for replays of earlier versions
+/// as well.
+pub(super) const REPLAY_COLUMNS: &str =
+    "p.id AS replay_id, p.state AS replay_state, p.attempts, p.steps, p.cut_offs, p.doubtful, p.unasked,
+        p.last_status, p.next_attempt_at, p.answer_due_at,
+        CAST(CASE WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.project_id = p.project_id AND a.replay_id = p.id
+            AND a.status BETWEEN 502 AND 504) THEN 1 ELSE 0 END AS bigint) AS unclear";
+
+fn incidents_with_replays() -> String {
+    format!(
+        "SELECT i.project_id, i.event_id, i.id AS incident_id, i.state AS incident_state, i.reason,
+            i.opened_at, i.resolved_at, p.lease_token, {REPLAY_COLUMNS}
+         FROM {{rows}} JOIN incidents i ON i.project_id = r.project_id AND i.event_id = r.id
+         LEFT JOIN replays p ON p.project_id = i.project_id AND p.event_id = i.event_id
+         ORDER BY p.id"
+    )
+}
 
 const fn may_have_incident(event: &EventStatus) -> bool {
     !matches!((event.state, event.sweep_at), (EventState::Pending, Some(_)))
@@ -201,7 +210,7 @@ pub(super) fn incident(row: &QueryResult) -> Result<Incident, StoreError> {
     })
 }
 
-/// Reads the replay of a joined row, if it has one.
+/// Reads the replay of a joined row by [`REPLAY_COLUMNS`], if it has one.
 pub(super) fn replay(row: &QueryResult) -> Result<Option<Replay>, StoreError> {
     let Some(id) = rows::optional_id(row, "replay_id")? else {
         return Ok(None);
@@ -214,6 +223,7 @@ pub(super) fn replay(row: &QueryResult) -> Result<Option<Replay>, StoreError> {
         steps: rows::count(row, "steps")?,
         cut_offs: rows::count(row, "cut_offs")?,
         doubtful: rows::flag(row, "doubtful")?,
+        unclear: rows::flag(row, "unclear")?,
         unasked: rows::flag(row, "unasked")?,
         last_status: last_status.and_then(|status| u16::try_from(status).ok()),
         next_attempt_at: rows::optional_time(row, "next_attempt_at")?,

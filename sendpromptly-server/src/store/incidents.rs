@@ -8,7 +8,7 @@ use sendpromptly_core::id::{EventId, IncidentId, ProjectId};
 use sendpromptly_core::incident::Incident;
 use sendpromptly_core::replay::Replay;
 
-use super::cases::{incident, replay};
+use super::cases::{REPLAY_COLUMNS, incident, replay};
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::{Store, StoreError};
 
@@ -128,8 +128,7 @@ impl Store {
         let by_event = self.dialect.by_index("replays_by_event");
         let query = Sql::over(
             format!(
-                "SELECT p.project_id, p.event_id, p.id AS replay_id, p.state AS replay_state, p.attempts, p.steps,
-                    p.cut_offs, p.doubtful, p.unasked, p.last_status, p.next_attempt_at, p.answer_due_at
+                "SELECT p.project_id, p.event_id, {REPLAY_COLUMNS}
                  FROM {{rows}} JOIN replays p{by_event}
                     ON p.project_id = r.project_id AND p.event_id = r.event_id ORDER BY p.id"
             ),

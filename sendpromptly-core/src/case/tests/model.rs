@@ -233,13 +233,11 @@ impl Ordered {
         }
     }
 
-    /// Every attempt was answered, the last one by the endpoint itself, and no more are made.
+    /// Every attempt was answered by the endpoint itself, and no more are made.
     fn was_turned_away(&self) -> bool {
-        let answered = |outcome: &AttemptOutcome| matches!(outcome, AttemptOutcome::Answered { .. });
-        let last = self.outcomes.last().and_then(|(_, outcome)| outcome.status());
+        let of_its_own = |outcome: AttemptOutcome| matches!(outcome.status(), Some(500 | 501 | 505..));
         self.state() == ReplayState::Exhausted
-            && self.outcomes.iter().all(|(_, outcome)| answered(outcome))
-            && !matches!(last, Some(502..=504))
+            && self.outcomes.iter().all(|(_, outcome)| of_its_own(*outcome))
     }
 
     fn state(&self) -> ReplayState {

@@ -82,6 +82,23 @@ fn an_answer_that_leaves_open_whether_it_was_applied_is_left_to_a_person() {
     }
 }
 
+/// One attempt may have been applied behind a gateway that gave up, whatever the endpoint says of the next.
+#[test]
+fn one_unclear_answer_among_clear_ones_leaves_it_to_a_person() {
+    for unclear in [502, 503, 504] {
+        for clear_before in 0..5 {
+            let mut story = Story::unasked("3");
+            for _ in 0..clear_before {
+                story.attempt(status(500));
+            }
+            story.attempt(status(unclear));
+            exhaust(&mut story, 500);
+            assert_eq!(story.replay(), ReplayState::Exhausted);
+            assert_eq!(story.case.replays.len(), 1, "{unclear} after {clear_before}");
+        }
+    }
+}
+
 #[test]
 fn what_may_have_been_applied_is_never_repeated_without_a_person() {
     let mut unanswered = Story::unasked("3");

@@ -52,12 +52,20 @@ async fn states(world: &World, event: EventId) -> (IncidentState, Vec<ReplayStat
 
 /// Answers every call that comes due with this status; gives when the last one ended.
 async fn answer_all(world: &World, status: u16) -> Timestamp {
+    answer_in_turn(world, &[], status).await
+}
+
+/// Answers the calls that come due with these statuses one after another, and all later ones with another; gives when the
+/// last one ended.
+async fn answer_in_turn(world: &World, first: &[u16], then: u16) -> Timestamp {
     let mut now = due();
+    let mut first = first.iter().copied();
     loop {
         let claims = world.claim(now).await;
         if claims.is_empty() {
             return now;
         }
+        let status = first.next().unwrap_or(then);
         let end = |attempt| AttemptEnd {
             outcome: AttemptOutcome::Answered {
                 status,
@@ -175,6 +183,22 @@ async fn an_endpoint_that_fails_each_time_is_called_for_at_most_so_many_orders()
         assert_eq!(rows(&world, "orders").await, i64::from(times));
         let later = "audit_entries WHERE actor = 'system:deliver' AND action = 'incident.reprocessed'";
         assert_eq!(rows(&world, later).await, i64::from(times) - 1);
+    }
+}
+
+#[tokio::test]
+async fn one_unclear_answer_leaves_it_to_a_person_whatever_came_after_it() {
+    for unclear in [502, 503, 504] {
+        let world = letting(3).await;
+        let event = world.receive("evt_1").await;
+        sweep(&world.store, due()).await.unwrap();
+        answer_in_turn(&world, &[500, unclear], 500).await;
+        assert_eq!(
+            states(&world, event).await,
+            (IncidentState::Open, vec![ReplayState::Exhausted]),
+            "{unclear}"
+        );
+        assert_eq!(rows(&world, "orders").await, 1, "{unclear}");
     }
 }
 
