@@ -13,6 +13,8 @@ use sendpromptly_tests::world::World;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+mod faults;
+
 on_both_stores!(
     incidents_are_told_by_mail_slack_and_webhook_at_once_and_then_as_one_message,
     an_alert_that_a_kill_cut_off_is_sent_again_once_and_not_for_ever,

@@ -14,6 +14,7 @@ use crate::testing::{NOW, World, operator};
 use crate::vault::Vault;
 
 mod escalations;
+mod nodes;
 mod silence;
 mod told;
 mod tries;
