@@ -47,12 +47,21 @@ pub enum CheckpointError {
 
 /// The newest checkpoint is not by the audit key at hand.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the newest checkpoint in {} was signed by another audit key, or changed: put that key back; where it is lost, move the \
-     file and audit.pub aside together, so that they prove the log up to now",
-    .0.display()
-)]
-pub struct Stranger(PathBuf);
+pub enum Stranger {
+    /// The newest one in the checkpoint file.
+    #[error(
+        "the newest checkpoint in {} was signed by another audit key, or changed: put that key back; where it is lost, move \
+         the file and audit.pub aside together, so that they prove the log up to now",
+        .0.display()
+    )]
+    OfFile(PathBuf),
+    /// The newest one of which the store knows.
+    #[error(
+        "the newest checkpoint that the store notes was signed by another audit key, whose audit.pub holds {0}: put that key \
+         back; where it is lost, keep its audit.pub and its checkpoint files, for they alone prove the log up to now"
+    )]
+    OfStore(String),
+}
 
 /// Signs checkpoints and appends them to the checkpoint file.
 #[derive(Debug, Clone)]
@@ -110,7 +119,18 @@ impl Checkpoints {
             .map_err(|error| unusable(&self.path, error))?;
         let is_foreign = matches!(ExportLine::parse(&last),
             Ok(ExportLine::Checkpoint(signed)) if !self.public_key().has_signed(&signed));
-        Ok(is_foreign.then(|| Stranger(self.path.clone())))
+        Ok(is_foreign.then(|| Stranger::OfFile(self.path.clone())))
+    }
+
+    /// What is wrong where the newest checkpoint that the store notes, in whichever file, was signed by another key than
+    /// this one: the key was lost, and a new pair made.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Store`] where the store fails.
+    pub async fn stranger_to(&self, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
+        let own = self.public_key().to_hex();
+        let newest = store.audit_keys().await?.into_iter().next();
+        Ok(newest.filter(|key| *key != own).map(Stranger::OfStore))
     }
 
     /// Reads the checkpoint file. It blocks.
@@ -171,7 +191,7 @@ impl Checkpoints {
             .map(|(organization, head)| self.sign(*organization, *head, now))
             .collect();
         self.append(&signed).await?;
-        store.note_checkpoints(&due).await?;
+        store.note_checkpoints(&due, &self.public_key(), now).await?;
         Ok(due.len())
     }
 

@@ -21,6 +21,7 @@ pub mod api_keys;
 pub mod attempts;
 pub mod audit;
 pub mod audit_chain;
+mod audit_keys;
 pub mod audit_pages;
 pub mod audit_prunes;
 pub mod backlog;

@@ -3,11 +3,16 @@
 use sendpromptly_tests::audit_chain::Hashed;
 use sendpromptly_tests::command::Output;
 use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::server::Options;
 use sendpromptly_tests::sql::Sql;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::world::World;
 
-on_both_stores!(tampering_is_found_and_located, a_chain_that_is_gone_is_missed);
+on_both_stores!(
+    tampering_is_found_and_located,
+    a_chain_that_is_gone_is_missed,
+    a_new_audit_key_beside_an_empty_checkpoint_file_is_told_everywhere,
+);
 
 const TABLES: [&str; 3] = ["audit_entries", "audit_details", "audit_heads"];
 const COLUMNS: &str = "organization_id, seq, id, at, actor, action, target, commitment, prev, hash";
@@ -103,6 +108,59 @@ async fn a_chain_that_is_gone_is_missed(kind: StoreKind) {
     let missed = world.cli.run(&["audit", "verify"]).await;
     assert_eq!(missed.code, 1, "{missed:?}");
     assert!(missed.stderr.contains(&world.organization), "{missed:?}");
+}
+
+async fn a_new_audit_key_beside_an_empty_checkpoint_file_is_told_everywhere(kind: StoreKind) {
+    const TOLD: &str = "signed by another audit key";
+    let (mut world, _, _) = start(kind).await;
+    let file = |name: &str| world.store.data_dir().join(name);
+    let files = ["audit.key", "audit.pub", "audit.checkpoints"].map(file);
+    let lost = std::fs::read_to_string(&files[1]).unwrap();
+    let kept = ["audit.pub", "audit.checkpoints"].map(|name| world.store.directory().join(name));
+    std::fs::copy(&files[1], &kept[0]).unwrap();
+    std::fs::copy(&files[2], &kept[1]).unwrap();
+    for path in &files {
+        std::fs::remove_file(path).unwrap();
+    }
+    // A server makes a new pair, and looks at nothing that it has not signed.
+    world.restart(&Options::quick()).await;
+    let log = world.server.log();
+    assert!(log.contains(TOLD) && log.contains(lost.trim()), "{log}");
+    world.server.stop().await;
+    let sick = world.cli.run(&["doctor"]).await;
+    assert_eq!(sick.code, 1, "{sick:?}");
+    assert!(sick.stdout.contains(TOLD), "{sick:?}");
+    let verified = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(verified.stderr.contains("--checkpoints"), "{verified:?}");
+    // What the lost key has signed is proven by what was kept of it.
+    let [key, checkpoints] = kept.each_ref().map(|path| path.to_str().unwrap());
+    let by_kept = [
+        "audit",
+        "verify",
+        "--public-key",
+        key,
+        "--checkpoints",
+        checkpoints,
+    ];
+    assert_eq!(world.cli.run(&by_kept).await.code, 0);
+
+    // Once the new key has signed, only the proof of it tells that there was another.
+    world.restart(&Options::quick()).await;
+    world.api().new_incident().await;
+    world.server.stop().await;
+    let verified = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!(verified.code, 0, "{verified:?}");
+    assert!(verified.stderr.contains(lost.trim()), "{verified:?}");
+    assert_eq!(world.cli.run(&["doctor"]).await.code, 0);
+    // And where the lost one comes back, the other way round.
+    std::fs::write(&files[1], lost).unwrap();
+    let verified = world
+        .cli
+        .run(&["audit", "verify", "--checkpoints", checkpoints])
+        .await;
+    assert_eq!(verified.code, 1, "{verified:?}");
+    assert!(verified.stderr.contains(TOLD), "{verified:?}");
 }
 
 /// A store whose server has stopped, and so has signed where its one chain ended, without the guards that keep

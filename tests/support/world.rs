@@ -63,12 +63,15 @@ impl World {
     }
 
     /// Starts a second server on the same store, with a data directory of its own and the first one's master
-    /// key.
+    /// and audit keys.
     pub async fn start_second_node(&self, options: &Options) -> Server {
         let directory = self.store.directory().join("second");
         std::fs::create_dir(&directory).unwrap();
-        let master = self.store.data_dir().join("master.key");
-        let options = options.clone().set("--master-key-file", master.to_str().unwrap());
+        let key = |name: &str| self.store.data_dir().join(name).to_str().unwrap().to_owned();
+        let options = options
+            .clone()
+            .set("--master-key-file", key("master.key"))
+            .set("--audit-key-file", key("audit.key"));
         Server::start_as(&self.store, &options, &directory).await
     }
 

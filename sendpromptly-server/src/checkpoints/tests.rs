@@ -122,3 +122,48 @@ async fn a_newest_checkpoint_by_another_key_is_told_until_ours_follows() {
     other.append_due(&fixture.store, NOW).await.unwrap();
     assert!(other.stranger().await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn a_new_pair_beside_an_empty_file_is_told_until_it_has_signed() {
+    let fixture = Fixture::set_up().await;
+    let first = Checkpoints::open(&fixture.config).unwrap();
+    assert!(
+        first.stranger_to(&fixture.store).await.unwrap().is_none(),
+        "a new store"
+    );
+    fixture.log_something().await;
+    first.append_due(&fixture.store, NOW).await.unwrap();
+    assert!(first.stranger_to(&fixture.store).await.unwrap().is_none());
+    // All that would tell of the first key is gone, but for the store.
+    let keys = &fixture.config;
+    for path in [
+        &keys.audit.path,
+        &audit_key::public_path(&keys.audit.path),
+        &keys.checkpoints.path,
+    ] {
+        std::fs::remove_file(path).unwrap();
+    }
+    let other = Checkpoints::open(&fixture.config).unwrap();
+    assert!(other.stranger().await.unwrap().is_none());
+    let told = other
+        .stranger_to(&fixture.store)
+        .await
+        .unwrap()
+        .unwrap()
+        .to_string();
+    let missed = first.public_key().to_hex();
+    assert!(
+        told.contains(&missed) && told.contains("another audit key"),
+        "{told}"
+    );
+    fixture.log_something().await;
+    let later = NOW.plus_millis(1);
+    other.append_due(&fixture.store, later).await.unwrap();
+    assert!(other.stranger_to(&fixture.store).await.unwrap().is_none());
+    let noted = [other.public_key().to_hex(), missed];
+    assert_eq!(
+        fixture.store.audit_keys().await.unwrap(),
+        noted,
+        "both stay known"
+    );
+}

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::{CommandError, print_line};
-use crate::checkpoints::Checkpoints;
+use crate::checkpoints::{CheckpointError, Checkpoints, Stranger};
 use crate::config::keys::MasterKeySource;
 use crate::config::{Config, KeyConfig};
 use crate::mail::Transport;
@@ -67,17 +67,20 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
     let mut findings = Findings::default();
     check_configuration(config, &mut findings);
     https::check(&config.http, clock::now(), &mut findings);
-    if let Some(store) = check_store(config, &mut findings).await {
-        check_durability(&store, &mut findings).await;
-        check_clock(&store, &mut findings).await;
-        backups::check(&config.storage, &store, &mut findings).await;
-        check_master_key(config, &store, &mut findings).await;
+    let store = check_store(config, &mut findings).await;
+    if let Some(store) = &store {
+        check_durability(store, &mut findings).await;
+        check_clock(store, &mut findings).await;
+        backups::check(&config.storage, store, &mut findings).await;
+        check_master_key(config, store, &mut findings).await;
         if config.billing.is_some() {
-            billing::check_organizations(&store, &mut findings).await;
+            billing::check_organizations(store, &mut findings).await;
         }
+    }
+    check_audit(config, store.as_ref(), &mut findings).await;
+    if let Some(store) = store {
         store.close().await?;
     }
-    check_audit(config, &mut findings).await;
     check_left(&config.keys, &mut findings);
     check_mail(config, &mut findings).await;
     watch::check(config, &mut findings).await;
@@ -195,14 +198,9 @@ async fn check_mail(config: &Config, findings: &mut Findings) {
     }
 }
 
-async fn check_audit(config: &Config, findings: &mut Findings) {
+async fn check_audit(config: &Config, store: Option<&Store>, findings: &mut Findings) {
     let keys = &config.keys;
-    let opened = Checkpoints::open(keys);
-    let stranger = match &opened {
-        Ok(checkpoints) => checkpoints.stranger().await,
-        Err(_) => Ok(None),
-    };
-    match opened.and(stranger) {
+    match find_stranger(keys, store).await {
         Ok(None) => findings.ok(format!(
             "audit: checkpoints are signed and appended to {}",
             keys.checkpoints.path.display()
@@ -212,6 +210,14 @@ async fn check_audit(config: &Config, findings: &mut Findings) {
     }
     if let Some(advice) = advice_to_move(keys, &config.storage.data_dir) {
         findings.advise(advice);
+    }
+}
+
+async fn find_stranger(keys: &KeyConfig, store: Option<&Store>) -> Result<Option<Stranger>, CheckpointError> {
+    let checkpoints = Checkpoints::open(keys)?;
+    match (checkpoints.stranger().await?, store) {
+        (None, Some(store)) => checkpoints.stranger_to(store).await,
+        (found, _) => Ok(found),
     }
 }
 

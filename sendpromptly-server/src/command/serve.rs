@@ -120,7 +120,11 @@ impl Server {
         let connections = CONNECTIONS + OF_A_COMMITTER * config.work.committers;
         let context = Context::open_with(config, StoreRole::Serve, connections).await?;
         let checkpoints = Arc::new(Checkpoints::open(&context.config.keys)?);
-        if let Some(stranger) = checkpoints.stranger().await? {
+        let strangers = [
+            checkpoints.stranger().await?,
+            checkpoints.stranger_to(&context.store).await?,
+        ];
+        for stranger in strangers.iter().flatten() {
             tracing::error!("{stranger}");
         }
         let config = &context.config;

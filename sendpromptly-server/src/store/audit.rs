@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sea_orm::{DatabaseTransaction, QueryResult};
-use sendpromptly_core::audit::{Details, Draft, Entry, Head, chain};
+use sendpromptly_core::audit::{AuditPublicKey, Details, Draft, Entry, Head, chain};
 use sendpromptly_core::id::{AuditId, OrganizationId};
 use sendpromptly_core::time::Timestamp;
 
 use super::retry::TRIES;
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::{Store, StoreError};
+use super::{Store, StoreError, audit_keys};
 use crate::platform::entropy;
 
 /// Drafts on their way into the log, by organization, each with the time of its decision.
@@ -165,11 +165,16 @@ impl Store {
         Ok(query.one(&self.reader).await?.is_some())
     }
 
-    /// Notes up to where checkpoints were written.
+    /// Notes up to where checkpoints were written, and by which key they were signed.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn note_checkpoints(&self, heads: &[(OrganizationId, Head)]) -> Result<(), StoreError> {
+    pub async fn note_checkpoints(
+        &self,
+        heads: &[(OrganizationId, Head)],
+        key: &AuditPublicKey,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         const COLUMNS: &[Column] = &[
             Column::new("organization_id", Kind::Id),
             Column::new("seq", Kind::Int),
@@ -183,7 +188,8 @@ impl Store {
              WHERE audit_heads.organization_id = r.organization_id AND audit_heads.checkpoint_seq < r.seq",
             rows,
         );
-        self.commit_together(vec![update]).await
+        self.commit_together(vec![update, audit_keys::note(key, now)])
+            .await
     }
 
     /// Commits these writes and the drafts that tell of them, all or nothing.

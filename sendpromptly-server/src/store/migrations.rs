@@ -37,6 +37,7 @@ mod m0023_alert_news;
 mod m0024_checkouts;
 mod m0025_told_alerts;
 mod m0026_stripe_looks;
+mod m0027_audit_keys;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -113,6 +114,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0024_checkouts::Migration),
             Box::new(m0025_told_alerts::Migration),
             Box::new(m0026_stripe_looks::Migration),
+            Box::new(m0027_audit_keys::Migration),
         ]
     }
 }

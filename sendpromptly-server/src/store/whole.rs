@@ -27,6 +27,7 @@ const TABLES: &[&str] = &[
     "audit_details",
     "audit_entries",
     "audit_heads",
+    "audit_keys",
     "audit_prunes",
     "counted",
     "data_keys",

@@ -9,7 +9,7 @@ use sendpromptly_core::id::OrganizationId;
 use serde::Serialize;
 
 use super::super::{CommandError, Context, print_json};
-use crate::checkpoints::file;
+use crate::checkpoints::{Stranger, file};
 use crate::config::KeyConfig;
 use crate::store::{Store, StoreError};
 use crate::trail;
@@ -70,6 +70,10 @@ pub(super) async fn run(
         bad_lines,
         key,
     } = read_checkpoints(store, &context.config.keys, files, public_key).await?;
+    let strange = match &key {
+        Some(key) => find_other_keys(store, key, public_key.is_some()).await?,
+        None => None,
+    };
     let chains = chains(store, only, &checkpoints).await?;
     let mut broken = 0;
     for organization in &chains {
@@ -87,7 +91,7 @@ pub(super) async fn run(
         print_json(&report)?;
     }
     match (broken, bad_lines) {
-        (0, 0) => Ok(()),
+        (0, 0) => strange.map_or(Ok(()), |stranger| Err(CommandError::refused(stranger))),
         (0, bad) => Err(CommandError::refused(format_args!(
             "{bad} lines of the checkpoint files prove nothing"
         ))),
@@ -176,6 +180,9 @@ async fn read_checkpoints(
                 .push(signed);
         }
     }
+    if checkpoints.is_empty() && bad_lines == 0 {
+        must_have_no_checkpoints(store, &files[0]).await?;
+    }
     Ok(Evidence {
         checkpoints,
         bad_lines,
@@ -183,15 +190,35 @@ async fn read_checkpoints(
     })
 }
 
-/// A checkpoint file that is gone is as bad as a chain that is cut.
+/// A checkpoint file that is gone or empty is as bad as a chain that is cut.
 async fn must_have_no_checkpoints(store: &Store, expected: &Path) -> Result<(), CommandError> {
     if store.has_checkpoints().await? {
         return Err(CommandError::refused(format_args!(
-            "the store notes checkpoints, but {} is not there; name the files in which they are with --checkpoints",
+            "the store notes checkpoints, but {} is not there or holds none; name the files in which they are with \
+             --checkpoints",
             expected.display()
         )));
     }
     Ok(())
+}
+
+/// Tells of other keys that have signed checkpoints of this store, for what they vouch for is not held against them here.
+/// Gives what is wrong where the newest one is among them, unless somebody has named this key to look at its time alone.
+async fn find_other_keys(
+    store: &Store,
+    key: &AuditPublicKey,
+    is_named: bool,
+) -> Result<Option<Stranger>, StoreError> {
+    let own = key.to_hex();
+    let noted = store.audit_keys().await?;
+    for other in noted.iter().filter(|other| **other != own) {
+        eprintln!(
+            "warning: checkpoints of this store were signed by another audit key as well, {other}: hold the log against them \
+             by --public-key and --checkpoints"
+        );
+    }
+    let newest = noted.into_iter().next().filter(|newest| *newest != own);
+    Ok(newest.filter(|_| !is_named).map(Stranger::OfStore))
 }
 
 fn find_public_key(config: &KeyConfig, given: Option<&Path>) -> Result<AuditPublicKey, CommandError> {

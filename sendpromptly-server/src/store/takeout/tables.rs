@@ -328,6 +328,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "audit_heads",
         "where the audit log ends, which its last line says",
     ),
+    (
+        "audit_keys",
+        "which keys have signed checkpoints, of all organizations",
+    ),
     ("audit_prunes", "holds rows only while a log is pruned"),
     ("counted", "how far the server has counted, of all organizations"),
     ("data_keys", "secret"),
