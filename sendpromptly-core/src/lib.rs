@@ -16,6 +16,7 @@ pub mod intake;
 pub mod mail;
 pub mod master_keys;
 pub mod membership;
+pub mod pairing;
 pub mod project;
 pub mod replay;
 pub mod request;

@@ -18,6 +18,7 @@ use crate::store::announcements::NewAnnouncement;
 mod announcements;
 mod answer;
 mod committer;
+mod names;
 mod payload;
 mod receipts;
 mod request;

@@ -80,6 +80,7 @@ pub mod rows;
 pub mod scope;
 pub mod second_factors;
 pub mod sessions;
+pub mod shopify_names;
 pub mod sign_ups;
 pub mod signing_secrets;
 pub mod snapshots;

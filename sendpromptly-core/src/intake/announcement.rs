@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::mapping::{Mapping, Rule, is_event_type};
 use crate::event::{EffectType, Provider};
+use crate::pairing::Resource;
 use crate::request::is_shop_domain;
 use crate::time::Timestamp;
 
@@ -27,6 +28,8 @@ pub struct Announcement {
     pub occurred_at: Timestamp,
     /// The shop, for Shopify.
     pub shop_domain: Option<String>,
+    /// What it is about, for Shopify, where that names it.
+    pub resource: Option<Resource>,
 }
 
 /// A webhook that was signed, and is not what the provider sends.
@@ -103,6 +106,7 @@ impl Announcement {
         let happened = past(triggered, now);
         Ok(mapping.rule(topic).map(|rule| Self {
             shop_domain: Some(shop.to_owned()),
+            resource: resource(shop, topic, &event),
             ..Self::by(rule, Provider::Shopify, id, &event, happened)
         }))
     }
@@ -117,8 +121,15 @@ impl Announcement {
             internal_reference: reference.and_then(|pointer| pointer.reference(event)),
             occurred_at: happened,
             shop_domain: None,
+            resource: None,
         }
     }
+}
+
+/// What an event of Shopify is about: its body is the resource.
+fn resource(shop: &str, topic: &str, body: &Value) -> Option<Resource> {
+    let id = body.get("id").and_then(Value::as_u64)?;
+    Resource::of(shop, topic, &id.to_string())
 }
 
 /// Whether an event of Stripe stands for a payment where its type may: a session that is paid later completes unpaid,
@@ -272,6 +283,10 @@ mod tests {
         assert_eq!(read.internal_reference.as_deref(), Some("820982911946154508"));
         assert_eq!(read.shop_domain.as_deref(), Some("example.myshopify.com"));
         assert_eq!(read.occurred_at.to_string(), "2026-01-31T09:30:00.123Z");
+        let resource = Resource::of("example.myshopify.com", "orders/paid", "820982911946154508");
+        assert!(resource.is_some());
+        assert_eq!(read.resource, resource);
+        assert_eq!(shopify("{}", SHOPIFY).unwrap().unwrap().resource, None);
         let other = ShopifyHeaders {
             topic: Some("products/update"),
             ..SHOPIFY

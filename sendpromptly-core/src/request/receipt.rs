@@ -6,6 +6,7 @@ use super::fields::BodyError;
 use super::object::{Object, TextRule};
 use super::shop_domain::is_shop_domain;
 use crate::event::{EffectType, Provider};
+use crate::pairing::{Resource, is_resource_id};
 use crate::time::{MINUTE_MS, Timestamp};
 
 /// How far a sender's clock may be ahead of the server's.
@@ -34,6 +35,8 @@ pub struct Receipt {
     pub occurred_at: Timestamp,
     /// The shop, for Shopify.
     pub shop_domain: Option<String>,
+    /// What the event is about, for Shopify, where the app says so and that names it.
+    pub resource: Option<Resource>,
     /// How long the result may take, in minutes; the project's time where it is left out.
     pub timeout_minutes: Option<u32>,
     /// The provider's payload, where the app sends it.
@@ -72,12 +75,14 @@ impl Receipt {
         let internal_reference = object.required_text("internal_reference", TextRule::line(255));
         let occurred_at = occurred_at(&mut object, now);
         let shop_domain = shop_domain(&mut object, provider);
+        let resource_id = resource_id(&mut object, provider);
         let timeout_minutes = object.integer("timeout_minutes", 1, MAX_TIMEOUT_MINUTES);
         let payload = payload(&mut object);
         let receipt = || {
             Some(Self {
                 provider: provider?,
                 provider_event_id: provider_event_id?,
+                resource: resource(shop_domain.as_deref(), event_type.as_deref(), resource_id),
                 event_type: event_type?,
                 effect_type: effect_type?,
                 internal_reference: internal_reference?,
@@ -150,6 +155,25 @@ fn shop_domain(object: &mut Object<'_>, provider: Option<Provider>) -> Option<St
         "must be a host name such as example.myshopify.com",
     );
     None
+}
+
+/// The digits of a whole number, as a text or as it is: programs that know no such large numbers give a text.
+fn resource_id<'a>(object: &mut Object<'a>, provider: Option<Provider>) -> Option<&'a str> {
+    const FIELD: &str = "shopify_resource_id";
+    let raw = object
+        .raw(FIELD)
+        .filter(|_| provider == Some(Provider::Shopify))?;
+    let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
+    let digits = text.unwrap_or(raw);
+    if is_resource_id(digits) {
+        return Some(digits);
+    }
+    object.wrong(FIELD, "must be the id of the resource: 1 to 20 digits");
+    None
+}
+
+fn resource(shop: Option<&str>, topic: Option<&str>, id: Option<&str>) -> Option<Resource> {
+    Resource::of(shop?, topic?, id?)
 }
 
 fn payload(object: &mut Object<'_>) -> Option<Payload> {

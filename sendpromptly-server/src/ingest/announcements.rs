@@ -1,15 +1,17 @@
 //! Group commit of what providers tell: whatever waits is written in one statement, and answered after the commit.
 //!
 //! An announcement of an event that is stored already changes nothing, so there is nothing to look up and nothing to
-//! decide: a statement whose outcome is unknown is run again.
+//! decide: a statement whose outcome is unknown is run again. Only where it may be known by another name, what is stored is
+//! looked up first, and what somebody else has stored meanwhile fails the write.
 
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::names;
 use super::request::IngestError;
 use crate::store::announcements::{self, NewAnnouncement};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, shopify_names};
 
 /// As many as of receipts.
 const BATCH: usize = 64;
@@ -77,15 +79,37 @@ async fn settle(store: &Store, announcements: &[NewAnnouncement]) -> Vec<Result<
 }
 
 async fn commit(store: &Store, announcements: &[NewAnnouncement]) -> Result<(), StoreError> {
+    let may_be_named = |new: &NewAnnouncement| new.announcement.resource.is_some();
+    let may_be_named = announcements.iter().any(may_be_named);
     let mut left = TRIES;
     loop {
         left -= 1;
-        match store
-            .commit_together(vec![announcements::insert(announcements)])
-            .await
-        {
-            Err(StoreError::Again(_) | StoreError::Broken(_)) if left > 0 => {}
+        let committed = if may_be_named {
+            commit_named(store, announcements).await
+        } else {
+            store
+                .commit_together(vec![announcements::insert(announcements)])
+                .await
+        };
+        match committed {
+            Err(StoreError::Taken(_) | StoreError::Again(_) | StoreError::Broken(_)) if left > 0 => {}
             outcome => return outcome,
         }
     }
+}
+
+async fn commit_named(store: &Store, announcements: &[NewAnnouncement]) -> Result<(), StoreError> {
+    let (named, others): (Vec<_>, Vec<_>) = announcements
+        .iter()
+        .partition(|new| new.announcement.resource.is_some());
+    let known = store.known_events(named.iter().map(|new| new.name()));
+    let stored = store.named_events(named.iter().filter_map(|new| new.about()));
+    let (known, stored) = tokio::try_join!(known, stored)?;
+    let (new, names) = names::of_announcements(&named, stored, &known);
+    let writes = vec![
+        announcements::insert_new(new),
+        announcements::insert(others),
+        shopify_names::insert(&names),
+    ];
+    store.commit_together(writes).await
 }

@@ -21,6 +21,7 @@ use super::{Job, receipts};
 use crate::metrics::CommitMetrics;
 use crate::store::idempotency::{self, KeyName, Remembered};
 use crate::store::receipts::{KnownEvent, ProviderEventName};
+use crate::store::shopify_names::{NamedEvents, ResourceKey};
 use crate::store::{Store, StoreError};
 
 /// As good for throughput as larger batches, and quicker to answer.
@@ -62,6 +63,7 @@ enum Kind {
 struct Look {
     remembered: HashMap<KeyName, Remembered>,
     events: HashMap<ProviderEventName, KnownEvent>,
+    named: NamedEvents,
 }
 
 /// A request's place in its batch.
@@ -119,7 +121,9 @@ impl Committer {
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
         let mut open = group.to_vec();
-        let mut look_first = self.look_first[kind as usize];
+        // An event that is known by another name has no key in common that would tell of it.
+        let mut look_first = self.look_first[kind as usize]
+            || group.iter().any(|place| about(&jobs[*place].request).is_some());
         let mut last = None;
         for _ in 0..TRIES {
             let look = if look_first {
@@ -154,21 +158,26 @@ impl Committer {
         Err(last.unwrap_or_else(|| StoreError::Unavailable("no try was made".to_owned())))
     }
 
-    /// Both questions are asked at once: one round trip is dearer than an answer that is not needed.
+    /// All questions are asked at once: one round trip is dearer than an answer that is not needed.
     async fn look(&self, kind: Kind, jobs: &[Job], places: &[Place]) -> Result<Look, StoreError> {
         let requests = || places.iter().map(|place| &jobs[*place].request);
         let remembered = self.store.remembered(requests().map(IngestRequest::key_name));
         match kind {
             Kind::Results => Ok(Look {
                 remembered: remembered.await?,
-                events: HashMap::new(),
+                ..Look::default()
             }),
             Kind::Receipts => {
                 let names = requests()
                     .filter_map(|request| Some(receipts::event_name(request, &as_receipt(request)?.receipt)));
                 let events = self.store.known_events(names);
-                let (remembered, events) = tokio::try_join!(remembered, events)?;
-                Ok(Look { remembered, events })
+                let named = self.store.named_events(requests().filter_map(about));
+                let (remembered, events, named) = tokio::try_join!(remembered, events, named)?;
+                Ok(Look {
+                    remembered,
+                    events,
+                    named,
+                })
             }
         }
     }
@@ -199,8 +208,9 @@ impl Committer {
                 let requests: Vec<_> = requests
                     .filter_map(|request| Some((request, as_receipt(request)?)))
                     .collect();
-                let fates = if look.events.values().any(|known| known.receipt.is_none()) {
-                    receipts::commit_locked(&self.store, &requests).await?
+                let is_named = requests.iter().any(|(_, new)| new.receipt.resource.is_some());
+                let fates = if is_named || look.events.values().any(|known| known.receipt.is_none()) {
+                    receipts::commit_locked(&self.store, &requests, &look.named).await?
                 } else {
                     let plan = receipts::plan(self.store.dialect(), &requests, &look.events);
                     self.store.commit_together(plan.writes).await?;
@@ -291,6 +301,12 @@ const fn as_receipt(request: &IngestRequest) -> Option<&NewReceipt> {
         Signal::Receipt(receipt) => Some(receipt),
         Signal::Result(_) => None,
     }
+}
+
+/// What a receipt's event is about, where that names it.
+fn about(request: &IngestRequest) -> Option<ResourceKey> {
+    let resource = as_receipt(request)?.receipt.resource?;
+    Some((request.project.project, resource))
 }
 
 const fn as_result(request: &IngestRequest) -> Option<&sendpromptly_core::request::ResultReport> {

@@ -7,14 +7,15 @@ use sendpromptly_core::dedupe::{self, ReceiptFacts};
 use sendpromptly_core::request::Receipt;
 use sendpromptly_core::time::Timestamp;
 
-use super::answer;
 use super::payload::Kept;
 use super::request::{IngestError, IngestRequest, NewReceipt};
 use super::results::Fates;
+use super::{answer, names};
 use crate::store::cases::CaseKey;
 use crate::store::idempotency::{self, NewAnswer};
 use crate::store::receipts::{self, Filling, FirstReceipt, KnownEvent, NewEvent, ProviderEventName};
 use crate::store::rows::{self, Sql};
+use crate::store::shopify_names::{self, NamedEvents};
 use crate::store::snapshots::{self, NewSnapshot};
 use crate::store::{Dialect, Store, StoreError};
 
@@ -57,21 +58,28 @@ pub(super) fn plan(
     ReceiptPlan { writes, fates }
 }
 
-/// Commits receipts whose keys are free, some of which fill an event that its provider has announced: it must not
-/// change in between.
+/// Commits receipts whose keys are free, some of which fill an event that its provider has announced, under their own name
+/// or another: it must not change in between.
 pub(super) async fn commit_locked(
     store: &Store,
     requests: &[(&IngestRequest, &NewReceipt)],
+    named: &NamedEvents,
 ) -> Result<Fates, StoreError> {
     let tx = store.begin().await?;
     let names = requests
         .iter()
         .map(|(request, new)| event_name(request, &new.receipt));
-    let known = store.lock_known_events(&tx, names).await?;
-    let plan = plan(store.dialect(), requests, &known);
-    rows::write_together(&tx, plan.writes).await?;
+    let names = names.chain(named.names.values().copied());
+    let mut known = store.lock_known_events(&tx, names).await?;
+    let names = names::of_receipts(requests, named, &mut known)?;
+    let ReceiptPlan { mut writes, fates } = plan(store.dialect(), requests, &known);
+    let taken = names.into_iter().zip(&fates).filter(|(_, fate)| fate.is_ok());
+    writes.push(shopify_names::insert(
+        &taken.filter_map(|(name, _)| name).collect::<Vec<_>>(),
+    ));
+    rows::write_together(&tx, writes).await?;
     tx.commit().await?;
-    Ok(plan.fates)
+    Ok(fates)
 }
 
 /// Where receipts are decided one after another, each on what those before have left.
@@ -163,6 +171,7 @@ impl<'a> Desk<'a> {
         self.here.insert(name, Here::Filled(self.filled.len()));
         self.filled.push(Filling {
             project: request.project.project,
+            provider_event_id: &new.receipt.provider_event_id,
             status,
             provider: new.receipt.provider,
             receipt: first_receipt(&new.receipt),

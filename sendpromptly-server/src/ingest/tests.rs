@@ -100,6 +100,7 @@ fn receipt(provider_event_id: &str) -> Signal {
         internal_reference: "customer-7".to_owned(),
         occurred_at: NOW,
         shop_domain: None,
+        resource: None,
         timeout_minutes: None,
         payload: None,
     };

@@ -5,7 +5,9 @@ use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::intake::Announcement;
 use sendpromptly_core::time::Timestamp;
 
+use super::receipts::ProviderEventName;
 use super::rows::{Column, Kind, Rows, Sql};
+use super::shopify_names::ResourceKey;
 
 /// An announcement to store.
 #[derive(Debug, Clone)]
@@ -20,10 +22,35 @@ pub struct NewAnnouncement {
     pub timeout_at: Timestamp,
 }
 
+impl NewAnnouncement {
+    /// The name of its event.
+    #[must_use]
+    pub fn name(&self) -> ProviderEventName {
+        let digest = dedupe::digest(&self.announcement.provider_event_id);
+        (self.project, digest, self.announcement.provider)
+    }
+
+    /// What its event is about, where that names it.
+    #[must_use]
+    pub fn about(&self) -> Option<ResourceKey> {
+        Some((self.project, self.announcement.resource?))
+    }
+}
+
 /// Stores the events of these announcements that are not stored yet. One that is stored stays as it is, whoever told
 /// of it first.
 #[must_use]
-pub fn insert(announcements: &[NewAnnouncement]) -> Sql {
+pub fn insert<'a>(announcements: impl IntoIterator<Item = &'a NewAnnouncement>) -> Sql {
+    insert_with(" WHERE true ON CONFLICT DO NOTHING", announcements)
+}
+
+/// Stores the events of these announcements. A name that is taken fails the whole statement.
+#[must_use]
+pub fn insert_new<'a>(announcements: impl IntoIterator<Item = &'a NewAnnouncement>) -> Sql {
+    insert_with("", announcements)
+}
+
+fn insert_with<'a>(conflict: &str, announcements: impl IntoIterator<Item = &'a NewAnnouncement>) -> Sql {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
         Column::new("id", Kind::Id),
@@ -38,7 +65,7 @@ pub fn insert(announcements: &[NewAnnouncement]) -> Sql {
         Column::new("timeout_at", Kind::Int),
     ];
     let mut sorted: Vec<_> = announcements
-        .iter()
+        .into_iter()
         .map(|new| (new, dedupe::digest(&new.announcement.provider_event_id)))
         .collect();
     // As receipts are: two batches then wait for each other in one direction only.
@@ -60,12 +87,12 @@ pub fn insert(announcements: &[NewAnnouncement]) -> Sql {
             new.timeout_at.into(),
         ]);
     }
-    Sql::over(
+    let template = format!(
         "INSERT INTO events (project_id, id, provider, provider_event_digest, provider_event_id, event_type,
             effect_type, internal_reference, shop_domain, occurred_at, timeout_at, state, sweep_at)
          SELECT r.project_id, r.id, r.provider, r.digest, r.provider_event_id, r.event_type, r.effect_type,
             r.internal_reference, r.shop_domain, r.occurred_at, r.timeout_at, 'pending', r.timeout_at
-         FROM {rows} WHERE true ON CONFLICT DO NOTHING",
-        rows,
-    )
+         FROM {{rows}}{conflict}"
+    );
+    Sql::over(template, rows)
 }

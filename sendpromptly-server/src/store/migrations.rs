@@ -38,6 +38,7 @@ mod m0024_checkouts;
 mod m0025_told_alerts;
 mod m0026_stripe_looks;
 mod m0027_audit_keys;
+mod m0028_shopify_names;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -115,6 +116,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0025_told_alerts::Migration),
             Box::new(m0026_stripe_looks::Migration),
             Box::new(m0027_audit_keys::Migration),
+            Box::new(m0028_shopify_names::Migration),
         ]
     }
 }

@@ -28,6 +28,7 @@ pub(super) const BELONGING: &[(&str, Owner)] = &[
     ("orders", Owner::Incident),
     ("notes", Owner::Incident),
     ("told_alerts", Owner::Incident),
+    ("shopify_names", Owner::Event),
     ("replays", Owner::Event),
     ("incidents", Owner::Event),
 ];

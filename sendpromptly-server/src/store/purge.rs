@@ -25,6 +25,7 @@ const HELD: &[(&str, &str)] = &[
     ("notes", "incident_id, id"),
     ("told_alerts", "incident_id, id"),
     ("incidents", "id"),
+    ("shopify_names", "resource, place"),
     ("events", "id"),
     ("hourly_counts", "hour"),
     ("hourly_repairs", "hour, step"),

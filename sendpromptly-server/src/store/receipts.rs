@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult};
 use sendpromptly_core::case::EventStatus;
+use sendpromptly_core::dedupe;
 use sendpromptly_core::event::{EffectType, Provider};
 use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::time::Timestamp;
@@ -67,6 +68,8 @@ pub struct NewEvent<'a> {
 pub struct Filling<'a> {
     /// The event's project.
     pub project: ProjectId,
+    /// The provider's own id of the event, as the app has it.
+    pub provider_event_id: &'a str,
     /// The event as it is once the receipt has come.
     pub status: EventStatus,
     /// Whose event it is.
@@ -219,6 +222,8 @@ pub fn insert(events: &[NewEvent<'_>]) -> Sql {
 const FILLING_COLUMNS: &[Column] = &[
     Column::new("project_id", Kind::Id),
     Column::new("id", Kind::Id),
+    Column::new("digest", Kind::Id),
+    Column::new("provider_event_id", Kind::Text),
     Column::new("event_type", Kind::Text),
     Column::new("effect_type", Kind::Text),
     Column::new("internal_reference", Kind::Text),
@@ -231,7 +236,7 @@ const FILLING_COLUMNS: &[Column] = &[
     Column::new("facet", Kind::Int),
 ];
 
-/// Fills events that were announced with their receipts, and their incidents with what the list of incidents is
+/// Fills events that were announced with their receipts, by whose names they are known from then on, and their incidents with what the list of incidents is
 /// filtered by. The events must be locked.
 #[must_use]
 pub fn fill(fillings: &[Filling<'_>]) -> [Sql; 2] {
@@ -240,6 +245,8 @@ pub fn fill(fillings: &[Filling<'_>]) -> [Sql; 2] {
         rows.push([
             filling.project.as_bytes().into(),
             filling.status.id.as_bytes().into(),
+            dedupe::digest(filling.provider_event_id).into(),
+            filling.provider_event_id.into(),
             filling.receipt.event_type.as_str().into(),
             filling.receipt.effect_type.as_str().into(),
             filling.receipt.internal_reference.as_str().into(),
@@ -253,7 +260,8 @@ pub fn fill(fillings: &[Filling<'_>]) -> [Sql; 2] {
         ]);
     }
     let events = Sql::over(
-        "UPDATE events SET event_type = r.event_type, effect_type = r.effect_type,
+        "UPDATE events SET provider_event_digest = r.digest, provider_event_id = r.provider_event_id,
+            event_type = r.event_type, effect_type = r.effect_type,
             internal_reference = r.internal_reference, shop_domain = r.shop_domain, occurred_at = r.occurred_at,
             received_at = r.received_at, timeout_at = r.timeout_at, sweep_at = r.sweep_at, differs = r.differs
          FROM {rows} WHERE events.project_id = r.project_id AND events.id = r.id",
@@ -261,7 +269,8 @@ pub fn fill(fillings: &[Filling<'_>]) -> [Sql; 2] {
     );
     let incidents = Sql::over(
         format!(
-            "UPDATE incidents SET internal_reference = r.internal_reference, facet = {} FROM {{rows}}
+            "UPDATE incidents SET internal_reference = r.internal_reference,
+                provider_event_digest = r.digest, facet = {} FROM {{rows}}
              WHERE incidents.project_id = r.project_id AND incidents.event_id = r.id",
             incident_facets::with_receipt("incidents.facet", "r.facet")
         ),

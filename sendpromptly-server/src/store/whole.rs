@@ -60,6 +60,7 @@ const TABLES: &[&str] = &[
     "second_factor_proposals",
     "second_factors",
     "sessions",
+    "shopify_names",
     "sign_ups",
     "signing_secrets",
     "snapshots",

@@ -194,6 +194,36 @@ fn the_shop_is_looked_at_for_shopify_only() {
 }
 
 #[test]
+fn a_resource_is_named_by_its_digits_for_shopify_only() {
+    assert!(parse(&and(r#""shopify_resource_id":"x""#)).is_ok());
+    let shopify = with("stripe", "shopify").replacen('{', r#"{"shopify_shop_domain":"a.example","#, 1);
+    let about = |topic: &str, id: &str| {
+        let body = shopify.replace("invoice.paid", topic);
+        body.replacen('{', &format!(r#"{{"shopify_resource_id":{id},"#), 1)
+    };
+    let named = Resource::of("a.example", "orders/paid", "820982911946154508");
+    assert!(named.is_some());
+    for id in [r#""820982911946154508""#, "820982911946154508"] {
+        let read = parse(&about("orders/paid", id)).unwrap();
+        assert_eq!(read.resource, named, "{id}");
+    }
+    assert_eq!(parse(&about("orders/paid", "null")).unwrap().resource, None);
+    assert_eq!(parse(&about("orders/updated", "17")).unwrap().resource, None);
+    for wrong in [
+        "-1",
+        "1.0",
+        "1e3",
+        r#""""#,
+        r#""gid""#,
+        "[1]",
+        "123456789012345678901",
+    ] {
+        let body = about("orders/paid", wrong);
+        assert_eq!(wrong_fields(&body), ["shopify_resource_id"], "{wrong}");
+    }
+}
+
+#[test]
 fn a_payload_is_an_object_nested_no_deeper_than_128() {
     let nested = |depth: usize| {
         let inner = "[".repeat(depth - 1) + &"]".repeat(depth - 1);

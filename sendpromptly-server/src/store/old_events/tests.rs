@@ -119,7 +119,7 @@ async fn all_that_belongs_to_an_event_goes_with_it() {
         .map(|claim| AttemptEnd::cut_off(claim.attempt, NOW))
         .collect();
     record_ends(&world.store, &ends).await;
-    for table in ["results", "snapshots"] {
+    for table in ["results", "snapshots", "shopify_names"] {
         let event = format!("UPDATE {table} SET event_id = (SELECT event_id FROM incidents LIMIT 1)");
         world.write(Sql::new(event)).await;
     }

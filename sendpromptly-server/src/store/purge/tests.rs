@@ -97,6 +97,12 @@ pub(in crate::store) async fn fill(world: &World, project: ProjectId) -> ApiKey 
     );
     let told = told.bind(project.as_bytes()).bind(incident.as_bytes());
     world.write(told.bind(row).bind(row)).await;
+    let name = Sql::new(
+        "INSERT INTO shopify_names (project_id, resource, place, event_id, teller, name, occurred_at)
+         VALUES ({}, {}, 0, {}, 'app', {}, 0)",
+    );
+    let name = name.bind(project.as_bytes()).bind(row);
+    world.write(name.bind(row).bind(row)).await;
     let ended = Sql::new(
         "INSERT INTO told_messages (project_id, id, escalation, noted_to, told_to, destination_id, channel, message,
             tries, ended_at) VALUES ({}, {}, 0, 0, 1, {}, 'slack', '', 1, 0)",

@@ -373,6 +373,10 @@ pub const LEFT_OUT: &[(&str, &str)] = &[
         "secret; since when a member has one is in members",
     ),
     ("sessions", "the users' own"),
+    (
+        "shopify_names",
+        "digests of the ids under which one event was told of",
+    ),
     ("sign_ups", "of people who belong to no organization yet"),
     ("signing_secrets", "secret; a new one can be made"),
     (
