@@ -25,7 +25,7 @@ await withChromium(async (browser) => {
   await backToThePlan(visitor);
   await assertPlan(visitor, /Ended.*Receipts are refused/s);
   await visitor.check('the trial is over');
-  subscribe();
+  await subscribe();
   await visitor.page.reload();
   await assertPlan(visitor, /Subscribed/);
   await visitor.hook('paid-until').waitFor();

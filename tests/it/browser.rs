@@ -3,10 +3,12 @@
 use sendpromptly_tests::chromium::run_script;
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
 use sendpromptly_tests::people::member;
+use sendpromptly_tests::python::sources;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::stripe;
 use sendpromptly_tests::world::World;
+use serde_json::json;
 
 use settings::{settings, settings_of_owner, settings_of_secured_owner};
 
@@ -116,7 +118,13 @@ async fn the_page_of_the_plan_leads_an_owner_to_stripe_on_a_phone() {
 }
 
 async fn look_at_billing(screen: &str) {
-    let double = Endpoint::start(|_, _| Reply::Text(200, PAGE_OF_STRIPE)).await;
+    let double = Endpoint::start(|_, call| match call.request_line.as_str() {
+        line if line.starts_with("GET /v1/subscriptions/sub_known ") => {
+            Reply::Json(stripe::subscription("active", stripe::now() + 30 * 86_400))
+        }
+        _ => Reply::Text(200, PAGE_OF_STRIPE),
+    })
+    .await;
     let options = Options::quick()
         .environment("SENDPROMPTLY_STRIPE_WEBHOOK_SECRET", stripe::SECRET)
         .environment("SENDPROMPTLY_STRIPE_API_KEY", "sk_test_browser")
@@ -125,9 +133,12 @@ async fn look_at_billing(screen: &str) {
     let world = World::start_with(StoreKind::Sqlite, &options, &[]).await;
     let mut settings = settings_of_owner(&world, screen);
     settings["stripe"] = AT_STRIPE.into();
+    settings["webhooks"] =
+        json!({"secret": stripe::SECRET, "signer": sources().join("support/stripe_sign.py")});
     run_script("billing.mjs", &settings).await;
     let asked = double.calls();
-    let asked: Vec<_> = asked.iter().map(|call| call.request_line.as_str()).collect();
+    let asked = asked.iter().map(|call| call.request_line.as_str());
+    let asked: Vec<_> = asked.filter(|line| line.starts_with("POST ")).collect();
     assert_eq!(
         asked,
         [
