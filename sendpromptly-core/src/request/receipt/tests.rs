@@ -236,6 +236,8 @@ fn a_payload_is_an_object_nested_no_deeper_than_128() {
     assert_eq!(wrong_fields(&nested(129)), ["payload"]);
     assert_eq!(wrong_fields(&nested(20_000)), ["payload"]);
     assert_eq!(wrong_fields(&and(r#""payload":"{}""#)), ["payload"]);
+    let side_by_side = format!(r#""payload":{{"a":[{}0]}}"#, "[],".repeat(300));
+    assert!(parse(&and(&side_by_side)).is_ok());
     let brackets_in_text = format!(r#""payload":{{"a":"\"{}"}}"#, "[".repeat(300));
     assert!(parse(&and(&brackets_in_text)).is_ok());
 }
