@@ -3,7 +3,8 @@
 //! A payload takes its room in memory before it waits for a key. One that cannot be sealed, or not in time, still lets
 //! its receipt go to the store: it may be the repeat of one that was accepted, which is answered as that one was.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 use std::time::Duration;
 
 use sendpromptly_core::id::{EventId, ProjectId};
@@ -69,17 +70,22 @@ impl App {
     }
 }
 
-/// Whoever waits no more leaves it at work, in its room: the key that it asks for will be there for the next one.
+/// Seals at once where the key is at hand, as it nearly always is. Whoever waits for one no longer leaves it at work, in
+/// its room: the key that it asks for will be there for the next one.
 async fn in_time(
     project: ProjectId,
     sealing: impl Future<Output = Result<SealedPayload, VaultError>> + Send + 'static,
 ) -> Kept {
-    match tokio::time::timeout(PATIENCE, tokio::spawn(sealing)).await {
-        Ok(Ok(Ok(sealed))) => Kept::Sealed(sealed),
-        Ok(Ok(Err(error))) => not_sealed(project, &error.to_string()),
-        Ok(Err(error)) => not_sealed(project, &error.to_string()),
-        Err(_) => not_sealed(project, "its key did not come in time"),
-    }
+    let mut sealing = Box::pin(sealing);
+    let sealed = match poll_fn(|context| Poll::Ready(sealing.as_mut().poll(context))).await {
+        Poll::Ready(sealed) => sealed,
+        Poll::Pending => match tokio::time::timeout(PATIENCE, tokio::spawn(sealing)).await {
+            Ok(Ok(sealed)) => sealed,
+            Ok(Err(error)) => return not_sealed(project, &error.to_string()),
+            Err(_) => return not_sealed(project, "its key did not come in time"),
+        },
+    };
+    sealed.map_or_else(|error| not_sealed(project, &error.to_string()), Kept::Sealed)
 }
 
 fn not_sealed(project: ProjectId, why: &str) -> Kept {

@@ -82,11 +82,13 @@ impl DataKeys {
     pub(super) async fn to_seal(&self, purpose: Purpose, now: Timestamp) -> Result<Arc<DataKey>, VaultError> {
         let key_use = key_use(purpose, now);
         let sealed_by = (key_use, purpose.era());
-        let sealer = self
-            .sealing
-            .try_get_with(sealed_by, self.newest(key_use, now))
-            .await;
-        let sealer = sealer.map_err(VaultError::Shared)?;
+        let sealer = match self.sealing.get(&sealed_by).await {
+            Some(sealer) => sealer,
+            None => {
+                let newest = self.sealing.try_get_with(sealed_by, self.newest(key_use, now));
+                newest.await.map_err(VaultError::Shared)?
+            }
+        };
         if sealer.seals.fetch_add(1, Ordering::Relaxed) < self.max_seals {
             return Ok(sealer.key.clone());
         }
