@@ -183,9 +183,11 @@ impl App {
                 let (head, body) = request.into_parts();
                 let bodies = &self.unverified;
                 let body = bodies.read(Target::Billing, client.address, body, stripe::MAX);
-                self.stripe_webhook(&head.headers, body).await
+                Box::pin(self.stripe_webhook(&head.headers, body)).await
             }
-            Handler::Announcement(provider) => self.announce(provider, request, client.address).await,
+            Handler::Announcement(provider) => {
+                Box::pin(self.announce(provider, request, client.address)).await
+            }
             Handler::Alive => Ok(response::json(StatusCode::OK, r#"{"status":"alive"}"#)),
             Handler::Ready => Ok(self.readiness.answer().await),
             Handler::OpenApi => Ok(response::json(StatusCode::OK, openapi::DOCUMENT)),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -108,7 +109,9 @@ impl Site {
         let client = Client::of(peer, tls, request.headers(), &self.trusted_proxies);
         let reads_html =
             !is_for_machines(request.uri().path()) && negotiation::prefers_html(request.headers());
-        let handled = AssertUnwindSafe(self.handle(place, request, client, id)).catch_unwind();
+        // Pinned where it is, for each layer around it would carry a copy otherwise.
+        let handled = pin!(self.handle(place, request, client, id));
+        let handled = AssertUnwindSafe(handled).catch_unwind();
         let (answered, project) = subject::found_by(handled.instrument(span)).await;
         let answered = match answered {
             Ok(answered) => answered,
@@ -149,7 +152,8 @@ impl Site {
     ) -> Result<Response, ApiError> {
         match place? {
             Place::Api(_, handler) => self.api.answer(handler, request, client).await,
-            Place::Console(found) => self.console.answer(found, request, client, id).await,
+            // Apart, for a receipt should not carry the room that a page takes.
+            Place::Console(found) => Box::pin(self.console.answer(found, request, client, id)).await,
         }
     }
 }

@@ -103,7 +103,8 @@ pub async fn serve<S, F>(
             let (handler, seen) = (handler.clone(), seen.clone());
             service_fn(move |request| {
                 seen.store(true, Ordering::Relaxed);
-                let answer = handler(request, peer);
+                // Boxed, for it is handed on several times before it begins.
+                let answer = Box::pin(handler(request, peer));
                 async move { Ok::<_, Infallible>(answer.await) }
             })
         };
