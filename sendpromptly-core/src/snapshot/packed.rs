@@ -55,12 +55,12 @@ pub fn pack(text: &str) -> Zeroizing<Vec<u8>> {
 /// # Errors
 /// [`UnpackError`] where it is none: what [`pack`] gave unpacks always.
 pub fn unpack(packed: &[u8]) -> Result<Zeroizing<String>, UnpackError> {
-    let plain = match packed {
+    let mut plain = match packed {
         [LZ4, a, b, c, d, block @ ..] => unpack_block(block, [*a, *b, *c, *d])?,
         [LZ4, ..] => return Err(UnpackError),
-        text => text.to_vec(),
+        text => Zeroizing::new(text.to_vec()),
     };
-    match String::from_utf8(plain) {
+    match String::from_utf8(std::mem::take(&mut *plain)) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) => {
             drop(Zeroizing::new(error.into_bytes()));
@@ -69,13 +69,15 @@ pub fn unpack(packed: &[u8]) -> Result<Zeroizing<String>, UnpackError> {
     }
 }
 
-fn unpack_block(block: &[u8], length: [u8; 4]) -> Result<Vec<u8>, UnpackError> {
+fn unpack_block(block: &[u8], length: [u8; 4]) -> Result<Zeroizing<Vec<u8>>, UnpackError> {
     let length = usize::try_from(u32::from_le_bytes(length)).map_err(|_| UnpackError)?;
     if length > LONGEST {
         return Err(UnpackError);
     }
-    let plain = block::decompress_with_dict(block, length, DICTIONARY).map_err(|_| UnpackError)?;
-    (plain.len() == length).then_some(plain).ok_or(UnpackError)
+    let mut plain = Zeroizing::new(vec![0; length]);
+    let unpacked = block::decompress_into_with_dict(block, &mut plain, DICTIONARY);
+    let is_whole = unpacked.is_ok_and(|bytes| bytes == length);
+    is_whole.then_some(plain).ok_or(UnpackError)
 }
 
 #[cfg(test)]
