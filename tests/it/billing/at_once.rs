@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use sendpromptly_tests::http::Answer;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::stripe::{SECRET, Signer, checkout, event, invoice, now, subscription_of, webhook};
+use sendpromptly_tests::stripe::{
+    SECRET, Signer, checkout, event, invoice, now, subscription, subscription_of, webhook,
+};
 use sendpromptly_tests::world::World;
 use serde_json::Value;
 
@@ -16,6 +18,8 @@ on_both_stores!(webhooks_about_one_customer_that_come_at_once_are_each_heard_onc
 async fn webhooks_about_one_customer_that_come_at_once_are_each_heard_once(kind: StoreKind) {
     let world = start(kind).await;
     hear_at_once(&world, &[world.server.address]).await;
+    let verified = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!(verified.code, 0, "{verified:?}");
 }
 
 #[tokio::test]
@@ -49,10 +53,10 @@ async fn hear_at_once(world: &World, servers: &[SocketAddr]) {
         let heard = format!("SELECT count(*) AS n FROM stripe_events WHERE customer = 'cus_{round}'");
         assert_eq!(sql.count(&heard).await, events.len() as i64);
     }
-    assert_eq!(world.cli.run(&["audit", "verify"]).await.code, 0);
 }
 
-/// What Stripe tells of a customer of its own; only the subscription's own events name the organization.
+/// What Stripe tells of a customer of its own; only the beginning names the organization, so an end that is not seen
+/// beside it would leave the subscription alive.
 fn story(organization: &str, round: usize) -> Vec<Value> {
     let at = now();
     let mut events = vec![
@@ -60,7 +64,7 @@ fn story(organization: &str, round: usize) -> Vec<Value> {
             "created",
             at,
             "customer.subscription.created",
-            &subscription_of(organization, "incomplete", at),
+            &subscription_of(organization, "active", at),
         ),
         event("paid", at, "invoice.paid", &invoice(at + 30 * DAY)),
         event(
@@ -73,7 +77,7 @@ fn story(organization: &str, round: usize) -> Vec<Value> {
             "ended",
             at + 2,
             "customer.subscription.deleted",
-            &subscription_of(organization, "canceled", at),
+            &subscription("canceled", at),
         ),
     ];
     for told in &mut events {
