@@ -82,7 +82,11 @@ impl Receipt {
             Some(Self {
                 provider: provider?,
                 provider_event_id: provider_event_id?,
-                resource: resource(shop_domain.as_deref(), event_type.as_deref(), resource_id),
+                resource: resource(
+                    shop_domain.as_deref(),
+                    event_type.as_deref(),
+                    resource_id.as_deref(),
+                ),
                 event_type: event_type?,
                 effect_type: effect_type?,
                 internal_reference: internal_reference?,
@@ -157,16 +161,15 @@ fn shop_domain(object: &mut Object<'_>, provider: Option<Provider>) -> Option<St
     None
 }
 
-/// The digits of a whole number, as a text or as it is: programs that know no such large numbers give a text.
-fn resource_id<'a>(object: &mut Object<'a>, provider: Option<Provider>) -> Option<&'a str> {
+/// The digits of a whole number, as a text: not every program knows such large numbers.
+fn resource_id(object: &mut Object<'_>, provider: Option<Provider>) -> Option<String> {
     const FIELD: &str = "shopify_resource_id";
-    let raw = object
-        .raw(FIELD)
-        .filter(|_| provider == Some(Provider::Shopify))?;
-    let text = raw.strip_prefix('"').and_then(|raw| raw.strip_suffix('"'));
-    let digits = text.unwrap_or(raw);
-    if is_resource_id(digits) {
-        return Some(digits);
+    if provider != Some(Provider::Shopify) {
+        return None;
+    }
+    let text = object.text(FIELD, TextRule::line(255))?;
+    if is_resource_id(&text) {
+        return Some(text);
     }
     object.wrong(FIELD, "must be the id of the resource: 1 to 20 digits");
     None

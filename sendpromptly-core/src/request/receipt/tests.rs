@@ -203,20 +203,18 @@ fn a_resource_is_named_by_its_digits_for_shopify_only() {
     };
     let named = Resource::of("a.example", "orders/paid", "820982911946154508");
     assert!(named.is_some());
-    for id in [r#""820982911946154508""#, "820982911946154508"] {
-        let read = parse(&about("orders/paid", id)).unwrap();
-        assert_eq!(read.resource, named, "{id}");
-    }
+    let read = parse(&about("orders/paid", r#""820982911946154508""#)).unwrap();
+    assert_eq!(read.resource, named);
     assert_eq!(parse(&about("orders/paid", "null")).unwrap().resource, None);
-    assert_eq!(parse(&about("orders/updated", "17")).unwrap().resource, None);
+    assert_eq!(parse(&about("orders/updated", r#""17""#)).unwrap().resource, None);
     for wrong in [
-        "-1",
+        "17",
         "1.0",
-        "1e3",
+        r#""-1""#,
         r#""""#,
         r#""gid""#,
         "[1]",
-        "123456789012345678901",
+        r#""123456789012345678901""#,
     ] {
         let body = about("orders/paid", wrong);
         assert_eq!(wrong_fields(&body), ["shopify_resource_id"], "{wrong}");
