@@ -142,7 +142,7 @@ pub struct Subscription {
 /// server's. `None` where no subscription names the organization.
 ///
 /// ```
-/// use sendpromptly_core::billing::{Status, read_event, settle};
+/// use sendpromptly_core::billing::{Event, Status, read_event, settle};
 /// use sendpromptly_core::id::OrganizationId;
 ///
 /// let organization = OrganizationId::from_bytes([7; 16]);
@@ -152,7 +152,10 @@ pub struct Subscription {
 ///             "id": "sub_1", "customer": "cus_1", "status": "{status}",
 ///             "metadata": {{"organization_id": "{organization}"}}}}}}}}"#
 ///     );
-///     read_event(body.as_bytes()).map(|fact| fact.expect("it is about a subscription"))
+///     match read_event(body.as_bytes(), None)? {
+///         Event::Tells(fact) => Ok(fact),
+///         other => panic!("it is about a subscription: {other:?}"),
+///     }
 /// };
 /// let (created, updated) = (
 ///     event("evt_1", "created", "incomplete", 1_800_000_000)?,
