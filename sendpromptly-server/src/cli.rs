@@ -15,6 +15,7 @@ use crate::command::{
 };
 use crate::config::options::{self, ConfigOption, Form};
 use crate::config::{Config, ConfigError, Sources};
+use crate::store::StoreRole;
 use crate::{command, logging};
 
 /// Finds paid events whose effect never happened, and has them repaired once.
@@ -116,7 +117,10 @@ fn dispatch(command: Command, matches: &ArgMatches) -> Result<(), CommandError> 
         }
         Command::Openapi => openapi::run(),
         Command::Migrate => beside(config, async |config| command::migrate::run(config).await),
-        Command::Org(command) => in_context(config, async |context| org::run(context, command).await),
+        Command::Org(command) => beside(config, async |config| {
+            let role = command.store_role();
+            with_context(config, role, async |context| org::run(context, command).await).await
+        }),
         Command::User(command) => in_context(config, async |context| user::run(context, command).await),
         Command::Project(command) => in_context(config, async |context| project::run(context, command).await),
         Command::Key(command) => in_context(config, async |context| key::run(context, command).await),
@@ -156,11 +160,19 @@ fn in_context(
     run: impl AsyncFnOnce(&command::Context) -> Result<(), CommandError>,
 ) -> Result<(), CommandError> {
     beside(config, async |config| {
-        let context = command::Context::open(config, crate::store::StoreRole::Command).await?;
-        let outcome = run(&context).await;
-        context.close().await?;
-        outcome
+        with_context(config, StoreRole::Command, run).await
     })
+}
+
+async fn with_context(
+    config: Config,
+    role: StoreRole,
+    run: impl AsyncFnOnce(&command::Context) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
+    let context = command::Context::open(config, role).await?;
+    let outcome = run(&context).await;
+    context.close().await?;
+    outcome
 }
 
 /// The command line as its library sees it.

@@ -117,7 +117,7 @@ fn check_configuration(config: &Config, findings: &mut Findings) {
 
 async fn check_store(config: &Config, findings: &mut Findings) -> Option<Store> {
     let database = &config.storage.database;
-    match Store::open(database, StoreRole::Command, super::CONNECTIONS).await {
+    match Store::open(database, StoreRole::First, super::CONNECTIONS).await {
         Ok(store) => {
             findings.ok(format!(
                 "store: {database} answers, and its tables are those of this version"

@@ -13,10 +13,10 @@ use crate::account::email::Email;
 use crate::account::password::Password;
 use crate::checkpoints::Checkpoints;
 use crate::platform::{clock, entropy};
-use crate::store::StoreError;
 use crate::store::organizations::NewOrganization;
 use crate::store::scope::OrganizationScope;
 use crate::store::users::NewUser;
+use crate::store::{StoreError, StoreRole};
 use crate::takeout::{Opening, TakeoutError, Taker};
 
 /// What can be done with organizations.
@@ -55,6 +55,17 @@ pub enum OrgCommand {
         /// Its id
         id: OrganizationId,
     },
+}
+
+impl OrgCommand {
+    /// What it opens the store for: an organization may come before the first server.
+    #[must_use]
+    pub const fn store_role(&self) -> StoreRole {
+        match self {
+            Self::Create { .. } => StoreRole::First,
+            Self::Export { .. } | Self::Delete { .. } | Self::Keep { .. } => StoreRole::Command,
+        }
+    }
 }
 
 #[derive(Serialize)]

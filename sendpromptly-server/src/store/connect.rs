@@ -43,7 +43,9 @@ pub enum StoreRole {
     Serve,
     /// The command that brings the tables up to date.
     Migrate,
-    /// A command beside the server.
+    /// A command that may come before everything else.
+    First,
+    /// A command beside the server, over what is there: a store that it made would not be the one that is meant.
     Command,
 }
 
@@ -51,10 +53,14 @@ impl StoreRole {
     pub(super) const fn may_migrate(self) -> bool {
         matches!(self, Self::Serve | Self::Migrate)
     }
+
+    pub(super) const fn may_make(self) -> bool {
+        !matches!(self, Self::Command)
+    }
 }
 
 impl Store {
-    /// Opens a store, makes it where it is absent, and brings its tables up to date where the role may.
+    /// Opens a store, makes it where it is absent and the role may, and likewise brings its tables up to date.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where it cannot be reached, or, for `serve` on SQLite, where another
@@ -70,12 +76,15 @@ impl Store {
 }
 
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
+    if !role.may_make() && !path.exists() {
+        return Err(migrations::absent());
+    }
     must_own(directory::of_file(path))?;
     make_for_owner_only(path)?;
     let in_use = keep_restores_away(path)?;
     let serving = match role {
         StoreRole::Serve => Some(lock_for_serving(path)?),
-        StoreRole::Migrate | StoreRole::Command => None,
+        StoreRole::Migrate | StoreRole::First | StoreRole::Command => None,
     };
     let locks = Arc::new([Some(in_use), serving]);
     let is_new = fs::metadata(path).is_ok_and(|file| file.len() == 0);

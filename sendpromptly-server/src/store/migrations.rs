@@ -134,8 +134,10 @@ enum Schema {
 
 /// Brings the tables up to date, or tells what to do where the role may not.
 pub(super) async fn prepare(store: &Store, role: StoreRole) -> Result<(), StoreError> {
-    if matches!(schema(store).await?, Schema::Current) {
-        return Ok(());
+    match schema(store).await? {
+        Schema::Current => return Ok(()),
+        Schema::Absent if !role.may_make() => return Err(absent()),
+        _ => {}
     }
     let turn = Turn::take(store).await?;
     match schema(store).await? {
@@ -179,6 +181,13 @@ pub fn are_known(steps: &[String]) -> bool {
 fn known_steps() -> Vec<String> {
     let steps = Migrator::migrations();
     steps.iter().map(|step| step.name().to_owned()).collect()
+}
+
+pub(super) fn absent() -> StoreError {
+    StoreError::Schema(
+        "no store is here yet; `sendpromptly serve` makes one, unless another --data-dir or --database-url is meant"
+            .to_owned(),
+    )
 }
 
 fn too_old() -> StoreError {

@@ -251,7 +251,7 @@ mod tests {
         let url = DatabaseUrl::Sqlite(directory.path().join("a.db"));
         let DatabaseUrl::Sqlite(file) = &url else { return };
         let commands = [
-            Store::open(&url, StoreRole::Command, 1).await.unwrap(),
+            Store::open(&url, StoreRole::First, 1).await.unwrap(),
             Store::open(&url, StoreRole::Command, 1).await.unwrap(),
         ];
         let refused = Store::reserve_sqlite(file).unwrap_err();
@@ -260,7 +260,12 @@ mod tests {
             command.close().await.unwrap();
         }
         let _reserved = Store::reserve_sqlite(file).unwrap();
-        for role in [StoreRole::Command, StoreRole::Migrate, StoreRole::Serve] {
+        for role in [
+            StoreRole::Command,
+            StoreRole::First,
+            StoreRole::Migrate,
+            StoreRole::Serve,
+        ] {
             let refused = Store::open(&url, role, 1).await.unwrap_err();
             assert!(refused.to_string().contains("a restore"), "{refused}");
         }

@@ -12,6 +12,7 @@ use super::{assert_ended, assert_refused, assert_usage, empty_store};
 
 on_both_stores!(
     an_absent_store_is_made_and_a_later_ones_tables_are_refused,
+    a_command_over_a_store_that_is_not_there_makes_none_and_says_so,
     commands_work_beside_a_server_and_without_one
 );
 
@@ -40,6 +41,32 @@ async fn an_absent_store_is_made_and_a_later_ones_tables_are_refused(kind: Store
         0,
         "nothing was changed"
     );
+}
+
+/// Else a backup of the wrong directory would be taken night after night, whole and empty.
+async fn a_command_over_a_store_that_is_not_there_makes_none_and_says_so(kind: StoreKind) {
+    let store = TestStore::new(kind).await;
+    let cli = Cli::on(&store);
+    let file = store.directory().join("backup");
+    let commands = [
+        &["backup", file.to_str().unwrap()][..],
+        &["audit", "verify"],
+        &["retention", "run"],
+        &[
+            "org",
+            "export",
+            "--org",
+            "org_01a22d8fd2b479f3b0eb766a828c229b",
+            "out",
+        ],
+    ];
+    for command in commands {
+        assert_refused(&cli.run(command).await, &["no store is here yet", "--data-dir"]);
+    }
+    assert!(!file.exists());
+    assert!(!store.directory().join("data/test.db").exists());
+    cli.create_organization("acme").await;
+    assert_eq!(cli.run(&["audit", "verify"]).await.code, 0);
 }
 
 async fn commands_work_beside_a_server_and_without_one(kind: StoreKind) {
