@@ -40,6 +40,15 @@ enum Order {
     Due(Timestamp),
 }
 
+impl Order {
+    const fn due(self) -> Option<Timestamp> {
+        match self {
+            Self::None => None,
+            Self::Due(due) => Some(due),
+        }
+    }
+}
+
 /// What is left of an organization that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remains {
@@ -72,9 +81,12 @@ impl Store {
     ) -> Result<Option<Timestamp>, StoreError> {
         let tx = self.begin().await?;
         let due = match self.lock_order(&tx, scope).await? {
-            None => return Ok(None),
-            Some(Order::Due(due)) => return Ok(Some(due)),
             Some(Order::None) => now.plus(GRACE),
+            other => {
+                // At once: who carries orders out passes over one that is locked.
+                tx.rollback().await?;
+                return Ok(other.and_then(Order::due));
+            }
         };
         let order = Sql::new("UPDATE organizations SET deletion_due_at = {} WHERE id = {}");
         let order = order.bind(due).bind(scope.as_bytes());
@@ -108,6 +120,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let tx = self.begin().await?;
         let Some(Order::Due(_)) = self.lock_order(&tx, scope).await? else {
+            tx.rollback().await?;
             return Ok(false);
         };
         let keep = Sql::new("UPDATE organizations SET deletion_due_at = NULL WHERE id = {}");
