@@ -70,7 +70,7 @@ fn machine() -> String {
     let model = model.map_or("unknown processor", |(_, name)| name);
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     format!(
-        "{cores} cores, {model}; load, server and database share them. Medians of {} rounds.",
+        "{cores} cores, {model}; load, server and database share them. Medians of {} rounds and more.",
         crate::ROUNDS
     )
 }
