@@ -76,10 +76,13 @@ impl Store {
 }
 
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
+    let directory = directory::of_file(path);
+    if role.may_make() || directory.exists() {
+        must_own(directory)?;
+    }
     if !role.may_make() && !path.exists() {
         return Err(migrations::absent());
     }
-    must_own(directory::of_file(path))?;
     make_for_owner_only(path)?;
     let in_use = keep_restores_away(path)?;
     let serving = match role {
