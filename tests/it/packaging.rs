@@ -289,6 +289,7 @@ fn the_package_is_configured_also_where_its_configuration_was_removed() {
 async fn each_night_has_a_backup_of_its_own_and_its_keys_lie_apart_and_not_for_long() {
     let store = TestStore::new(StoreKind::Sqlite).await;
     let directory = configured(&store, &[]);
+    run(binary().to_str().unwrap(), &["migrate"], &directory);
     let (backups, keys) = (store.directory().join("backups"), store.directory().join("keys"));
     for place in [&backups, &keys] {
         fs::create_dir(place).unwrap();
