@@ -55,10 +55,15 @@ export class Visitor {
   /** Everything that is wrong with the page as it is now. */
   async findings() {
     const found = [];
+    // They go from element to element, so nothing may be put in an element's place meanwhile.
+    const isRenewal = (route) => route.request().headers()['x-live'] !== undefined;
+    const holdStill = (route) => (isRenewal(route) ? route.fulfill({ contentType: 'text/html', body: '' }) : route.fallback());
+    await this.page.route('**', holdStill);
     // The checks are scripts in the page.
     for (const check of this.#scripts ? CHECKS : []) {
       found.push(...(await check(this.page)));
     }
+    await this.page.unroute('**', holdStill);
     return [...found, ...this.watch.take()];
   }
 
