@@ -101,8 +101,6 @@ async function seeWhatWasTold(visitor) {
     assert.ok((await told.textContent()).includes(`To ${to}`), channel);
   }
   await assertHidden(visitor.page);
-  // The checks go from element to element, so they look at a page that nothing renews under their hands.
-  await visitor.page.reload();
   await visitor.check('what was told of the incident');
 }
 

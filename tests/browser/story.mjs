@@ -68,8 +68,6 @@ async function watchIncidentAppear(visitor, organization, customer) {
   await customer.fail(REFERENCE);
   await visitor.hook('incident').filter({ hasText: REFERENCE }).waitFor();
   await assertNotReloaded(visitor);
-  // The checks go from element to element, so they look at a page that nothing renews under their hands.
-  await visitor.page.reload();
   await visitor.check('an open incident');
 }
 
@@ -83,8 +81,6 @@ async function watchRepair(visitor, repairs) {
   await mark(visitor);
   await visitor.hook('state').filter({ hasText: 'Resolved' }).waitFor();
   await assertNotReloaded(visitor);
-  // The checks go from element to element, so they look at a page that nothing renews under their hands.
-  await visitor.page.reload();
   repairs.assertDone(REFERENCE);
   await visitor.check('the incident is resolved');
 }
