@@ -20,6 +20,7 @@ mod pages;
 mod payload;
 mod pgbench;
 mod process;
+mod recycled;
 mod report;
 mod retention;
 mod snapshots;

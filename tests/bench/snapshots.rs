@@ -13,6 +13,7 @@ use sendpromptly_tests::world::World;
 
 use crate::load;
 use crate::payload::{SIZE, payload};
+use crate::recycled;
 use crate::report::{Report, ratio};
 use crate::workload::Events;
 
@@ -34,6 +35,7 @@ pub(crate) async fn measure(report: &mut Report) {
     for (kind, name) in [(StoreKind::Postgres, "PostgreSQL"), (StoreKind::Sqlite, "SQLite")] {
         let store = TestStore::new(kind).await;
         let world = World::start_on(store, &Options::quick(), &[]).await;
+        recycled::log(&world).await;
         receipts(report, &world, name).await;
     }
 }
