@@ -1,21 +1,22 @@
-//! Statements over many rows at once: one text for every batch size, so that it stays prepared.
+//! Small tables of values, over which a statement goes at once: one text for every number of rows, so that it stays
+//! prepared.
 //!
-//! A [`Rows`] is a small table of values. In a statement `{rows}` stands for it, as a table named `r`: on
-//! PostgreSQL made by `unnest` from one array a column, on SQLite by `json_each` from one JSON text. `{}`
-//! stands for the next single value. Large values stand one after another in a value of their own on SQLite, and the
-//! JSON text says where each lies.
+//! On PostgreSQL `unnest` makes them from one array a column, on SQLite `json_each` from one JSON text. Large values
+//! stand one after another in a value of their own on SQLite, and the JSON text says where each lies.
 
 use std::fmt::Write as _;
 
+use sea_orm::Value;
 use sea_orm::sea_query::ArrayType;
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use super::{Dialect, StoreError};
+use super::Dialect;
 
 mod read;
+mod sql;
 
 pub use read::{count, flag, get, id, optional_id, optional_time, optional_word, time, word};
+pub use sql::{Sql, write_together};
 
 /// A column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +106,16 @@ impl Column {
             optional: true,
         }
     }
+
+    /// Its value in a row that `json_each` gives, which begins at this place of the row. The parameters start after
+    /// `offset`.
+    fn json_value(&self, place: usize, offset: usize) -> String {
+        match self.kind {
+            Kind::Id | Kind::Bytes => format!("unhex(value->>{place})"),
+            Kind::Int | Kind::Text => format!("value->>{place}"),
+            Kind::Large => format!("substr(${}, value->>{place}, value->>{})", offset + 2, place + 1),
+        }
+    }
 }
 
 /// A small table of values that a statement reads.
@@ -162,26 +173,40 @@ impl Rows {
     }
 
     fn json_each(&self, offset: usize) -> String {
-        let (json, large) = (offset + 1, offset + 2);
-        let mut select = String::from("(SELECT ");
-        let mut place = 0;
-        for column in self.columns {
-            let comma = if place == 0 { "" } else { ", " };
-            let name = column.name;
-            let _ = match column.kind {
-                Kind::Id | Kind::Bytes => write!(select, "{comma}unhex(value->>{place}) AS {name}"),
-                Kind::Int | Kind::Text => write!(select, "{comma}value->>{place} AS {name}"),
-                Kind::Large => {
-                    let length = place + 1;
-                    write!(
-                        select,
-                        "{comma}substr(${large}, value->>{place}, value->>{length}) AS {name}"
-                    )
-                }
-            };
-            place += if column.kind == Kind::Large { 2 } else { 1 };
+        let values: Vec<_> = self
+            .places()
+            .map(|(place, column)| format!("{} AS {}", column.json_value(place, offset), column.name))
+            .collect();
+        let values = values.join(", ");
+        format!("(SELECT {values} FROM json_each(${})) AS r", offset + 1)
+    }
+
+    /// The query that gives one column of the table.
+    fn column(&self, name: &str, dialect: Dialect, offset: usize) -> String {
+        let mut columns = self.places().enumerate();
+        let found = columns.find(|(_, (_, column))| column.name == name);
+        let Some((index, (place, column))) = found else {
+            unreachable!("a statement names the columns of its rows")
+        };
+        match dialect {
+            Dialect::Postgres => {
+                let kind = postgres_type(column.kind);
+                format!("SELECT unnest(${}::{kind}[])", offset + index + 1)
+            }
+            Dialect::Sqlite => {
+                let value = column.json_value(place, offset);
+                format!("SELECT {value} FROM json_each(${})", offset + 1)
+            }
         }
-        format!("{select} FROM json_each(${json})) AS r")
+    }
+
+    /// The columns, each with where its value stands in the JSON text of a row.
+    fn places(&self) -> impl Iterator<Item = (usize, &'static Column)> {
+        self.columns.iter().scan(0, |next, column| {
+            let place = *next;
+            *next += if column.kind == Kind::Large { 2 } else { 1 };
+            Some((place, column))
+        })
     }
 
     fn values(self, dialect: Dialect) -> Vec<Value> {
@@ -298,178 +323,4 @@ fn write_hex(json: &mut String, bytes: &[u8]) {
         json.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     json.push('"');
-}
-
-/// A statement in the making.
-#[derive(Debug, Clone)]
-pub struct Sql {
-    template: String,
-    rows: Option<Rows>,
-    /// `None` stands for NULL.
-    singles: Vec<Option<Value>>,
-}
-
-impl Sql {
-    /// A statement with this text, see the module's head.
-    #[must_use]
-    pub fn new(template: impl Into<String>) -> Self {
-        Self {
-            template: template.into(),
-            rows: None,
-            singles: Vec::new(),
-        }
-    }
-
-    /// A statement over these rows.
-    #[must_use]
-    pub fn over(template: impl Into<String>, rows: Rows) -> Self {
-        Self {
-            rows: Some(rows),
-            ..Self::new(template)
-        }
-    }
-
-    /// Gives the next `{}` its value.
-    #[must_use]
-    pub fn bind(mut self, value: impl Into<Cell>) -> Self {
-        self.singles.push(match value.into() {
-            Cell::Id(bytes) => Some(Uuid::from_bytes(bytes).into()),
-            Cell::Int(number) => Some(number.into()),
-            Cell::Text(text) => Some(text.into()),
-            Cell::Bytes(bytes) => Some(bytes.into()),
-            Cell::Null => None,
-        });
-        self
-    }
-
-    /// Its text in this dialect, with parameters numbered after `offset`, and their values.
-    fn render(self, dialect: Dialect, offset: usize) -> (String, Vec<Value>) {
-        let mut text = self.template;
-        let mut values = Vec::new();
-        if let Some(rows) = self.rows {
-            text = text.replace("{rows}", &rows.source(dialect, offset));
-            values = rows.values(dialect);
-        }
-        for single in self.singles {
-            // A parameter has a type, and PostgreSQL takes no NULL of one type for a column of another.
-            let Some(value) = single else {
-                text = text.replacen("{}", "NULL", 1);
-                continue;
-            };
-            values.push(value);
-            text = text.replacen("{}", &format!("${}", offset + values.len()), 1);
-        }
-        (text, values)
-    }
-
-    fn statement(self, dialect: Dialect) -> Statement {
-        let (text, values) = self.render(dialect, 0);
-        Statement::from_sql_and_values(dialect.backend(), text, values)
-    }
-
-    /// Runs it and gives every row.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn all(self, on: &impl ConnectionTrait) -> Result<Vec<QueryResult>, StoreError> {
-        Ok(on.query_all_raw(self.statement(dialect_of(on))).await?)
-    }
-
-    /// Runs it and gives the first row.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn one(self, on: &impl ConnectionTrait) -> Result<Option<QueryResult>, StoreError> {
-        Ok(on.query_one_raw(self.statement(dialect_of(on))).await?)
-    }
-
-    /// Runs it and gives the number of rows that it changed.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn run(self, on: &impl ConnectionTrait) -> Result<u64, StoreError> {
-        Ok(on
-            .execute_raw(self.statement(dialect_of(on)))
-            .await?
-            .rows_affected())
-    }
-
-    fn writes_nothing(&self) -> bool {
-        self.rows.as_ref().is_some_and(Rows::is_empty)
-    }
-}
-
-/// Runs statements that write, those over no rows left out. On PostgreSQL they make one round trip, as parts
-/// of one statement: none may read what another wrote. The first one's locks are taken first.
-///
-/// # Errors
-/// [`StoreError`] by its cause; the transaction is then undone as a whole.
-pub async fn write_together(
-    on: &impl ConnectionTrait,
-    writes: impl IntoIterator<Item = Sql>,
-) -> Result<(), StoreError> {
-    let mut writes = writes.into_iter().filter(|write| !write.writes_nothing());
-    let dialect = dialect_of(on);
-    if dialect == Dialect::Sqlite {
-        for write in writes {
-            write.run(on).await?;
-        }
-        return Ok(());
-    }
-    let Some(first) = writes.next() else { return Ok(()) };
-    let (main, mut values) = first.render(dialect, 0);
-    let mut text = String::new();
-    for (index, write) in writes.enumerate() {
-        let (part, more) = write.render(dialect, values.len());
-        let _ = write!(
-            text,
-            "{} w{index} AS ({part})",
-            if index == 0 { "WITH" } else { "," }
-        );
-        values.extend(more);
-    }
-    let statement = Statement::from_sql_and_values(dialect.backend(), format!("{text} {main}"), values);
-    on.execute_raw(statement).await?;
-    Ok(())
-}
-
-fn dialect_of(on: &impl ConnectionTrait) -> Dialect {
-    match on.get_database_backend() {
-        sea_orm::DbBackend::Sqlite => Dialect::Sqlite,
-        _ => Dialect::Postgres,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_written_as_null_whatever_the_columns_type() {
-        let sql = Sql::new("VALUES ({}, {}, {})");
-        let sql = sql.bind(7_i64).bind(None::<&[u8; 16]>).bind("x");
-        let (text, values) = sql.render(Dialect::Postgres, 2);
-        assert_eq!(text, "VALUES ($3, NULL, $4)");
-        assert_eq!(values.len(), 2);
-    }
-
-    #[test]
-    fn large_values_lie_one_after_another_beside_the_json_text_on_sqlite() {
-        const COLUMNS: &[Column] = &[
-            Column::new("large", Kind::Large),
-            Column::new("number", Kind::Int),
-        ];
-        let mut rows = Rows::new(COLUMNS);
-        rows.push([vec![1, 2, 3].into(), 7_i64.into()]);
-        rows.push([vec![4].into(), 8_i64.into()]);
-        let (text, values) = Sql::over("{rows} {}", rows)
-            .bind(9_i64)
-            .render(Dialect::Sqlite, 1);
-        assert_eq!(
-            text,
-            "(SELECT substr($3, value->>0, value->>1) AS large, value->>2 AS number FROM json_each($2)) AS r $4"
-        );
-        let large = vec![1_u8, 2, 3, 4];
-        assert_eq!(values[..2], ["[[1,3,7],[4,1,8]]".into(), large.into()]);
-    }
 }

@@ -35,6 +35,29 @@ const SALE: Sale<'static> = Sale {
     reference: "customer-7",
 };
 
+fn new_event<'a>(
+    project: ProjectId,
+    provider_event_id: &'a str,
+    sale: &Sale<'_>,
+    at: Timestamp,
+) -> NewEvent<'a> {
+    NewEvent {
+        name: (project, dedupe::digest(provider_event_id), sale.provider),
+        id: EventId::new(at, entropy::for_id()),
+        timeout_at: at.plus(TIMEOUT),
+        receipt: FirstReceipt {
+            event_type: "invoice.paid".to_owned(),
+            effect_type: sale.effect_type,
+            internal_reference: sale.reference.to_owned(),
+        },
+        provider_event_id,
+        shop_domain: None,
+        occurred_at: at,
+        received_at: at,
+        differs: None,
+    }
+}
+
 impl World {
     /// Stores a receipt of [`NOW`].
     pub(crate) async fn receive(&self, provider_event_id: &str) -> EventId {
@@ -62,27 +85,20 @@ impl World {
         sale: &Sale<'_>,
         at: Timestamp,
     ) -> EventId {
-        let id = EventId::new(at, entropy::for_id());
-        let event = NewEvent {
-            name: (project, dedupe::digest(provider_event_id), sale.provider),
-            id,
-            timeout_at: at.plus(TIMEOUT),
-            receipt: FirstReceipt {
-                event_type: "invoice.paid".to_owned(),
-                effect_type: sale.effect_type,
-                internal_reference: sale.reference.to_owned(),
-            },
-            provider_event_id,
-            shop_domain: None,
-            occurred_at: at,
-            received_at: at,
-            differs: None,
-        };
-        self.store
-            .commit_together(vec![receipts::insert(&[event])])
-            .await
-            .unwrap();
+        let event = new_event(project, provider_event_id, sale, at);
+        let (id, insert) = (event.id, receipts::insert(&[event]));
+        self.store.commit_together(vec![insert]).await.unwrap();
         id
+    }
+
+    /// Stores so many receipts of [`NOW`] at once.
+    pub(crate) async fn receive_many(&self, count: usize) {
+        let names: Vec<_> = (0..count).map(|number| format!("evt_many_{number}")).collect();
+        let events: Vec<_> = names
+            .iter()
+            .map(|name| new_event(self.project, name, &SALE, NOW))
+            .collect();
+        self.write(receipts::insert(&events)).await;
     }
 
     /// Takes a result, as the app sends it.
