@@ -92,13 +92,17 @@ pub fn insert<'a>(dialect: Dialect, snapshots: impl IntoIterator<Item = NewSnaps
             new.sealed.to_vec().into(),
         ]);
     }
-    let lock = dialect.for_share();
+    // On PostgreSQL each project is locked once, however many of the rows are its.
+    let projects = match dialect {
+        Dialect::Sqlite => "projects",
+        Dialect::Postgres => "(SELECT * FROM projects WHERE id IN ({rows.project_id}) FOR SHARE)",
+    };
     Sql::over(
         format!(
             "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed)
              SELECT r.project_id, r.event_id, r.era, r.received_at, r.sealed FROM {{rows}}
-             JOIN projects p ON p.id = r.project_id
-             WHERE p.keep_snapshots = 1 AND p.snapshot_era = r.era AND p.deleted_at IS NULL{lock}"
+             JOIN {projects} p ON p.id = r.project_id
+             WHERE p.keep_snapshots = 1 AND p.snapshot_era = r.era AND p.deleted_at IS NULL"
         ),
         rows,
     )
