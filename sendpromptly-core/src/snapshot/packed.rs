@@ -7,6 +7,8 @@
 use lz4_flex::block;
 use zeroize::Zeroizing;
 
+use crate::event::Provider;
+
 /// The longest payload: as long as the body of a receipt may be, in bytes.
 pub const LONGEST: usize = 64 * 1_024;
 
@@ -17,28 +19,32 @@ const LZ4: u8 = 1;
 /// changes: another one is a second, under a number of its own.
 const DICTIONARY: &[u8] = include_bytes!("dictionary_1.json");
 
+/// Where Stripe's shapes begin in it; they go on to its end.
+const STRIPE: usize = 1_572;
+
 /// Why what was opened is no payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what was kept does not unpack to a payload")]
 pub struct UnpackError;
 
-/// Packs a payload's JSON text.
+/// Packs the JSON text of a payload of this provider's.
 ///
 /// ```
+/// use sendpromptly_core::event::Provider;
 /// use sendpromptly_core::snapshot::{pack, unpack};
 ///
 /// let text = format!(r#"{{"lines":[{}1]}}"#, r#"{"amount":100},"#.repeat(50));
-/// let packed = pack(&text);
+/// let packed = pack(&text, Provider::Stripe);
 /// assert!(packed.len() < text.len() / 4);
 /// assert_eq!(unpack(&packed)?.as_str(), text);
 /// # Ok::<(), sendpromptly_core::snapshot::UnpackError>(())
 /// ```
 #[must_use]
-pub fn pack(text: &str) -> Zeroizing<Vec<u8>> {
-    let plain = text.as_bytes();
+pub fn pack(text: &str, provider: Provider) -> Zeroizing<Vec<u8>> {
+    let (plain, shapes) = (text.as_bytes(), shapes_of(provider));
     let mut packed = Zeroizing::new(vec![0; 5 + block::get_maximum_output_size(plain.len())]);
     let length = u32::try_from(plain.len()).ok();
-    let block = block::compress_into_with_dict(plain, &mut packed[5..], DICTIONARY).ok();
+    let block = block::compress_into_with_dict(plain, &mut packed[5..], shapes).ok();
     match (length, block) {
         (Some(length), Some(block)) if 5 + block < plain.len() => {
             packed[0] = LZ4;
@@ -47,6 +53,15 @@ pub fn pack(text: &str) -> Zeroizing<Vec<u8>> {
             packed
         }
         _ => Zeroizing::new(plain.to_vec()),
+    }
+}
+
+/// The end of the dictionary that holds a provider's shapes. An LZ4 block counts from its own place backwards, so it
+/// unpacks with the whole dictionary whichever end it was packed with; and what is not looked for is found sooner.
+fn shapes_of(provider: Provider) -> &'static [u8] {
+    match provider {
+        Provider::Stripe => &DICTIONARY[STRIPE..],
+        Provider::Shopify => DICTIONARY,
     }
 }
 
@@ -98,8 +113,15 @@ mod tests {
     }
 
     #[test]
+    fn the_shapes_of_stripe_begin_with_a_charge() {
+        let shapes = str::from_utf8(shapes_of(Provider::Stripe)).unwrap();
+        assert!(shapes.starts_with(r#"{"object":"charge""#), "{}", &shapes[..40]);
+        assert!(DICTIONARY.ends_with(shapes.as_bytes()));
+    }
+
+    #[test]
     fn what_packs_to_no_less_stays_as_it_is() {
-        assert_eq!(pack("{}").as_slice(), b"{}");
+        assert_eq!(pack("{}", Provider::Stripe).as_slice(), b"{}");
         assert_eq!(unpack(b"{}").unwrap().as_str(), "{}");
     }
 
@@ -109,7 +131,7 @@ mod tests {
             {"object":{"id":"cs_live_a1B2c3D4","object":"checkout.session","amount_total":4200,"currency":"eur","customer":
             "cus_QwErTy","mode":"subscription","payment_status":"paid","status":"complete"}},"livemode":true,
             "type":"checkout.session.completed"}"#;
-        let packed = pack(event);
+        let packed = pack(event, Provider::Stripe);
         assert!(
             packed.len() * 2 < event.len(),
             "{} of {}",
@@ -121,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_no_payload_is_refused_whatever_length_it_names() {
-        let packed = pack(&"x".repeat(1_000));
+        let packed = pack(&"x".repeat(1_000), Provider::Shopify);
         let with_length = |length: u32| {
             let mut changed = packed.to_vec();
             changed[1..5].copy_from_slice(&length.to_le_bytes());
@@ -139,8 +161,10 @@ mod tests {
         #[test]
         fn what_is_packed_unpacks_to_the_same(text in "\\PC{0,40}", times in 1_usize..200) {
             let text = format!("{{{}}}", text.repeat(times));
-            let unpacked = unpack(&pack(&text)).unwrap();
-            prop_assert_eq!(unpacked.as_str(), text);
+            for provider in [Provider::Stripe, Provider::Shopify] {
+                let unpacked = unpack(&pack(&text, provider)).unwrap();
+                prop_assert_eq!(unpacked.as_str(), &text);
+            }
         }
 
         #[test]

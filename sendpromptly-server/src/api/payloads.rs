@@ -33,10 +33,10 @@ impl App {
             receipt.payload = not_sealed(holder.project, "too many wait already");
             return;
         };
-        let (vault, event) = (self.vault.clone(), receipt.event);
+        let (vault, event, provider) = (self.vault.clone(), receipt.event, receipt.receipt.provider);
         let purpose = Purpose::Snapshot(holder.project, era);
         let sealing = async move {
-            let packed = snapshot::pack(payload.expose());
+            let packed = snapshot::pack(payload.expose(), provider);
             let sealed = vault.seal(purpose, event.as_bytes(), &packed, now).await?;
             Ok(SealedPayload { era, sealed, room })
         };
