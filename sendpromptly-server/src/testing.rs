@@ -19,7 +19,7 @@ use crate::platform::entropy;
 use crate::retention::{self, Keeper};
 use crate::store::api_keys::NewKey;
 use crate::store::old_rows::OldRows;
-use crate::store::rows::Sql;
+use crate::store::rows::{Column, Kind, Rows, Sql};
 use crate::store::scope::OrganizationScope;
 use crate::store::{DatabaseUrl, Dialect, Store, StoreRole};
 
@@ -229,6 +229,25 @@ pub(crate) fn operator() -> Origin {
         actor: Actor::Cli("ada".to_owned()),
         address: None,
     }
+}
+
+/// A statement over so many rows that PostgreSQL weighs what it would read: each has an `id`, a `number` long before
+/// [`NOW`], and `bytes`.
+pub(crate) fn over_many(statement: &str) -> Sql {
+    const COLUMNS: &[Column] = &[
+        Column::new("id", Kind::Id),
+        Column::new("number", Kind::Int),
+        Column::new("bytes", Kind::Bytes),
+    ];
+    let mut rows = Rows::new(COLUMNS);
+    for number in 0_i64..3_000 {
+        rows.push([
+            entropy::ordered_id(NOW).into(),
+            number.into(),
+            vec![0; 100].into(),
+        ]);
+    }
+    Sql::over(statement, rows)
 }
 
 async fn new_database(beside: &str) -> DatabaseUrl {

@@ -84,11 +84,7 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn hand_on_alerts(&self, now: Timestamp) -> Result<bool, StoreError> {
         // On SQLite a look spares the one writer a transaction, when there is nothing.
-        let waits = Sql::new(
-            "SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM alert_changes) OR EXISTS (SELECT 1 FROM alert_queue)
-                OR EXISTS (SELECT 1 FROM alert_escalations WHERE due_at <= {})",
-        );
-        if waits.bind(now).one(&self.reader).await?.is_none() {
+        if waits(now).one(&self.reader).await?.is_none() {
             return Ok(false);
         }
         retried(|| self.try_hand_on(now)).await
@@ -160,6 +156,16 @@ impl Store {
         );
         query.all(tx).await?.iter().map(door).collect()
     }
+}
+
+/// Whether there is anything to hand on. The order leads to the index of what is due, whatever PostgreSQL knows of the
+/// table.
+fn waits(now: Timestamp) -> Sql {
+    let query = Sql::new(
+        "SELECT 1 AS found WHERE EXISTS (SELECT 1 FROM alert_changes) OR EXISTS (SELECT 1 FROM alert_queue)
+            OR (SELECT 1 FROM alert_escalations s WHERE s.due_at <= {} ORDER BY s.due_at LIMIT 1) = 1",
+    );
+    query.bind(now)
 }
 
 /// The statements that hand news on: numbered, to destinations that are due by then; and for open incidents the time at
@@ -259,4 +265,22 @@ fn door(row: &QueryResult) -> Result<Door, StoreError> {
             last_ended: rows::optional_time(row, "ended_at")?,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, World, over_many};
+
+    #[tokio::test]
+    async fn whether_an_escalation_is_due_is_found_by_its_time_also_in_a_table_never_analyzed() {
+        let world = World::set_up().await;
+        let fill = over_many(
+            "INSERT INTO alert_escalations (project_id, subject_id, due_at)
+                 SELECT r.id, r.id, r.number FROM {rows}",
+        );
+        world.write(fill).await;
+        let plan = waits(NOW).plan(&world.store.reader).await;
+        assert!(plan.contains("alert_escalations_by_time"), "{plan}");
+    }
 }

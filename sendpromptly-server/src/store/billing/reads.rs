@@ -93,6 +93,17 @@ const LOOKS: Queue = Queue {
     claim: "look_at = {}",
 };
 
+impl Queue {
+    /// Whether a question is due. The order leads to the index, whatever PostgreSQL knows of the table.
+    fn any(&self, now: Timestamp) -> Sql {
+        let Self { due, by, .. } = self;
+        let query = Sql::new(format!(
+            "SELECT 1 AS found FROM stripe_subscriptions s WHERE {due} ORDER BY {by} LIMIT 1"
+        ));
+        query.bind(now)
+    }
+}
+
 /// Has Stripe asked for the fact's subscription, and for others of its customer of which nothing was known whose they
 /// are.
 pub(super) async fn order(tx: &DatabaseTransaction, fact: &Fact, now: Timestamp) -> Result<(), StoreError> {
@@ -140,13 +151,10 @@ impl Store {
         now: Timestamp,
         cause: fn(u32) -> Cause,
     ) -> Result<Option<ClaimedRead>, StoreError> {
-        let Queue { due, by, claim } = queue;
-        let any = Sql::new(format!(
-            "SELECT 1 AS found FROM stripe_subscriptions s WHERE {due} LIMIT 1"
-        ));
-        if any.bind(now).one(&self.reader).await?.is_none() {
+        if queue.any(now).one(&self.reader).await?.is_none() {
             return Ok(None);
         }
+        let Queue { due, by, claim } = queue;
         let token: [u8; 16] = entropy::bytes();
         let skip = self.dialect.for_update_skip_locked("s");
         let claim = Sql::new(format!(

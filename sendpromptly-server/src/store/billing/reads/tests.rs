@@ -5,7 +5,7 @@ use sendpromptly_core::billing::{Says, Status};
 use super::*;
 use crate::store::billing::tests::fact;
 use crate::store::scope::OrganizationScope;
-use crate::testing::{NOW, World};
+use crate::testing::{NOW, World, over_many};
 
 /// When a question is due that was ordered at [`NOW`].
 fn due() -> Timestamp {
@@ -40,6 +40,23 @@ async fn status(world: &World) -> Option<Status> {
 /// Far enough from [`NOW`] for every lease and wait to be over.
 fn later() -> Timestamp {
     NOW.plus(Duration::from_secs(90))
+}
+
+#[tokio::test]
+async fn whether_stripe_is_to_be_asked_is_found_by_what_is_due_also_in_a_table_never_analyzed() {
+    let world = World::set_up().await;
+    let fill = over_many(
+        "INSERT INTO stripe_subscriptions (subscription, customer, heard_at, look_at)
+             SELECT CAST(r.number AS text), 'cus', 0, r.number FROM {rows}",
+    );
+    world.write(fill).await;
+    for (queue, index) in [
+        (EVENTS, "stripe_subscriptions_to_read"),
+        (LOOKS, "stripe_subscriptions_to_look_at"),
+    ] {
+        let plan = queue.any(NOW).plan(&world.store.reader).await;
+        assert!(plan.contains(index), "{plan}");
+    }
 }
 
 #[tokio::test]
