@@ -124,6 +124,7 @@ impl Store {
 pub fn old_answer_heads(now: Timestamp) -> OldRows {
     OldRows::of("attempts", "answer_head IS NOT NULL AND ended_at <= {}")
         .keyed_by("project_id, replay_id, number")
+        .first_by("ended_at")
         .emptying("answer_head")
         .bind(answers_kept_since(now))
 }
@@ -135,7 +136,8 @@ pub fn old_answer_keys(now: Timestamp) -> OldRows {
     data_keys::of_days_before(Purpose::ANSWER, since)
         // No head is left that these keys could open.
         .once(
-            "NOT EXISTS (SELECT 1 FROM attempts a WHERE a.answer_head IS NOT NULL AND a.ended_at <= {})",
+            "(SELECT 1 FROM attempts a WHERE a.answer_head IS NOT NULL AND a.ended_at <= {}
+                ORDER BY a.ended_at LIMIT 1) IS NULL",
             vec![since.into()],
         )
 }

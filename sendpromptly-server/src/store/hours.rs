@@ -190,13 +190,13 @@ impl Store {
 /// The counts of hours that the overview shows no more.
 pub(crate) fn old_counts(now: Timestamp) -> OldRows {
     let old = OldRows::of("hourly_counts", "hour < {}").keyed_by("project_id, hour");
-    old.bind(now.plus_millis(-KEPT_MS))
+    old.first_by("hour").bind(now.plus_millis(-KEPT_MS))
 }
 
 /// The repairs of hours that the overview shows no more.
 pub(crate) fn old_repairs(now: Timestamp) -> OldRows {
     let old = OldRows::of("hourly_repairs", "hour < {}").keyed_by("project_id, hour, step");
-    old.bind(now.plus_millis(-KEPT_MS))
+    old.first_by("hour").bind(now.plus_millis(-KEPT_MS))
 }
 
 pub(super) async fn counted_until(on: &impl ConnectionTrait) -> Result<Option<Timestamp>, StoreError> {

@@ -42,6 +42,7 @@ impl Store {
 pub fn old_devices(now: Timestamp) -> OldRows {
     OldRows::of("known_devices", "seen_at <= {}")
         .keyed_by("token_digest, user_id")
+        .first_by("seen_at")
         .bind(known_since(now))
 }
 

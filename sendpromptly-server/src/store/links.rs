@@ -92,7 +92,9 @@ impl Store {
 /// The links that time has ended.
 #[must_use]
 pub fn old_links(now: Timestamp) -> OldRows {
-    OldRows::of("links", "expires_at <= {}").bind(now)
+    OldRows::of("links", "expires_at <= {}")
+        .first_by("expires_at")
+        .bind(now)
 }
 
 fn subject(row: &sea_orm::QueryResult) -> Result<Subject, StoreError> {

@@ -83,7 +83,9 @@ impl Store {
 /// The counts of hours that are over.
 #[must_use]
 pub fn old_mail_rates(now: Timestamp) -> OldRows {
-    OldRows::of("mail_rates", "hour < {}").bind(now.as_millis().div_euclid(HOUR_MS))
+    OldRows::of("mail_rates", "hour < {}")
+        .first_by("hour")
+        .bind(now.as_millis().div_euclid(HOUR_MS))
 }
 
 #[cfg(test)]

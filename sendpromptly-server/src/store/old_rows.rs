@@ -15,6 +15,8 @@ pub struct OldRows {
     /// Which rows they are, in words of SQL, with `{}` for each value.
     due: &'static str,
     values: Vec<Cell>,
+    /// The column by whose order they go.
+    first_by: Option<&'static str>,
     /// The column that is emptied, where the row itself stays.
     emptied: Option<&'static str>,
     /// What must hold besides before they are dropped, and its values.
@@ -31,6 +33,7 @@ impl OldRows {
             key: None,
             due,
             values: Vec::new(),
+            first_by: None,
             emptied: None,
             once: None,
         }
@@ -40,6 +43,14 @@ impl OldRows {
     #[must_use]
     pub const fn keyed_by(mut self, key: &'static str) -> Self {
         self.key = Some(key);
+        self
+    }
+
+    /// Drops those first that are first by this column, which an index holds. PostgreSQL then goes by the index, also
+    /// where it knows little of the table and takes many of its rows for old.
+    #[must_use]
+    pub const fn first_by(mut self, column: &'static str) -> Self {
+        self.first_by = Some(column);
         self
     }
 
@@ -80,7 +91,9 @@ impl OldRows {
             Some((condition, values)) => (format!(" AND {condition}"), values),
             None => (String::new(), Vec::new()),
         };
-        let these = format!("FROM {table} WHERE ({due}){once} LIMIT {limit}");
+        let order = self.first_by.map(|column| format!(" ORDER BY {column}"));
+        let order = order.unwrap_or_default();
+        let these = format!("FROM {table} WHERE ({due}){once}{order} LIMIT {limit}");
         let write = Sql::new(match dialect {
             // An array is made once; a subquery might be run again for each row, and its limit be none.
             Dialect::Postgres => format!("{drop} WHERE ctid = ANY (ARRAY(SELECT ctid {these}))"),
@@ -113,5 +126,38 @@ impl Store {
         let dropped = old.drop(self.dialect, limit).run(&tx).await?;
         tx.commit().await?;
         Ok(dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::snapshots::passes::{old_keys, old_snapshots};
+    use crate::store::{attempts, idempotency};
+    use crate::testing::{NOW, World, over_many};
+
+    #[tokio::test]
+    async fn what_is_old_is_found_by_an_index_also_in_tables_never_analyzed() {
+        let world = World::set_up().await;
+        for fill in [
+            "INSERT INTO idempotency (project_id, key_digest, fingerprint, answer, created_at)
+             SELECT r.id, r.id, r.bytes, '', r.number FROM {rows}",
+            "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed)
+             SELECT r.id, r.id, 0, r.number, r.bytes FROM {rows}",
+            "INSERT INTO attempts (project_id, replay_id, number, nonce, lease_token, started_at, ended_at, answer_head)
+             SELECT r.id, r.id, 1, '', r.id, 0, r.number, r.bytes FROM {rows}",
+        ] {
+            world.write(over_many(fill)).await;
+        }
+        for (old, index) in [
+            (idempotency::old_answers(NOW), "idempotency_by_age"),
+            (old_snapshots(NOW), "snapshots_by_time"),
+            (old_keys(NOW), "snapshots_by_time"),
+            (attempts::old_answer_heads(NOW), "attempts_with_answer"),
+            (attempts::old_answer_keys(NOW), "attempts_with_answer"),
+        ] {
+            let drop = old.drop(world.store.dialect, 1);
+            let plan = drop.plan(&world.store.reader).await;
+            assert!(plan.contains(index), "{plan}");
+        }
     }
 }

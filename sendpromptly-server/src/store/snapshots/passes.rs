@@ -22,6 +22,7 @@ pub(super) const CLOCKS_MS: i64 = 60_000;
 pub fn old_snapshots(now: Timestamp) -> OldRows {
     OldRows::of("snapshots", "received_at <= {}")
         .keyed_by("project_id, event_id")
+        .first_by("received_at")
         .bind(too_old_at(now))
 }
 
@@ -30,7 +31,7 @@ pub fn old_snapshots(now: Timestamp) -> OldRows {
 pub fn old_keys(now: Timestamp) -> OldRows {
     let since = too_old_at(now);
     data_keys::of_days_before(Purpose::SNAPSHOT, since).once(
-        "NOT EXISTS (SELECT 1 FROM snapshots s WHERE s.received_at <= {})",
+        "(SELECT 1 FROM snapshots s WHERE s.received_at <= {} ORDER BY s.received_at LIMIT 1) IS NULL",
         vec![since.into()],
     )
 }
