@@ -12,7 +12,7 @@ use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
 use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::{Store, StoreError};
+use super::{Dialect, Store, StoreError};
 
 #[cfg(test)]
 mod tests;
@@ -135,20 +135,8 @@ impl Store {
     }
 
     async fn repairs_of(&self, stretch: Stretch) -> Result<BTreeMap<ProjectId, Spread>, StoreError> {
-        let by_resolution = self.dialect.by_index("incidents_by_resolution");
-        // CROSS JOIN keeps SQLite from walking the incidents first.
-        let query = Sql::new(format!(
-            "SELECT i.project_id, i.opened_at, i.resolved_at FROM projects p
-             CROSS JOIN incidents i{by_resolution}
-             WHERE i.project_id = p.id AND i.resolved_at >= {{}} AND i.resolved_at < {{}}"
-        ));
         let mut repairs: BTreeMap<_, Spread> = BTreeMap::new();
-        for row in query
-            .bind(stretch.from)
-            .bind(stretch.to)
-            .all(&self.reader)
-            .await?
-        {
+        for row in resolved_in(self.dialect, stretch).all(&self.reader).await? {
             let project = ProjectId::from_bytes(rows::id(&row, "project_id")?);
             let took = rows::time(&row, "resolved_at")?.since(rows::time(&row, "opened_at")?);
             repairs.entry(project).or_default().add(Step::of(took), 1);
@@ -185,6 +173,17 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// The incidents that were resolved in a stretch of time: looked for in each project by its times.
+fn resolved_in(dialect: Dialect, stretch: Stretch) -> Sql {
+    let by_resolution = dialect.by_index("incidents_by_resolution");
+    let of_projects = dialect.is_one_of("i.project_id", "SELECT p.id FROM projects p");
+    let query = Sql::new(format!(
+        "SELECT i.project_id, i.opened_at, i.resolved_at FROM incidents i{by_resolution}
+         WHERE {of_projects} AND i.resolved_at >= {{}} AND i.resolved_at < {{}}"
+    ));
+    query.bind(stretch.from).bind(stretch.to)
 }
 
 /// The counts of hours that the overview shows no more.

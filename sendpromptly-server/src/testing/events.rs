@@ -10,7 +10,7 @@ use sendpromptly_core::id::{EventId, IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::{Effect, RetrySchedule};
 use sendpromptly_core::time::Timestamp;
 
-use super::{NOW, TIMEOUT, World, operator};
+use super::{NOW, TIMEOUT, World, operator, over_many};
 use crate::operate::{Desk, OperateError, Reprocess};
 use crate::platform::entropy;
 use crate::store::Store;
@@ -99,6 +99,17 @@ impl World {
             .map(|name| new_event(self.project, name, &SALE, NOW))
             .collect();
         self.write(receipts::insert(&events)).await;
+    }
+
+    /// Stores many incidents that are settled, without their events.
+    pub(crate) async fn settle_many(&self) {
+        let incidents = over_many(
+            "INSERT INTO incidents (project_id, id, event_id, state, reason, opened_at, resolved_at, settled_at,
+                organization_id, facet, provider_event_digest)
+             SELECT {}, r.id, r.id, 'resolved', 'failed', 0, r.number, r.number, {}, 3101, r.id FROM {rows}",
+        );
+        let incidents = incidents.bind(self.project.as_bytes());
+        self.write(incidents.bind(self.organization.as_bytes())).await;
     }
 
     /// Takes a result, as the app sends it.

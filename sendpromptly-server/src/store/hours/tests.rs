@@ -48,3 +48,17 @@ async fn two_who_count_the_same_stretch_count_it_once() {
     let events = Sql::new("SELECT events AS n FROM hourly_counts");
     assert_eq!(world.number(events).await, 15);
 }
+
+#[tokio::test]
+async fn what_was_resolved_is_found_by_its_time_also_in_a_table_never_analyzed() {
+    let world = World::set_up().await;
+    world.settle_many().await;
+    let stretch = Stretch {
+        from: NOW,
+        to: NOW.plus_millis(HOUR_MS),
+    };
+    let plan = resolved_in(world.store.dialect, stretch)
+        .plan(&world.store.reader)
+        .await;
+    assert!(plan.contains("incidents_by_resolution"), "{plan}");
+}
