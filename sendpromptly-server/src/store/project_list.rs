@@ -2,12 +2,13 @@
 
 use sea_orm::QueryResult;
 use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::time::Timestamp;
 
 use super::projects::{COLUMNS, Project, project_of};
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
-use super::{Store, StoreError};
+use super::{Store, StoreError, incident_facets};
 
 #[cfg(test)]
 mod tests;
@@ -61,10 +62,13 @@ impl Store {
 }
 
 fn select(which: &str) -> String {
+    // By the facet: an index holds it by project, so nothing else of the project is read.
+    let (first_open, last_open) = incident_facets::range_of(IncidentState::Open);
     format!(
         "SELECT {COLUMNS},
             (SELECT count(*) FROM (SELECT 1 FROM incidents i
-                WHERE i.project_id = p.id AND i.state = 'open' LIMIT {MOST_COUNTED}) counted) AS open_incidents,
+                WHERE i.project_id = p.id AND i.facet BETWEEN {first_open} AND {last_open}
+                LIMIT {MOST_COUNTED}) counted) AS open_incidents,
             (SELECT e.id FROM events e WHERE e.project_id = p.id AND e.received_at IS NOT NULL
                 ORDER BY e.id DESC LIMIT 1) AS last_event
          FROM projects p WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND {which}"

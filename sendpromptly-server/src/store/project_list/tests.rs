@@ -82,3 +82,13 @@ async fn nothing_of_another_organization_or_of_a_deleted_project_is_shown() {
         None
     );
 }
+
+#[tokio::test]
+async fn open_incidents_are_counted_without_those_that_are_settled() {
+    let world = World::set_up().await;
+    world.settle_many().await;
+    let list = Sql::new(select("p.id > {} ORDER BY p.id LIMIT 10"));
+    let list = list.bind(world.organization.as_bytes()).bind([0; 16]);
+    let plan = list.plan(&world.store.reader).await;
+    assert!(plan.contains("incidents_of_project_by_facet"), "{plan}");
+}
