@@ -209,17 +209,23 @@ impl Store {
 
     /// The first of the projects, where none of them ever had an event.
     async fn silent_project(&self, scope: OrganizationScope) -> Result<Option<ProjectId>, StoreError> {
-        let query = Sql::new(
-            "SELECT p.id FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NULL AND NOT EXISTS (
-                SELECT 1 FROM projects q WHERE q.organization_id = {} AND q.deleted_at IS NULL
-                AND (q.events_forgotten_to IS NOT NULL OR EXISTS (SELECT 1 FROM events e WHERE e.project_id = q.id)))
-             ORDER BY p.id LIMIT 1",
-        );
-        let query = query.bind(scope.as_bytes()).bind(scope.as_bytes());
-        let row = query.one(&self.reader).await?;
+        let row = silent_project(scope).one(&self.reader).await?;
         row.map(|row| Ok(ProjectId::from_bytes(rows::id(&row, "id")?)))
             .transpose()
     }
+}
+
+/// Where most projects have many events, PostgreSQL would look for one of any project among all events: the order leads
+/// to the project's own.
+fn silent_project(scope: OrganizationScope) -> Sql {
+    let query = Sql::new(
+        "SELECT p.id FROM projects p WHERE p.organization_id = {} AND p.deleted_at IS NULL AND NOT EXISTS (
+            SELECT 1 FROM projects q WHERE q.organization_id = {} AND q.deleted_at IS NULL
+            AND (q.events_forgotten_to IS NOT NULL
+                OR (SELECT e.id FROM events e WHERE e.project_id = q.id ORDER BY e.id LIMIT 1) IS NOT NULL))
+         ORDER BY p.id LIMIT 1",
+    );
+    query.bind(scope.as_bytes()).bind(scope.as_bytes())
 }
 
 /// The number of the slot that an hour lies in, as an expression over `h.hour`.

@@ -6,7 +6,7 @@ use sendpromptly_core::id::{EventId, IncidentId, OrganizationId};
 
 use super::*;
 use crate::platform::entropy;
-use crate::store::hours;
+use crate::store::{Dialect, hours};
 use crate::testing::{NOW, World};
 use crate::workers::count_all;
 
@@ -175,4 +175,16 @@ async fn a_deleted_project_counts_no_longer() {
     assert_eq!(period.total(), Figures::default());
     let standing = world.store.standing(scope(&world)).await.unwrap();
     assert_eq!((standing.projects, standing.silent), (0, None));
+}
+
+#[tokio::test]
+async fn a_project_without_events_is_not_looked_for_among_all_events_of_others() {
+    let world = World::set_up().await;
+    world.receive_many(3_000).await;
+    if world.store.dialect() == Dialect::Postgres {
+        world.write(Sql::new("ANALYZE events")).await;
+    }
+    let plan = silent_project(world.scope()).plan(&world.store.reader).await;
+    assert!(!plan.contains("Scan on events"), "{plan}");
+    assert!(!plan.contains("SCAN e"), "{plan}");
 }
