@@ -76,14 +76,12 @@ impl Store {
 }
 
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
-    let directory = directory::of_file(path);
-    if role.may_make() || directory.exists() {
-        must_own(directory)?;
+    if role.may_make() {
+        make_directory_of(path)?;
+        make_for_owner_only(path)?;
+    } else {
+        must_be_there(path)?;
     }
-    if !role.may_make() && !path.exists() {
-        return Err(migrations::absent());
-    }
-    make_for_owner_only(path)?;
     let in_use = keep_restores_away(path)?;
     let serving = match role {
         StoreRole::Serve => Some(lock_for_serving(path)?),
@@ -246,10 +244,14 @@ fn postgres_options(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
+pub(super) fn make_directory_of(file: &Path) -> Result<(), StoreError> {
+    let directory = directory::of_file(file);
+    directory::make_private(directory).map_err(|error| cannot_make(directory, &error))?;
+    must_own(directory)
+}
+
 /// A command that runs as another user would leave files behind that the server cannot write.
-pub(super) fn must_own(directory: &Path) -> Result<(), StoreError> {
-    directory::make_private(directory)
-        .map_err(|error| StoreError::Unavailable(format!("cannot make {}: {error}", directory.display())))?;
+fn must_own(directory: &Path) -> Result<(), StoreError> {
     let owner = fs::metadata(directory).map(|meta| meta.uid());
     let user = fs::metadata("/proc/self").map(|meta| meta.uid());
     match (owner, user) {
@@ -269,11 +271,22 @@ fn make_for_owner_only(path: &Path) -> Result<(), StoreError> {
         .mode(0o600)
         .open(path);
     match made {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(StoreError::Unavailable(format!(
-            "cannot make {}: {error}",
-            path.display()
-        ))),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(cannot_make(path, &error)),
         _ => Ok(()),
+    }
+}
+
+fn cannot_make(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unavailable(format!("cannot make {}: {error}", path.display()))
+}
+
+/// Another user's directory is told of first: that may be why nothing is seen in it.
+fn must_be_there(path: &Path) -> Result<(), StoreError> {
+    must_own(directory::of_file(path))?;
+    if path.exists() {
+        Ok(())
+    } else {
+        Err(migrations::absent())
     }
 }
 

@@ -94,7 +94,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where a server or a command runs on it, or it belongs to another user.
     pub fn reserve_sqlite(file: &Path) -> Result<[File; 2], StoreError> {
-        connect::must_own(directory::of_file(file))?;
+        connect::make_directory_of(file)?;
         Ok([
             connect::lock_for_serving(file)?,
             connect::lock_for_restoring(file)?,
