@@ -1,8 +1,8 @@
 //! `doctor`: looks at everything that the server needs and says in words what is wrong.
 //!
 //! Each finding is a line of standard output: `ok`, `advice` for what works and could be safer, `wrong` for
-//! what must be mended. Nothing is changed, but for what every command does: a store and keys that were never
-//! there are made.
+//! what must be mended. Nothing is changed, but for what every command does: a store that has never had keys gets
+//! them.
 
 mod backups;
 mod billing;
@@ -10,7 +10,6 @@ mod https;
 mod watch;
 
 use std::fmt;
-use std::path::Path;
 
 use super::{CommandError, print_line};
 use crate::checkpoints::{CheckpointError, Checkpoints, Stranger};
@@ -73,14 +72,15 @@ pub async fn run(config: &Config) -> Result<(), CommandError> {
         check_clock(store, &mut findings).await;
         backups::check(&config.storage, store, &mut findings).await;
         check_master_key(config, store, &mut findings).await;
+        check_audit(&config.keys, store, &mut findings).await;
         if config.billing.is_some() {
             billing::check_organizations(store, &mut findings).await;
         }
     }
-    check_audit(config, store.as_ref(), &mut findings).await;
     if let Some(store) = store {
         store.close().await?;
     }
+    advise_to_move(config, &mut findings);
     check_left(&config.keys, &mut findings);
     check_mail(config, &mut findings).await;
     watch::check(config, &mut findings).await;
@@ -117,7 +117,7 @@ fn check_configuration(config: &Config, findings: &mut Findings) {
 
 async fn check_store(config: &Config, findings: &mut Findings) -> Option<Store> {
     let database = &config.storage.database;
-    match Store::open(database, StoreRole::First, super::CONNECTIONS).await {
+    match Store::open(database, StoreRole::Command, super::CONNECTIONS).await {
         Ok(store) => {
             findings.ok(format!(
                 "store: {database} answers, and its tables are those of this version"
@@ -198,8 +198,7 @@ async fn check_mail(config: &Config, findings: &mut Findings) {
     }
 }
 
-async fn check_audit(config: &Config, store: Option<&Store>, findings: &mut Findings) {
-    let keys = &config.keys;
+async fn check_audit(keys: &KeyConfig, store: &Store, findings: &mut Findings) {
     match find_stranger(keys, store).await {
         Ok(None) => findings.ok(format!(
             "audit: checkpoints are signed and appended to {}",
@@ -208,16 +207,13 @@ async fn check_audit(config: &Config, store: Option<&Store>, findings: &mut Find
         Ok(Some(stranger)) => findings.wrong(format!("audit: {stranger}")),
         Err(error) => findings.wrong(format!("audit: {error}")),
     }
-    if let Some(advice) = advice_to_move(keys, &config.storage.data_dir) {
-        findings.advise(advice);
-    }
 }
 
-async fn find_stranger(keys: &KeyConfig, store: Option<&Store>) -> Result<Option<Stranger>, CheckpointError> {
+async fn find_stranger(keys: &KeyConfig, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
     let checkpoints = Checkpoints::open(keys)?;
-    match (checkpoints.stranger().await?, store) {
-        (None, Some(store)) => checkpoints.stranger_to(store).await,
-        (found, _) => Ok(found),
+    match checkpoints.stranger().await? {
+        None => checkpoints.stranger_to(store).await,
+        found => Ok(found),
     }
 }
 
@@ -237,21 +233,21 @@ fn check_left(keys: &KeyConfig, findings: &mut Findings) {
 }
 
 /// Whoever can rewrite the database must not be able to rewrite its proof.
-fn advice_to_move(keys: &KeyConfig, data_dir: &Path) -> Option<String> {
+fn advise_to_move(config: &Config, findings: &mut Findings) {
     let here: Vec<_> = [
-        ("the audit key", &keys.audit),
-        ("the checkpoint file", &keys.checkpoints),
+        ("the audit key", &config.keys.audit),
+        ("the checkpoint file", &config.keys.checkpoints),
     ]
     .into_iter()
-    .filter(|(_, file)| file.path.parent() == Some(data_dir))
+    .filter(|(_, file)| file.path.parent() == Some(config.storage.data_dir.as_path()))
     .map(|(what, file)| format!("{what} {}", file.path.display()))
     .collect();
     if here.is_empty() {
-        return None;
+        return;
     }
-    Some(format!(
+    findings.advise(format!(
         "audit: in the data directory lies {}; whoever may rewrite the log there may rewrite its proof. Move it to where \
          only the server writes (/var/lib/sendpromptly-keys, with the Debian package), name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
         here.join(" and ")
-    ))
+    ));
 }

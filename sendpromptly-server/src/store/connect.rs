@@ -43,7 +43,7 @@ pub enum StoreRole {
     Serve,
     /// The command that brings the tables up to date.
     Migrate,
-    /// A command that may come before everything else.
+    /// `org create`, which may come before everything else: on a store that is there it leaves migrations to others.
     First,
     /// A command beside the server, over what is there: a store that it made would not be the one that is meant.
     Command,

@@ -64,7 +64,19 @@ async fn a_command_over_a_store_that_is_not_there_makes_none_and_says_so(kind: S
         assert_refused(&cli.run(command).await, &["no store is here yet", "--data-dir"]);
     }
     assert!(!file.exists());
-    assert!(!store.directory().join("data/test.db").exists());
+    let sick = cli.run(&["doctor"]).await;
+    assert_eq!(sick.code, 1, "{sick:?}");
+    let finding = sick
+        .stdout
+        .lines()
+        .find(|line| line.contains("no store is here yet"));
+    assert!(
+        finding.is_some_and(
+            |line| line.starts_with("wrong   store: ") && line.contains("`sendpromptly serve` makes one")
+        ),
+        "{sick:?}"
+    );
+    assert!(!store.data_dir().exists(), "nothing is made, no keys either");
     cli.create_organization("acme").await;
     assert_eq!(cli.run(&["audit", "verify"]).await.code, 0);
 }
