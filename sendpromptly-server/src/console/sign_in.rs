@@ -20,6 +20,7 @@ use crate::account::passwords::{Checked, Refusal};
 use crate::http::Response;
 use crate::platform::entropy;
 use crate::store::failed_sign_ins::FailedSignIn;
+use crate::store::own_sessions::Leaving;
 use crate::store::sessions::{self, NewSession, SessionToken};
 use crate::store::users::StoredUser;
 
@@ -95,8 +96,6 @@ async fn enter(visit: &Visit, user: &StoredUser, right: Try) -> Result<Response,
     let session = sessions::insert(entropy::ordered_id(visit.now), &new);
     let mut writes = vec![session];
     writes.extend(right.succeeded());
-    // The browser's session before this one ends, whoever's it was.
-    writes.extend(visit.session.as_ref().map(|session| sessions::end(session.id)));
     let arrival = complete.then(|| Arrival::of(visit, user.id));
     let (more, draft, known) = match arrival {
         Some(arrival) => (arrival.writes, Some(arrival.draft), Some(arrival.cookie)),
@@ -104,7 +103,16 @@ async fn enter(visit: &Visit, user: &StoredUser, right: Try) -> Result<Response,
     };
     writes.extend(more);
     let drafts: Vec<_> = draft.into_iter().collect();
-    if !visit.store().admit(user, &writes, &drafts, visit.now).await? {
+    // The browser's session before this one ends, whoever's it was.
+    let before = visit.session.as_ref().map(|session| Leaving {
+        session,
+        origin: visit.origin(session.user),
+    });
+    let store = visit.store();
+    if !store
+        .admit(user, before.as_ref(), &writes, &drafts, visit.now)
+        .await?
+    {
         // The password was changed while it was checked.
         return refused_page(visit, Duration::ZERO);
     }
@@ -164,4 +172,51 @@ pub async fn sign_out(visit: Visit) -> Result<Response, PageError> {
     let gone = cookie::remove(cookie::Kind::Session, &visit.client);
     response.headers_mut().append(SET_COOKIE, gone);
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use sendpromptly_core::access::Role;
+
+    use crate::store::rows::{self, Sql};
+    use crate::testing::console::{House, PASSWORD, Person};
+
+    async fn sign_in_again(house: &House, browser: &Person, email: &str) {
+        let fields = [("email", email), ("password", PASSWORD)];
+        let answer = house.post(browser, "/sign-in", &fields).await;
+        assert_eq!(answer.status, 303, "{}", answer.body);
+    }
+
+    /// Who arrived and who left, in the order of the organization's log.
+    async fn told(house: &House) -> Vec<(String, String)> {
+        let query =
+            Sql::new("SELECT actor, action FROM audit_entries WHERE organization_id = {} ORDER BY seq");
+        let query = query.bind(house.world.organization.as_bytes());
+        let found = query.all(house.world.store.reader()).await.unwrap();
+        let text = |row, column| rows::get::<String>(row, column).unwrap();
+        let entries = found.iter().map(|row| (text(row, "actor"), text(row, "action")));
+        entries.filter(|(_, action)| action.starts_with("log")).collect()
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_over_a_live_session_tells_that_its_user_has_left() {
+        let house = House::open().await;
+        let ada = house.member("ada@example.com", Role::Admin).await;
+        let bob = house.member("bob@example.com", Role::Viewer).await;
+        sign_in_again(&house, &ada, &bob.email).await;
+        let entry = |who: &Person, action: &str| (who.user.to_string(), action.to_owned());
+        let expected = [entry(&ada, "logout"), entry(&bob, "login.succeeded")];
+        assert_eq!(told(&house).await, expected);
+        assert_eq!(
+            house.get(&ada, "/account").await.status,
+            303,
+            "the session has ended"
+        );
+
+        // Of a session that lacks a code nobody was told that it began.
+        let halfway = house.sign_in_halfway(&ada).await;
+        sign_in_again(&house, &halfway, &bob.email).await;
+        let after = told(&house).await.split_off(expected.len());
+        assert_eq!(after, [entry(&bob, "login.succeeded")]);
+    }
 }

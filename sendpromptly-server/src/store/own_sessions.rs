@@ -1,15 +1,16 @@
 //! A user's own sessions: which there are, and their end.
 
-use sea_orm::QueryResult;
+use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::session::Life;
 use sendpromptly_core::time::Timestamp;
 
+use super::audit::Drafts;
 use super::retry::retried;
 use super::rows::{self, Sql};
-use super::sessions::SessionId;
+use super::sessions::{self, Session, SessionId};
 use super::{Store, StoreError, links};
 use crate::account::link::LinkKind;
 
@@ -33,6 +34,15 @@ pub enum Which {
     One(SessionId),
     /// All but this one.
     AllBut(SessionId),
+}
+
+/// A session that its browser leaves for another one.
+#[derive(Debug)]
+pub struct Leaving<'a> {
+    /// The session.
+    pub session: &'a Session,
+    /// Who leaves it, and from where.
+    pub origin: Origin,
 }
 
 impl Store {
@@ -103,6 +113,22 @@ impl Store {
         self.write_audited(&tx, vec![void], &drafts).await?;
         tx.commit().await?;
         Ok(ended.len())
+    }
+
+    /// Ends a session that is left, in this transaction; gives what is to be told of it, if it was there still. One
+    /// that lacks a code was never told of.
+    pub(super) async fn end_left(
+        &self,
+        tx: &DatabaseTransaction,
+        Leaving { session, origin }: &Leaving<'_>,
+        now: Timestamp,
+    ) -> Result<Drafts, StoreError> {
+        let was_there = sessions::end(session.id).run(tx).await? == 1;
+        if !(was_there && session.complete) {
+            return Ok(Drafts::new());
+        }
+        let logout = Draft::new(origin, Action::Logout, session.user, &[]);
+        self.drafts_of_user(tx, session.user, now, vec![logout]).await
     }
 }
 

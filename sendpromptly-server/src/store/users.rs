@@ -6,6 +6,8 @@ use sendpromptly_core::audit::Draft;
 use sendpromptly_core::id::UserId;
 use sendpromptly_core::time::Timestamp;
 
+use super::audit::Drafts;
+use super::own_sessions::Leaving;
 use super::rows::{self, Sql};
 use super::{Store, StoreError};
 
@@ -80,13 +82,14 @@ impl Store {
     }
 
     /// Makes these writes of a sign-in, and tells of it, unless the user's password was changed or a second
-    /// factor set up since it was read. Gives whether it did.
+    /// factor set up since it was read. Gives whether it did. The session that the browser had before ends with it.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn admit(
         &self,
         user: &StoredUser,
+        before: Option<&Leaving<'_>>,
         writes: &[Sql],
         drafts: &[Draft],
         now: Timestamp,
@@ -100,8 +103,15 @@ impl Store {
             still.password_hash == user.password_hash && still.has_second_factor == user.has_second_factor
         });
         if same {
-            let drafts = self.drafts_of_user(&tx, user.id, now, drafts.to_vec()).await?;
-            self.write_audited(&tx, writes.to_vec(), &drafts).await?;
+            let mut told = match before {
+                Some(before) => self.end_left(&tx, before, now).await?,
+                None => Drafts::new(),
+            };
+            let arrival = self.drafts_of_user(&tx, user.id, now, drafts.to_vec()).await?;
+            for (organization, drafts) in arrival {
+                told.entry(organization).or_default().extend(drafts);
+            }
+            self.write_audited(&tx, writes.to_vec(), &told).await?;
             tx.commit().await?;
         }
         Ok(same)
