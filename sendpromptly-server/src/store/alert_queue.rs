@@ -10,6 +10,8 @@ use std::time::Duration;
 use sendpromptly_core::alert::{Again, Channel};
 use sendpromptly_core::id::{AlertId, ProjectId};
 
+use super::Dialect;
+
 mod claim;
 mod content;
 mod end;
@@ -29,6 +31,14 @@ pub use silence::QuietProject;
 
 /// How long a node has for one message.
 pub const LEASE: Duration = Duration::from_secs(60);
+
+/// News that are handed on together, or noted together. On SQLite receipts wait for as long as that takes, so few.
+pub(super) const fn batch(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Sqlite => 25,
+        Dialect::Postgres => 100,
+    }
+}
 
 /// Incidents that a message names; of the others it tells how many there are.
 pub const NAMED: u32 = 20;

@@ -7,7 +7,8 @@ use sendpromptly_core::alert::News;
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
-use super::hand_on::{BATCH, Change, Door};
+use super::batch;
+use super::hand_on::{Change, Door};
 use crate::store::rows::{self, Column, Kind, Rows, Sql};
 use crate::store::{Store, StoreError};
 
@@ -30,11 +31,11 @@ impl Store {
         tx: &DatabaseTransaction,
         now: Timestamp,
     ) -> Result<Vec<Change>, StoreError> {
-        let skip = self.dialect.for_update_skip_locked("s");
+        let (limit, skip) = (batch(self.dialect), self.dialect.for_update_skip_locked("s"));
         let take = Sql::new(format!(
             "DELETE FROM alert_escalations WHERE (project_id, subject_id) IN
                 (SELECT s.project_id, s.subject_id FROM alert_escalations s WHERE s.due_at <= {{}}
-                 ORDER BY s.due_at LIMIT {BATCH}{skip})
+                 ORDER BY s.due_at LIMIT {limit}{skip})
              RETURNING project_id, subject_id"
         ));
         let mut due = Rows::new(KEYS);

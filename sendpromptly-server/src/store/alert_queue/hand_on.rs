@@ -7,15 +7,12 @@ use sendpromptly_core::alert::{self, News, Next};
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
-use super::escalations;
+use super::{batch, escalations};
 use crate::platform::entropy;
 use crate::store::cases::CaseChange;
 use crate::store::retry::retried;
 use crate::store::rows::{self, Column, Kind, Rows, Sql, write_together};
 use crate::store::{Store, StoreError};
-
-/// News that are handed on together: few, for on SQLite receipts wait for as long as that takes.
-pub(super) const BATCH: usize = 100;
 
 /// News to hand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +96,7 @@ impl Store {
             write_together(&tx, hand_on(&changes, &doors, now)).await?;
         }
         tx.commit().await?;
-        Ok(changes.len() >= BATCH)
+        Ok(changes.len() >= batch(self.dialect))
     }
 
     /// What has happened, and what a node of an earlier version has queued for each destination.
@@ -116,10 +113,10 @@ impl Store {
         table: &'static str,
         key: &'static str,
     ) -> Result<Vec<Change>, StoreError> {
-        let skip = self.dialect.for_update_skip_locked("c");
+        let (limit, skip) = (batch(self.dialect), self.dialect.for_update_skip_locked("c"));
         let take = Sql::new(format!(
             "DELETE FROM {table} WHERE (project_id, {key}) IN
-                (SELECT project_id, {key} FROM {table} c LIMIT {BATCH}{skip})
+                (SELECT project_id, {key} FROM {table} c LIMIT {limit}{skip})
              RETURNING project_id, subject_id, news, at"
         ));
         let mut changes = Vec::new();

@@ -5,13 +5,10 @@ use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::alert::News;
 use sendpromptly_core::time::Timestamp;
 
-use super::{AlertMessage, ClaimedAlert};
+use super::{AlertMessage, ClaimedAlert, batch};
 use crate::store::retry::retried;
 use crate::store::rows::{self, Cell, Column, Kind, Rows, Sql};
 use crate::store::{Store, StoreError};
-
-/// News that are noted together.
-pub(super) const BATCH: i64 = 100;
 
 /// A message that is to be noted.
 struct Ended {
@@ -72,16 +69,19 @@ impl Store {
             tx.rollback().await?;
             return Ok(false);
         };
-        read(&row)?.note(&tx).await?;
+        read(&row)?.note(&tx, batch(self.dialect)).await?;
         tx.commit().await?;
         Ok(true)
     }
 }
 
 impl Ended {
-    /// Notes the next of its news, and up to where that is done.
-    async fn note(&self, tx: &DatabaseTransaction) -> Result<(), StoreError> {
-        let to = self.told_to.min(self.noted_to + BATCH);
+    /// Notes the next of its news, so many at most, and up to where that is done.
+    async fn note(&self, tx: &DatabaseTransaction, limit: usize) -> Result<(), StoreError> {
+        let to = self
+            .noted_to
+            .saturating_add_unsigned(limit as u64)
+            .min(self.told_to);
         self.rows(to).run(tx).await?;
         let rest = if to == self.told_to {
             Sql::new("DELETE FROM told_messages WHERE project_id = {} AND id = {}")
