@@ -20,9 +20,9 @@ use crate::workload::Events;
 /// Connections at once.
 const CONNECTIONS: usize = 64;
 /// Receipts of each side in a round.
-const REQUESTS: usize = 3_000;
+const REQUESTS: usize = 1_500;
 /// Rounds of receipts: many and short, for the disk's pace changes from second to second.
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 161;
 /// Receipts before the first round, with payloads kept: PostgreSQL's buffers are full then, as on a server that has run
 /// for a while, and what its processes touch they have touched before.
 const WARM_UP: usize = 60_000;
