@@ -154,26 +154,4 @@ fn end_of(claimed: &ClaimedRead, error: StripeError, now: Timestamp) -> ReadEnd 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::NOW;
-
-    #[test]
-    fn the_pause_grows_to_an_hour_while_stripe_gives_no_answer_and_ends_with_one() {
-        let (mut pause, mut now) = (Pause::default(), NOW);
-        assert!(pause.is_over(now));
-        let mut last = Duration::ZERO;
-        for _ in 0..200 {
-            pause.hear(false, now);
-            let over_at = pause.over_at.unwrap();
-            assert!(!pause.is_over(over_at.plus_millis(-1)) && pause.is_over(over_at));
-            let wait = Duration::from_millis((over_at.as_millis() - now.as_millis()).unsigned_abs());
-            assert!(wait >= last);
-            (last, now) = (wait, over_at);
-        }
-        assert_eq!(last, Duration::from_secs(3_600));
-        pause.hear(false, now);
-        pause.hear(true, now);
-        assert!(pause.is_over(now));
-    }
-}
+mod tests;
