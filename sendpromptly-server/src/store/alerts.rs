@@ -197,31 +197,23 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        retried(|| self.try_remove_alert(scope, project, id, origin, now)).await
-    }
-
-    async fn try_remove_alert(
-        &self,
-        scope: OrganizationScope,
-        project: ProjectId,
-        id: AlertId,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let tx = self.begin().await?;
-        let lock = self.dialect.for_update_of("d").to_string();
-        let Some(row) = one_of(scope, project, id, &lock).one(&tx).await? else {
-            return Ok(false);
-        };
-        let found = sealed(&row)?;
-        let remove = Sql::new("DELETE FROM alert_destinations WHERE project_id = {} AND id = {}");
-        let writes = vec![remove.bind(project.as_bytes()).bind(id.as_bytes())];
-        let details = [("channel", found.channel.as_str()), ("to", found.shown.as_str())];
-        let draft = Draft::new(origin, Action::AlertRemoved, id, &details);
-        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.write_audited(&tx, writes, &drafts).await?;
-        tx.commit().await?;
-        Ok(true)
+        retried(|| async {
+            let tx = self.begin().await?;
+            let lock = self.dialect.for_update_of("d").to_string();
+            let Some(row) = one_of(scope, project, id, &lock).one(&tx).await? else {
+                return Ok(false);
+            };
+            let found = sealed(&row)?;
+            let remove = Sql::new("DELETE FROM alert_destinations WHERE project_id = {} AND id = {}");
+            let writes = vec![remove.bind(project.as_bytes()).bind(id.as_bytes())];
+            let details = [("channel", found.channel.as_str()), ("to", found.shown.as_str())];
+            let draft = Draft::new(origin, Action::AlertRemoved, id, &details);
+            let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+            self.write_audited(&tx, writes, &drafts).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Notes in the audit log that a test alert is sent to a destination.

@@ -200,33 +200,27 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        retried(|| self.try_note_exposed_key(key, origin, now)).await
-    }
-
-    async fn try_note_exposed_key(
-        &self,
-        key: &KeyHolder,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        // Most often there is nothing to do, and then nobody has to wait for the one writer.
-        let due = Sql::new(format!("SELECT hint FROM api_keys {EXPOSURE_DUE}"));
-        let Some(row) = exposure_due(due, key, now).one(&self.reader).await? else {
-            return Ok(false);
-        };
-        let tx = self.begin().await?;
-        let note = Sql::new(format!("UPDATE api_keys SET exposed_at = {{}} {EXPOSURE_DUE}")).bind(now);
-        if exposure_due(note, key, now).run(&tx).await? == 0 {
-            tx.rollback().await?;
-            return Ok(false);
-        }
-        let (project, hint): (_, String) = (key.project.to_string(), rows::get(&row, "hint")?);
-        let details = [("project", project.as_str()), ("hint", hint.as_str())];
-        let draft = Draft::new(origin, Action::ApiKeyExposed, key.key_id, &details);
-        let drafts = audit::drafts_of(key.organization, now, vec![draft]);
-        self.write_audited(&tx, Vec::new(), &drafts).await?;
-        tx.commit().await?;
-        Ok(true)
+        retried(|| async {
+            // Most often there is nothing to do, and then nobody has to wait for the one writer.
+            let due = Sql::new(format!("SELECT hint FROM api_keys {EXPOSURE_DUE}"));
+            let Some(row) = exposure_due(due, key, now).one(&self.reader).await? else {
+                return Ok(false);
+            };
+            let tx = self.begin().await?;
+            let note = Sql::new(format!("UPDATE api_keys SET exposed_at = {{}} {EXPOSURE_DUE}")).bind(now);
+            if exposure_due(note, key, now).run(&tx).await? == 0 {
+                tx.rollback().await?;
+                return Ok(false);
+            }
+            let (project, hint): (_, String) = (key.project.to_string(), rows::get(&row, "hint")?);
+            let details = [("project", project.as_str()), ("hint", hint.as_str())];
+            let draft = Draft::new(origin, Action::ApiKeyExposed, key.key_id, &details);
+            let drafts = audit::drafts_of(key.organization, now, vec![draft]);
+            self.write_audited(&tx, Vec::new(), &drafts).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 }
 

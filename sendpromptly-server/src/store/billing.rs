@@ -89,22 +89,21 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn hear_stripe(&self, fact: &Fact, now: Timestamp) -> Result<Heard, StoreError> {
-        retried(|| self.try_hear_stripe(fact, now)).await
-    }
-
-    async fn try_hear_stripe(&self, fact: &Fact, now: Timestamp) -> Result<Heard, StoreError> {
-        let tx = self.begin_to_settle(&fact.customer).await?;
-        if insert(fact).run(&tx).await? == 0 {
-            tx.rollback().await?;
-            return Ok(Heard::Again);
-        }
-        let organizations = named_by(&tx, &fact.customer).await?;
-        if !organizations.is_empty() {
-            reads::order(&tx, fact, now).await?;
-        }
-        self.settle_subscriptions(&tx, &organizations, now).await?;
-        tx.commit().await?;
-        Ok(Heard::New)
+        retried(|| async {
+            let tx = self.begin_to_settle(&fact.customer).await?;
+            if insert(fact).run(&tx).await? == 0 {
+                tx.rollback().await?;
+                return Ok(Heard::Again);
+            }
+            let organizations = named_by(&tx, &fact.customer).await?;
+            if !organizations.is_empty() {
+                reads::order(&tx, fact, now).await?;
+            }
+            self.settle_subscriptions(&tx, &organizations, now).await?;
+            tx.commit().await?;
+            Ok(Heard::New)
+        })
+        .await
     }
 
     /// Begins to change what is known of a customer. Whose a customer is follows from all of it, so two that change it

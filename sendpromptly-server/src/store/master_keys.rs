@@ -199,26 +199,20 @@ impl Store {
         binding: &WrappedKey,
         drafts: &Drafts,
     ) -> Result<UnderActive<()>, StoreError> {
-        retried(|| self.try_activate(before, binding, drafts)).await
-    }
-
-    async fn try_activate(
-        &self,
-        before: &str,
-        binding: &WrappedKey,
-        drafts: &Drafts,
-    ) -> Result<UnderActive<()>, StoreError> {
-        let tx = self.begin().await?;
-        if self.lock_active(&tx).await?.as_deref() != Some(before) {
-            return Ok(UnderActive::Moved);
-        }
-        let update = Sql::new("UPDATE data_keys SET kid = {}, wrapped = {} WHERE id = {}")
-            .bind(binding.kid.as_str())
-            .bind(binding.wrapped.clone())
-            .bind(BINDING);
-        self.write_audited(&tx, vec![update], drafts).await?;
-        tx.commit().await?;
-        Ok(UnderActive::Done(()))
+        retried(|| async {
+            let tx = self.begin().await?;
+            if self.lock_active(&tx).await?.as_deref() != Some(before) {
+                return Ok(UnderActive::Moved);
+            }
+            let update = Sql::new("UPDATE data_keys SET kid = {}, wrapped = {} WHERE id = {}")
+                .bind(binding.kid.as_str())
+                .bind(binding.wrapped.clone())
+                .bind(BINDING);
+            self.write_audited(&tx, vec![update], drafts).await?;
+            tx.commit().await?;
+            Ok(UnderActive::Done(()))
+        })
+        .await
     }
 
     /// Whether a master key wraps nothing and is not active, so that nothing can be wrapped by it any more. What
@@ -227,23 +221,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn note_removal(&self, kid: &str, drafts: &Drafts) -> Result<Removal, StoreError> {
-        retried(|| self.try_note_removal(kid, drafts)).await
-    }
-
-    async fn try_note_removal(&self, kid: &str, drafts: &Drafts) -> Result<Removal, StoreError> {
-        let tx = self.begin().await?;
-        if self.lock_active(&tx).await?.as_deref() == Some(kid) {
-            return Ok(Removal::Active);
-        }
-        let query = Sql::new("SELECT count(*) AS n FROM data_keys WHERE kid = {}");
-        let row = query.bind(kid).one(&tx).await?;
-        let wraps = row.as_ref().map_or(Ok(0), counted)?;
-        if wraps > 0 {
-            return Ok(Removal::Wraps(wraps));
-        }
-        self.write_audited(&tx, Vec::new(), drafts).await?;
-        tx.commit().await?;
-        Ok(Removal::Free)
+        retried(|| async {
+            let tx = self.begin().await?;
+            if self.lock_active(&tx).await?.as_deref() == Some(kid) {
+                return Ok(Removal::Active);
+            }
+            let query = Sql::new("SELECT count(*) AS n FROM data_keys WHERE kid = {}");
+            let row = query.bind(kid).one(&tx).await?;
+            let wraps = row.as_ref().map_or(Ok(0), counted)?;
+            if wraps > 0 {
+                return Ok(Removal::Wraps(wraps));
+            }
+            self.write_audited(&tx, Vec::new(), drafts).await?;
+            tx.commit().await?;
+            Ok(Removal::Free)
+        })
+        .await
     }
 
     /// Locks the row that names the active master key, before everything else, and reads it.

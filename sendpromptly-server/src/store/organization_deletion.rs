@@ -70,33 +70,27 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, StoreError> {
-        retried(|| self.try_order_deletion(scope, origin, now)).await
-    }
-
-    async fn try_order_deletion(
-        &self,
-        scope: OrganizationScope,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let tx = self.begin().await?;
-        let due = match self.lock_order(&tx, scope).await? {
-            Some(Order::None) => now.plus(GRACE),
-            other => {
-                // At once: who carries orders out passes over one that is locked.
-                tx.rollback().await?;
-                return Ok(other.and_then(Order::due));
-            }
-        };
-        let order = Sql::new("UPDATE organizations SET deletion_due_at = {} WHERE id = {}");
-        let order = order.bind(due).bind(scope.as_bytes());
-        let text = due.to_string();
-        let more = [("due_at", text.as_str())];
-        let draft = Draft::new(origin, Action::OrganizationDeletionOrdered, scope.id(), &more);
-        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.write_audited(&tx, vec![order], &drafts).await?;
-        tx.commit().await?;
-        Ok(Some(due))
+        retried(|| async {
+            let tx = self.begin().await?;
+            let due = match self.lock_order(&tx, scope).await? {
+                Some(Order::None) => now.plus(GRACE),
+                other => {
+                    // At once: who carries orders out passes over one that is locked.
+                    tx.rollback().await?;
+                    return Ok(other.and_then(Order::due));
+                }
+            };
+            let order = Sql::new("UPDATE organizations SET deletion_due_at = {} WHERE id = {}");
+            let order = order.bind(due).bind(scope.as_bytes());
+            let text = due.to_string();
+            let more = [("due_at", text.as_str())];
+            let draft = Draft::new(origin, Action::OrganizationDeletionOrdered, scope.id(), &more);
+            let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+            self.write_audited(&tx, vec![order], &drafts).await?;
+            tx.commit().await?;
+            Ok(Some(due))
+        })
+        .await
     }
 
     /// Takes the order to delete an organization back. Gives whether there was one.
@@ -109,27 +103,21 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        retried(|| self.try_keep_organization(scope, origin, now)).await
-    }
-
-    async fn try_keep_organization(
-        &self,
-        scope: OrganizationScope,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let tx = self.begin().await?;
-        let Some(Order::Due(_)) = self.lock_order(&tx, scope).await? else {
-            tx.rollback().await?;
-            return Ok(false);
-        };
-        let keep = Sql::new("UPDATE organizations SET deletion_due_at = NULL WHERE id = {}");
-        let draft = Draft::new(origin, Action::OrganizationKept, scope.id(), &[]);
-        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.write_audited(&tx, vec![keep.bind(scope.as_bytes())], &drafts)
-            .await?;
-        tx.commit().await?;
-        Ok(true)
+        retried(|| async {
+            let tx = self.begin().await?;
+            let Some(Order::Due(_)) = self.lock_order(&tx, scope).await? else {
+                tx.rollback().await?;
+                return Ok(false);
+            };
+            let keep = Sql::new("UPDATE organizations SET deletion_due_at = NULL WHERE id = {}");
+            let draft = Draft::new(origin, Action::OrganizationKept, scope.id(), &[]);
+            let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+            self.write_audited(&tx, vec![keep.bind(scope.as_bytes())], &drafts)
+                .await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Whether the deletion of an organization is ordered, under its lock; `None` where there is no such

@@ -89,27 +89,20 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        retried(|| self.try_rename_organization(scope, name, origin, now)).await
-    }
-
-    async fn try_rename_organization(
-        &self,
-        scope: OrganizationScope,
-        name: &Name,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let update = Sql::new("UPDATE organizations SET name = {} WHERE id = {} AND name <> {}");
-        let update = update.bind(name.as_str()).bind(scope.as_bytes());
-        let tx = self.begin().await?;
-        if update.bind(name.as_str()).run(&tx).await? == 0 {
-            return Ok(());
-        }
-        let more = [("name", name.as_str())];
-        let draft = Draft::new(origin, Action::OrganizationChanged, scope.id(), &more);
-        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        self.write_audited(&tx, Vec::new(), &drafts).await?;
-        Ok(tx.commit().await?)
+        retried(|| async {
+            let update = Sql::new("UPDATE organizations SET name = {} WHERE id = {} AND name <> {}");
+            let update = update.bind(name.as_str()).bind(scope.as_bytes());
+            let tx = self.begin().await?;
+            if update.bind(name.as_str()).run(&tx).await? == 0 {
+                return Ok(());
+            }
+            let more = [("name", name.as_str())];
+            let draft = Draft::new(origin, Action::OrganizationChanged, scope.id(), &more);
+            let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+            self.write_audited(&tx, Vec::new(), &drafts).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     /// Whether there is such an organization. One whose deletion was carried out is none.

@@ -24,20 +24,13 @@ impl Store {
         drafts: &[Draft],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        retried(|| self.try_own_action(user, writes, drafts, now)).await
-    }
-
-    async fn try_own_action(
-        &self,
-        user: UserId,
-        writes: &[Sql],
-        drafts: &[Draft],
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let tx = self.begin().await?;
-        let drafts = self.drafts_of_user(&tx, user, now, drafts.to_vec()).await?;
-        self.write_audited(&tx, writes.to_vec(), &drafts).await?;
-        Ok(tx.commit().await?)
+        retried(|| async {
+            let tx = self.begin().await?;
+            let drafts = self.drafts_of_user(&tx, user, now, drafts.to_vec()).await?;
+            self.write_audited(&tx, writes.to_vec(), &drafts).await?;
+            Ok(tx.commit().await?)
+        })
+        .await
     }
 
     /// These drafts for each organization of the user; for the instance, where the user belongs to none.

@@ -67,32 +67,25 @@ impl Store {
         origin: &Origin,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        retried(|| self.try_delete_project(scope, id, origin, now)).await
-    }
-
-    async fn try_delete_project(
-        &self,
-        scope: OrganizationScope,
-        id: ProjectId,
-        origin: &Origin,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let tx = self.begin().await?;
-        let Some(project) = self.lock_project(&tx, scope, id).await? else {
-            return Ok(false);
-        };
-        let details = [("name", project.name.as_str())];
-        let draft = Draft::new(origin, Action::ProjectDeleted, id, &details);
-        // The repair URL may hold a secret, and nobody calls it any more.
-        let mark = Sql::new("UPDATE projects SET deleted_at = {}, repair_url = NULL WHERE id = {}")
-            .bind(now)
-            .bind(id.as_bytes());
-        let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
-        let deaf = Sql::new("DELETE FROM alert_destinations WHERE project_id = {}").bind(id.as_bytes());
-        let writes = vec![mark, deaf, data_keys::destroy("project", id.as_bytes())];
-        self.write_audited(&tx, writes, &drafts).await?;
-        tx.commit().await?;
-        Ok(true)
+        retried(|| async {
+            let tx = self.begin().await?;
+            let Some(project) = self.lock_project(&tx, scope, id).await? else {
+                return Ok(false);
+            };
+            let details = [("name", project.name.as_str())];
+            let draft = Draft::new(origin, Action::ProjectDeleted, id, &details);
+            // The repair URL may hold a secret, and nobody calls it any more.
+            let mark = Sql::new("UPDATE projects SET deleted_at = {}, repair_url = NULL WHERE id = {}")
+                .bind(now)
+                .bind(id.as_bytes());
+            let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
+            let deaf = Sql::new("DELETE FROM alert_destinations WHERE project_id = {}").bind(id.as_bytes());
+            let writes = vec![mark, deaf, data_keys::destroy("project", id.as_bytes())];
+            self.write_audited(&tx, writes, &drafts).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// How many rows [`purge`](Self::purge) would remove by and by: the projects that were deleted by this time, and

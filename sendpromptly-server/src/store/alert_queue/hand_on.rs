@@ -84,19 +84,18 @@ impl Store {
         if waits(now).one(&self.reader).await?.is_none() {
             return Ok(false);
         }
-        retried(|| self.try_hand_on(now)).await
-    }
-
-    async fn try_hand_on(&self, now: Timestamp) -> Result<bool, StoreError> {
-        let tx = self.begin().await?;
-        let mut changes = self.take_changes(&tx).await?;
-        changes.extend(self.take_escalations(&tx, now).await?);
-        if !changes.is_empty() {
-            let doors = self.lock_doors(&tx, &changes).await?;
-            write_together(&tx, hand_on(&changes, &doors, now)).await?;
-        }
-        tx.commit().await?;
-        Ok(changes.len() >= batch(self.dialect))
+        retried(|| async {
+            let tx = self.begin().await?;
+            let mut changes = self.take_changes(&tx).await?;
+            changes.extend(self.take_escalations(&tx, now).await?);
+            if !changes.is_empty() {
+                let doors = self.lock_doors(&tx, &changes).await?;
+                write_together(&tx, hand_on(&changes, &doors, now)).await?;
+            }
+            tx.commit().await?;
+            Ok(changes.len() >= batch(self.dialect))
+        })
+        .await
     }
 
     /// What has happened, and what a node of an earlier version has queued for each destination.
