@@ -6,6 +6,7 @@ use sendpromptly_core::event::{EffectType, Provider};
 use sendpromptly_core::id::IncidentId;
 use sendpromptly_core::replay::Effect;
 
+use super::belonging::{BELONGING, Owner};
 use super::*;
 use crate::operate::Desk;
 use crate::platform::entropy;
