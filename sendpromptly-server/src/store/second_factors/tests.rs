@@ -9,143 +9,14 @@ use crate::store::scope::Membership;
 use crate::store::sessions::NewSession;
 use crate::testing::{NOW, World};
 
+mod scene;
 mod thieves;
+
+use scene::{User, begin_session, take_on};
 
 const STEP: Step = Step::from_number(60_000_000);
 const CODES: [RecoveryHash; 3] = [[1; 32], [2; 32], [3; 32]];
 const SECRET: [u8; 16] = [9; 16];
-
-/// A user in a world, signed in.
-struct User<'a> {
-    world: &'a World,
-    id: UserId,
-    session: SessionId,
-    token: SessionToken,
-    origin: Origin,
-}
-
-impl<'a> User<'a> {
-    async fn set_up(world: &'a World) -> Self {
-        let user = Self::outside(world).await;
-        user.join().await;
-        user
-    }
-
-    /// One who belongs to no organization.
-    async fn outside(world: &'a World) -> Self {
-        let id = UserId::new(NOW, entropy::for_id());
-        let insert = Sql::new(
-            "INSERT INTO users (id, email, email_key, password_hash, created_at) VALUES ({}, {}, {}, '', {})",
-        );
-        let insert = insert.bind(id.as_bytes()).bind(id.to_string());
-        world.write(insert.bind(id.to_string()).bind(NOW)).await;
-        let (session, token) = begin_session(world, id, None).await;
-        let origin = Origin {
-            actor: Actor::User(id),
-            address: None,
-        };
-        Self {
-            world,
-            id,
-            session,
-            token,
-            origin,
-        }
-    }
-
-    async fn join(&self) {
-        let insert = Sql::new(
-            "INSERT INTO members (organization_id, user_id, role, created_at) VALUES ({}, {}, 'owner', {})",
-        );
-        let insert = insert
-            .bind(self.world.organization.as_bytes())
-            .bind(self.id.as_bytes());
-        self.world.write(insert.bind(NOW)).await;
-    }
-
-    async fn propose(&self, id: [u8; 16], now: Timestamp) {
-        let proposal = Proposal {
-            id,
-            sealed: b"sealed".to_vec(),
-        };
-        let store = &self.world.store;
-        store
-            .propose_second_factor(self.id, self.session, &proposal, now)
-            .await
-            .unwrap();
-    }
-
-    fn changer<'b>(&'b self, token: &'b SessionToken) -> Changer<'b> {
-        Changer {
-            user: self.id,
-            session: self.session,
-            token,
-            origin: &self.origin,
-            now: NOW,
-        }
-    }
-
-    async fn confirm(&self, proposal: [u8; 16]) -> bool {
-        let (store, changer) = (&self.world.store, self.changer(&self.token));
-        store
-            .confirm_second_factor(&changer, proposal, STEP, &CODES, Vec::new())
-            .await
-            .unwrap()
-    }
-
-    async fn with_factor(self) -> Self {
-        self.propose(SECRET, NOW).await;
-        assert!(self.confirm(SECRET).await);
-        self
-    }
-
-    async fn take(&self, proof: Proof) -> Option<Taken> {
-        take_on(&self.world.store, self, proof).await
-    }
-
-    async fn turn_off(&self) -> TurnedOff {
-        let (store, changer) = (&self.world.store, self.changer(&self.token));
-        store.turn_second_factor_off(&changer).await.unwrap()
-    }
-
-    async fn membership(&self) -> Membership {
-        let found = self
-            .world
-            .store
-            .membership(self.id, self.world.organization)
-            .await;
-        found.unwrap().unwrap()
-    }
-
-    async fn require(&self, required: bool) -> Requiring {
-        let scope = self.membership().await.scope;
-        let store = &self.world.store;
-        let done = store.require_second_factor(scope, self.id, required, &self.origin, NOW);
-        done.await.unwrap()
-    }
-}
-
-async fn begin_session(world: &World, user: UserId, code_at: Option<Timestamp>) -> (SessionId, SessionToken) {
-    let token = SessionToken::generate();
-    let new = NewSession {
-        token: &token,
-        user,
-        complete: true,
-        password_at: Some(NOW),
-        code_at,
-        address: [127, 0, 0, 1].into(),
-        agent: "test",
-        now: NOW,
-    };
-    let id = world.store.begin_session(&new).await.unwrap();
-    (id, token)
-}
-
-async fn take_on(store: &Store, user: &User<'_>, proof: Proof) -> Option<Taken> {
-    let writes = vec![sessions::note_code(user.session, NOW)];
-    let taken = store.take_code(user.id, proof, writes, Vec::new(), &user.origin, NOW);
-    taken.await.unwrap()
-}
 
 /// What a chain tells, the oldest first, and the details of the last entry.
 async fn told(world: &World, organization: OrganizationId) -> (Vec<String>, String) {
