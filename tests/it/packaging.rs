@@ -91,6 +91,14 @@ fn the_units_are_ones_that_systemd_understands() {
     assert!(!said.contains("sendpromptly"), "{said}");
 }
 
+/// `kill` is a program of `procps`, which a small system lacks; a shell brings its own.
+#[test]
+fn the_server_is_told_to_read_its_keys_again_by_what_every_system_has() {
+    let unit = debian("sendpromptly.service");
+    let reload = unit.lines().find_map(|line| line.strip_prefix("ExecReload="));
+    assert_eq!(reload, Some(r#"/bin/sh -c "kill -HUP $MAINPID""#));
+}
+
 /// A name that does not resolve yet, a database that fails over, a key service that is not up: over in a minute.
 #[test]
 fn systemd_starts_the_server_again_for_as_long_as_it_takes_unless_its_configuration_is_wrong() {
