@@ -4,15 +4,22 @@
 class CallbackRefused extends RuntimeException {}
 
 /**
- * Throws CallbackRefused unless one of the secrets signed this body, within 300 s of now.
+ * Throws CallbackRefused unless one of the secrets signed this body, within 300 s of now; and InvalidArgumentException,
+ * which is no 401, where there is no secret or one of them is none: with an empty one anybody could sign.
  *
- * @param string[] $secrets
+ * @param string[] $secrets each as it was shown, with its spsec_
  * @param array<string, string> $headers by lower-case names: array_change_key_case(getallheaders())
  * @param string $body the raw bytes, as they came: file_get_contents('php://input')
  * @param int $now Unix seconds: time()
  */
 function verify_callback(array $secrets, array $headers, string $body, int $now): void
 {
+    $good = preg_grep('/\Aspsec_[0-9A-Za-z]{32,}\z/', $secrets);
+    if (!$secrets || count($good) < count($secrets)) {
+        throw new InvalidArgumentException(
+            'a signing secret is missing, or is not spsec_ and at least 32 letters and digits'
+        );
+    }
     $timestamp = $headers['x-sendpromptly-timestamp'] ?? null;
     $nonce = $headers['x-sendpromptly-nonce'] ?? null;
     $signature = $headers['x-sendpromptly-signature'] ?? null;
@@ -69,11 +76,16 @@ function outcome(array $row): string
         return 'verified';
     } catch (CallbackRefused $refusal) {
         return $refusal->getMessage();
+    } catch (InvalidArgumentException) {
+        return 'wrong_secrets';
     }
 }
 
 if (realpath($argv[0]) === __FILE__) {
     $rows = json_decode(file_get_contents($argv[1]), true, flags: JSON_THROW_ON_ERROR)['callbacks'];
+    $empty = current(array_filter($rows, fn (array $row) => end($row['secrets']) === ''));
+    $secrets = [$empty['secrets'][0], getenv('NO_SUCH_VARIABLE')]; // false
+    $rows[] = ['name' => 'a secret that is not set', 'secrets' => $secrets] + $empty;
     $failures = array_filter($rows, fn (array $row) => outcome($row) !== $row['expected']);
     foreach ($failures as $row) {
         echo "{$row['name']}: " . outcome($row) . " where {$row['expected']} is expected\n";

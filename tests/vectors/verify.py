@@ -10,10 +10,16 @@ class CallbackRefused(Exception):
 def verify_callback(secrets, headers, body, now):
     """Raises CallbackRefused unless one of the secrets signed this body, within 300 s of now.
 
+    Raises ValueError, which is no 401, where there is no secret or one of them is none: with an empty one anybody
+    could sign.
+
+    secrets: a list, each as it was shown, with its spsec_
     headers: a mapping that finds lower-case names, as the request headers of Flask and Django do
     body:    the raw bytes, as they came
     now:     Unix seconds: int(time.time())
     """
+    if not secrets or not all(re.fullmatch("spsec_[0-9A-Za-z]{32,}", secret or "") for secret in secrets):
+        raise ValueError("a signing secret is missing, or is not spsec_ and at least 32 letters and digits")
     names = ("timestamp", "nonce", "signature")
     timestamp, nonce, signature = (headers.get("x-sendpromptly-" + name) for name in names)
     if timestamp is None or nonce is None or signature is None:
@@ -63,9 +69,13 @@ if __name__ == "__main__":
             return "verified"
         except CallbackRefused as refusal:
             return str(refusal)
+        except ValueError:
+            return "wrong_secrets"
 
     with open(sys.argv[1], encoding="utf-8") as file:
         rows = json.load(file)["callbacks"]
+    unset = {"name": "a secret that is not set", "secrets": [*rows[0]["secrets"], None], "expected": "wrong_secrets"}
+    rows.append({**rows[0], **unset})
     failures = [
         f"{row['name']}: {outcome(row)} where {row['expected']} is expected"
         for row in rows

@@ -15,7 +15,8 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let secret = StripeSecret::new(&required("STRIPE_WEBHOOK_SECRET")?);
+    let secret = StripeSecret::new(&required("STRIPE_WEBHOOK_SECRET")?)
+        .map_err(|error| format!("STRIPE_WEBHOOK_SECRET: {error}"))?;
     let api_key = required("API_KEY")?;
     let server = optional("API_URL", "http://127.0.0.1:8080").parse()?;
     let listen: SocketAddr = optional("LISTEN", "127.0.0.1:4242").parse()?;
@@ -46,7 +47,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn required(name: &str) -> Result<String, String> {
-    env::var(name).map_err(|_| format!("{name} must be set: see the README"))
+    let value = env::var(name).ok().filter(|value| !value.trim().is_empty());
+    value.ok_or_else(|| format!("{name} must be set, and not blank: see the README"))
 }
 
 fn optional(name: &str, default: &str) -> String {

@@ -12,9 +12,16 @@ pub const TOLERANCE: u64 = 300;
 /// More signatures than any rotation makes; past it the header is refused.
 const MAX_CANDIDATES: usize = 8;
 
+const SECRET_PREFIX: &str = "whsec_";
+
 /// A webhook endpoint's signing secret (`whsec_…`). It never prints.
 #[derive(Clone)]
 pub struct StripeSecret(Hmac<Sha256>);
+
+/// A text can't be a signing secret. HMAC takes an empty key too, and then anybody could sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a signing secret of Stripe is {SECRET_PREFIX} and more after it")]
+pub struct NotASecret;
 
 /// Why a webhook is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +40,16 @@ pub enum StripeSignatureError {
 
 impl StripeSecret {
     /// The key made of the whole secret, `whsec_` included.
-    #[must_use]
-    pub fn new(secret: &str) -> Self {
-        match Hmac::new_from_slice(secret.as_bytes()) {
-            Ok(mac) => Self(mac),
-            Err(_) => unreachable!("HMAC takes a key of any length (RFC 2104, section 3)"),
+    ///
+    /// # Errors
+    /// [`NotASecret`] unless there is more after `whsec_`.
+    pub fn new(secret: &str) -> Result<Self, NotASecret> {
+        let rest = secret.strip_prefix(SECRET_PREFIX).ok_or(NotASecret)?;
+        if rest.trim().is_empty() {
+            return Err(NotASecret);
         }
+        let mac = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| NotASecret)?;
+        Ok(Self(mac))
     }
 
     /// Checks a webhook's header against its raw body; `now` in Unix seconds.
@@ -125,12 +136,16 @@ mod tests {
     const NOW: u64 = 1_769_851_800;
     const BODY: &[u8] = b"{\"id\":\"evt_1\"}";
 
-    fn verify(header: &str) -> Result<(), StripeSignatureError> {
-        StripeSecret::new("whsec_one").verify(header, BODY, NOW)
+    fn secret(text: &str) -> StripeSecret {
+        StripeSecret::new(text).unwrap()
     }
 
-    fn signed_by(secret: &str, at: u64) -> String {
-        StripeSecret::new(secret).sign(BODY, at)
+    fn verify(header: &str) -> Result<(), StripeSignatureError> {
+        secret("whsec_one").verify(header, BODY, NOW)
+    }
+
+    fn signed_by(text: &str, at: u64) -> String {
+        secret(text).sign(BODY, at)
     }
 
     #[test]
@@ -160,12 +175,29 @@ mod tests {
 
     #[test]
     fn another_body_time_or_secret_is_wrong() {
-        let secret = StripeSecret::new("whsec_one");
-        let header = secret.sign(BODY, NOW);
-        assert_eq!(secret.verify(&header, b"{\"id\":\"evt_2\"}", NOW), Err(Wrong));
+        let one = secret("whsec_one");
+        let header = one.sign(BODY, NOW);
+        assert_eq!(one.verify(&header, b"{\"id\":\"evt_2\"}", NOW), Err(Wrong));
         let later = header.replace(&NOW.to_string(), &(NOW + 1).to_string());
         assert_eq!(verify(&later), Err(Wrong));
-        assert_eq!(StripeSecret::new("whsec_").verify(&header, BODY, NOW), Err(Wrong));
+        assert_eq!(secret("whsec_two").verify(&header, BODY, NOW), Err(Wrong));
+    }
+
+    #[test]
+    fn what_anybody_could_sign_with_is_no_secret() {
+        for text in [
+            "",
+            " ",
+            "whsec_",
+            "whsec_ ",
+            "whsec",
+            "sk_test_one",
+            "one",
+            " whsec_one",
+        ] {
+            assert_eq!(StripeSecret::new(text).err(), Some(NotASecret), "{text:?}");
+        }
+        assert!(StripeSecret::new("whsec_local").is_ok());
     }
 
     #[test]
@@ -218,9 +250,6 @@ mod tests {
 
     #[test]
     fn the_secret_does_not_print() {
-        assert_eq!(
-            format!("{:?}", StripeSecret::new("whsec_one")),
-            "StripeSecret(..)"
-        );
+        assert_eq!(format!("{:?}", secret("whsec_one")), "StripeSecret(..)");
     }
 }

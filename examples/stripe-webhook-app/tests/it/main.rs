@@ -7,5 +7,6 @@ mod delivery;
 mod event;
 mod ingest;
 mod kill;
+mod settings;
 mod webhook;
 mod world;

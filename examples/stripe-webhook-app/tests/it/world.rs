@@ -23,7 +23,7 @@ pub(crate) fn signature(body: &str) -> String {
 /// A signature of this time, in Unix milliseconds.
 pub(crate) fn signature_of(body: &str, at: i64) -> String {
     let seconds = u64::try_from(at / 1000).unwrap();
-    StripeSecret::new(SECRET).sign(body.as_bytes(), seconds)
+    StripeSecret::new(SECRET).unwrap().sign(body.as_bytes(), seconds)
 }
 
 pub(crate) struct World {
@@ -44,7 +44,7 @@ impl World {
         let jobs = Jobs::new(pool.clone(), outbox.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let webhook = format!("http://{}/webhooks/stripe", listener.local_addr().unwrap());
-        let router = webhook::router(StripeSecret::new(SECRET), jobs.clone());
+        let router = webhook::router(StripeSecret::new(SECRET).unwrap(), jobs.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             _directory: directory,
