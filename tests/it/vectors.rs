@@ -30,11 +30,11 @@ fn run(interpreter: &str, verifier: &str) {
     assert!(printed.contains(" callbacks, 0 failures"), "{printed}");
 }
 
-fn assert_shown(language: &str, code: &str) {
+fn assert_shown(document: &str, language: &str, code: &str) {
     let block = format!("```{language}\n{}\n```\n", code.trim_end());
     assert!(
-        read("docs/callbacks.md").contains(&block),
-        "docs/callbacks.md does not show this code in {language}:\n{block}"
+        read(document).contains(&block),
+        "{document} does not show this code in {language}:\n{block}"
     );
 }
 
@@ -43,7 +43,7 @@ fn assert_verifier_is_shown(language: &str, verifier: &str) {
     let source = read(verifier);
     let (shown, _) = source.split_once(SHOWN_UNTIL).unwrap();
     let (shown, _) = shown.rsplit_once('\n').unwrap();
-    assert_shown(language, shown);
+    assert_shown("docs/callbacks.md", language, shown);
 }
 
 #[test]
@@ -73,5 +73,27 @@ fn the_documentation_shows_the_snippet_that_the_crate_compiles() {
     let readme = read("sendpromptly-verify/README.md");
     let (_, snippet) = readme.split_once("```rust\n").unwrap();
     let (snippet, _) = snippet.split_once("```").unwrap();
-    assert_shown("rust", snippet);
+    for document in ["docs/callbacks.md", "README.md"] {
+        assert_shown(document, "rust", snippet);
+    }
+}
+
+/// Credits would be granted a second time by an endpoint that was copied as it stands.
+#[test]
+fn every_endpoint_to_copy_says_that_it_forgets_repairs_at_a_restart_and_what_does_not() {
+    for shown in [
+        "sendpromptly-verify/README.md",
+        "sendpromptly-server/templates/shown/repair.rs",
+    ] {
+        let source = read(shown);
+        let (before, _) = source.split_once("    replays: MemoryReplays,\n").unwrap();
+        let (_, comment) = before.rsplit_once(",\n").unwrap();
+        for word in [
+            "Forgets at a restart",
+            "transaction",
+            "examples/axum-repair-endpoint",
+        ] {
+            assert!(comment.contains(word), "{shown}: {comment}");
+        }
+    }
 }

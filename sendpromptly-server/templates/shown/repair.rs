@@ -6,6 +6,9 @@ use sendpromptly_verify::{Answer, Callback, Endpoint, SecretError, Verifier, uni
 
 struct App {
     endpoint: Endpoint,
+    /// Forgets at a restart what was applied: for tests, and for effects that are safe to repeat.
+    /// In production insert `callback.replay_id` in the transaction of the effect, as
+    /// `examples/axum-repair-endpoint` does.
     replays: MemoryReplays,
 }
 
