@@ -208,7 +208,8 @@ impl Case {
 
     /// An attempt of this replay begins; its number is the replay's `attempts` afterwards.
     ///
-    /// Gives `None` unless the replay is queued: one that has ended, or was delivered, is not called.
+    /// Gives `None` unless the replay is queued: one that has ended, or was delivered, is not called. A replay stays
+    /// queued during its attempt: the caller holds the attempt as under way, so that no second one begins.
     #[must_use]
     pub fn begin_attempt(mut self, replay_id: ReplayId) -> Option<Self> {
         let queued = |replay: &&mut Replay| replay.id == replay_id && replay.state == ReplayState::Queued;

@@ -112,7 +112,12 @@ impl Monitor {
             if known.is_none() {
                 let minutes = receipt.timeout_minutes.unwrap_or(TIMEOUT_MINUTES);
                 let case = Case::new(EventStatus::pending(event, now.plus_minutes(minutes)));
-                tables.events.insert(event, StoredEvent { receipt, case });
+                let stored = StoredEvent {
+                    receipt,
+                    case,
+                    calling: None,
+                };
+                tables.events.insert(event, stored);
                 tables.names.insert(name, event);
             }
             tables.accepted.insert(key, (fingerprint, event, now));
@@ -195,8 +200,9 @@ impl Monitor {
         body.to_json()
     }
 
-    /// Begins an attempt of a replay whose time has come. It is stored before the call is made, so that a
-    /// program which dies during the call knows of it afterwards: it then reports [`AttemptOutcome::CutOff`].
+    /// Begins an attempt of a replay whose time has come, unless a call for the event is under way already. It is
+    /// stored as under way before the call is made, so that a program which dies during the call knows of it
+    /// afterwards: see [`Monitor::calls_under_way`].
     ///
     /// # Errors
     /// [`MonitorError::NoEvent`] where there is no such event.
@@ -212,7 +218,7 @@ impl Monitor {
                 .case
                 .replay_under_way()
                 .and_then(|replay| replay.next_attempt_at);
-            if queued.is_none_or(|due| due > now) {
+            if stored.calling.is_some() || queued.is_none_or(|due| due > now) {
                 return Ok(None);
             }
             let Some(begun) = stored.case.clone().begin_attempt(replay) else {
@@ -220,12 +226,23 @@ impl Monitor {
             };
             let attempt = begun.replay_under_way().map_or(0, |replay| replay.attempts);
             stored.case = begun;
+            stored.calling = Some(replay);
             let body = tables.bodies.get(&replay).cloned().unwrap_or_default();
             let nonce = Nonce::from_entropy(entropy());
             let secrets = std::slice::from_ref(&self.secret);
             let headers = callback_headers(secrets, now, &nonce, attempt, body.as_bytes());
             Ok(Some(Call { headers, body }))
         })
+    }
+
+    /// The calls that were begun and have not ended. A program that starts again ends each with
+    /// [`AttemptOutcome::CutOff`]; then its replay goes again.
+    #[must_use]
+    pub fn calls_under_way(&self) -> Vec<(EventId, ReplayId)> {
+        let events = self.store.read().events.into_iter();
+        events
+            .filter_map(|(event, stored)| Some((event, stored.calling?)))
+            .collect()
     }
 
     /// Takes note of how a call ended.
@@ -245,7 +262,9 @@ impl Monitor {
             ended_at: now,
             answer_minutes: TIMEOUT_MINUTES,
         };
-        self.change(event, now, |case| {
+        self.change(event, now, |stored| {
+            stored.calling.take_if(|called| *called == replay);
+            let case = stored.case.clone();
             Ok(case.end_attempt(replay, outcome, &retry, &Origin::system("deliver")))
         })
     }
@@ -256,7 +275,8 @@ impl Monitor {
     /// [`MonitorError`] where there is no such event, or the replay is another's.
     pub fn result(&self, event: EventId, report: EffectReport, now: Timestamp) -> Result<(), MonitorError> {
         let incident = IncidentId::new(now, entropy());
-        self.change(event, now, |case| {
+        self.change(event, now, |stored| {
+            let case = stored.case.clone();
             Ok(case.receive_result(report, incident, &Origin::system("app"), now)?)
         })
     }
@@ -265,16 +285,12 @@ impl Monitor {
         &self,
         event: EventId,
         now: Timestamp,
-        decide: impl FnOnce(Case) -> Result<Decision, MonitorError>,
+        decide: impl FnOnce(&mut StoredEvent) -> Result<Decision, MonitorError>,
     ) -> Result<(), MonitorError> {
         self.store.transaction(|tables| {
-            let case = tables
-                .events
-                .get(&event)
-                .ok_or(MonitorError::NoEvent)?
-                .case
-                .clone();
-            tables.put(self.organization, decide(case)?, now);
+            let stored = tables.events.get_mut(&event).ok_or(MonitorError::NoEvent)?;
+            let decision = decide(stored)?;
+            tables.put(self.organization, decision, now);
             Ok(())
         })
     }

@@ -41,6 +41,8 @@ pub struct StoredEvent {
     pub receipt: Receipt,
     /// What changes.
     pub case: Case,
+    /// The replay whose call is under way: no other call is made meanwhile.
+    pub calling: Option<ReplayId>,
 }
 
 impl Store {

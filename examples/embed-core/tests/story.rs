@@ -125,3 +125,28 @@ fn a_failed_call_goes_again_and_a_success_stops_it() {
     let last = monitor.store.read().audit.pop().unwrap();
     assert_eq!(last.action, Action::IncidentResolved.as_str());
 }
+
+#[test]
+fn a_call_is_begun_once_and_one_that_was_cut_off_is_known_and_goes_again() {
+    let (monitor, event, now) = overdue();
+    let replay = monitor.reprocess(event, &"click".parse().unwrap(), now).unwrap();
+    assert_eq!(monitor.calls_under_way(), []);
+    assert!(monitor.begin_call(event, replay, now).unwrap().is_some());
+    let later = now.plus_minutes(60);
+    assert!(
+        monitor.begin_call(event, replay, later).unwrap().is_none(),
+        "under way"
+    );
+    assert_eq!(monitor.calls_under_way(), [(event, replay)]);
+    assert_eq!(monitor.store.read().events[&event].case.replays[0].attempts, 1);
+
+    // The program has died, and starts again.
+    for (event, replay) in monitor.calls_under_way() {
+        monitor
+            .end_call(event, replay, AttemptOutcome::CutOff, now)
+            .unwrap();
+    }
+    assert_eq!(monitor.calls_under_way(), []);
+    let again = monitor.begin_call(event, replay, later).unwrap().unwrap();
+    assert_eq!(again.headers[3], ("x-sendpromptly-attempt", "2".to_owned()));
+}
