@@ -33,6 +33,10 @@ pub enum StepUp {
 /// How long a code or a password that was shown counts as lately.
 pub const LATELY: Duration = Duration::from_secs(10 * 60);
 
+/// How far ahead of this clock another node's may be by which it was shown: twice what a node may differ from the
+/// database (`docs/deploy.md`), and a little more.
+pub const AHEAD: Duration = Duration::from_secs(5);
+
 /// What a session has shown, and when.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -68,7 +72,8 @@ impl StepUp {
     /// ```
     #[must_use]
     pub fn missing(self, shown: &Shown, now: Timestamp) -> Option<Missing> {
-        let lately = |at: Option<Timestamp>| at.is_some_and(|at| now.since(at) <= LATELY && at <= now);
+        let is_recent = |at: Timestamp| now.since(at) <= LATELY && at.since(now) <= AHEAD;
+        let lately = |at: Option<Timestamp>| at.is_some_and(is_recent);
         match (self, shown.has_second_factor) {
             (Self::No, _) => None,
             (Self::Code | Self::Password, true) => (!lately(shown.code_at)).then_some(Missing::Code),
@@ -104,7 +109,8 @@ mod tests {
             (0, None),
             (ten, None),
             (ten + 1, Some(Missing::Code)),
-            (-1, Some(Missing::Code)),
+            (-5_000, None),
+            (-5_001, Some(Missing::Code)),
         ] {
             assert_eq!(
                 StepUp::Code.missing(&shown(true, Some(ago), None), NOW),
