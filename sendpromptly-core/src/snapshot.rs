@@ -16,7 +16,7 @@ pub const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The time up to which snapshots are too old, seen now: a payload that was received by then is kept no more.
 #[must_use]
 pub fn too_old_at(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX))
+    now.minus(KEPT)
 }
 
 /// Why a person wants to see a payload: 3 to 500 Unicode characters on one line. It stands in the audit log.

@@ -77,6 +77,20 @@ impl Timestamp {
         self.plus_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// The time so much earlier.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sendpromptly_core::time::Timestamp;
+    ///
+    /// let now = Timestamp::from_millis(5_000);
+    /// assert_eq!(now.minus(Duration::from_secs(2)), Timestamp::from_millis(3_000));
+    /// ```
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        self.plus_millis(-i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
     /// The time so many milliseconds later, or earlier where negative.
     #[must_use]
     pub const fn plus_millis(self, millis: i64) -> Self {

@@ -142,8 +142,9 @@ pub fn old_answer_keys(now: Timestamp) -> OldRows {
         )
 }
 
-fn answers_kept_since(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(ANSWERS_KEPT.as_millis()).unwrap_or(i64::MAX))
+/// The time up to which answers' heads are too old, seen now.
+pub(super) fn answers_kept_since(now: Timestamp) -> Timestamp {
+    now.minus(ANSWERS_KEPT)
 }
 
 fn attempt(row: &QueryResult) -> Result<Attempt, StoreError> {

@@ -64,7 +64,7 @@ fn project_rows(projects: impl IntoIterator<Item = ProjectId>) -> Rows {
 
 /// Leases of attempts that began by this time are over.
 fn lease_over(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
+    now.minus(LEASE)
 }
 
 impl Store {

@@ -165,7 +165,7 @@ impl Erasure {
 }
 
 fn second_look_of(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(SECOND_LOOK_AFTER.as_millis()).unwrap_or(i64::MAX))
+    now.minus(SECOND_LOOK_AFTER)
 }
 
 fn erasure_of(row: &QueryResult) -> Result<Erasure, StoreError> {

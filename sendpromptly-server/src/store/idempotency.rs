@@ -92,7 +92,7 @@ pub fn old_answers(now: Timestamp) -> OldRows {
 
 /// Answers given at this time or earlier are no longer remembered.
 fn expired_before(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(IDEMPOTENCY_KEPT.as_millis()).unwrap_or(i64::MAX))
+    now.minus(IDEMPOTENCY_KEPT)
 }
 
 /// Makes room under keys whose answers are over 24 hours old.

@@ -47,7 +47,7 @@ pub fn old_devices(now: Timestamp) -> OldRows {
 }
 
 fn known_since(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(KNOWN_FOR.as_millis()).unwrap_or(i64::MAX))
+    now.minus(KNOWN_FOR)
 }
 
 /// Makes a browser known for this user by a new token in place of the one it came with. The others for whom

@@ -225,7 +225,7 @@ impl Store {
 }
 
 fn ended_by(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(UNDER_WAY.as_millis()).unwrap_or(i64::MAX))
+    now.minus(UNDER_WAY)
 }
 
 /// Begins the time of grace of every order anew, as part of a restore: an order may have been taken back since.

@@ -267,7 +267,7 @@ impl Store {
 }
 
 fn no_longer_proposed(now: Timestamp) -> Timestamp {
-    now.plus_millis(-i64::try_from(PROPOSED_FOR.as_millis()).unwrap_or(i64::MAX))
+    now.minus(PROPOSED_FOR)
 }
 
 fn codes_left(user: UserId) -> Sql {

@@ -199,7 +199,7 @@ pub fn old_forms(now: Timestamp) -> OldRows {
 }
 
 fn before(now: Timestamp, life: Duration) -> Timestamp {
-    now.plus_millis(-i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
+    now.minus(life)
 }
 
 /// Begins a session, as part of a transaction.

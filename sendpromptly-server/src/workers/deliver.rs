@@ -191,7 +191,7 @@ impl Deliver {
         let begun_by = if alone && !calls.took_over.load(Ordering::Relaxed) {
             Timestamp::from_millis(i64::MAX) // whatever the clock was then
         } else {
-            now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX))
+            now.minus(LEASE)
         };
         let mut refused = 0;
         loop {
