@@ -29,7 +29,7 @@ const MIB: usize = 1_024 * 1_024;
 
 /// How long a body waits for room, and how long it may then take to come. Providers send from where networks are good,
 /// and send again what was refused.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What bodies are for: a project's endpoint for a provider, or what Stripe tells of subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

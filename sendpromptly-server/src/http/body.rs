@@ -12,7 +12,7 @@ use super::ApiError;
 pub const MAX: usize = 64 * 1024;
 
 /// How long a body may take to arrive whole.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a body whole. What says that it is too large is refused before a byte of it is read, and what turns
 /// out too large is never held.

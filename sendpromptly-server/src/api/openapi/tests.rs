@@ -9,8 +9,8 @@ use sendpromptly_core::time::Timestamp;
 use serde_json::Value;
 
 use super::DOCUMENT;
-use crate::api::{Handler, ROUTES};
-use crate::http::ApiError;
+use crate::api::{Handler, ROUTES, unverified};
+use crate::http::{ApiError, body};
 
 fn document() -> Value {
     serde_json::from_str(DOCUMENT).unwrap()
@@ -134,6 +134,29 @@ fn the_examples_of_errors_are_what_the_server_says() {
             assert!(messages.contains(message), "{code}: {message}");
         }
     }
+}
+
+#[test]
+fn each_operation_says_how_long_its_body_may_take() {
+    let document = document();
+    for route in ROUTES.iter().filter(|route| route.method == "POST") {
+        let patience = match route.handler {
+            Handler::Ingest(_) => body::PATIENCE,
+            _ => unverified::PATIENCE,
+        };
+        let response = &document["paths"][route.path]["post"]["responses"]["408"];
+        let said = resolved(&document, response)["description"].as_str().unwrap();
+        let seconds = format!("within {} seconds.", patience.as_secs());
+        assert!(said.contains(&seconds), "{}: {said}", route.path);
+    }
+}
+
+#[test]
+fn what_a_provider_is_not_believed_is_counted_against_no_address() {
+    let document = document();
+    let of = |name: &str| document["components"]["responses"][name]["description"].as_str();
+    assert!(of("Unauthorized").unwrap().contains("429"));
+    assert!(!of("NotBelieved").unwrap().contains("429"));
 }
 
 #[test]
