@@ -206,6 +206,13 @@ impl World {
         crate::store::rows::get(&row, "n").unwrap()
     }
 
+    /// Whether somebody waits for what another transaction holds. SQLite lets nobody else begin to write.
+    pub(crate) async fn waits_for_a_lock(&self) -> bool {
+        let waiting = "SELECT count(*) AS n FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        self.store.dialect() == Dialect::Sqlite || self.number(Sql::new(waiting)).await > 0
+    }
+
     /// From now on its store takes no entry of the audit log.
     pub(crate) async fn refuse_entries(&self) {
         let statements: &[&str] = match self.store.dialect() {

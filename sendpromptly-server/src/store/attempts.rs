@@ -122,11 +122,9 @@ impl Store {
 /// The heads of answers that are kept no longer.
 #[must_use]
 pub fn old_answer_heads(now: Timestamp) -> OldRows {
-    OldRows::of("attempts", "answer_head IS NOT NULL AND ended_at <= {}")
+    OldRows::up_to("attempts", "ended_at", answers_kept_since(now))
         .keyed_by("project_id, replay_id, number")
-        .first_by("ended_at")
         .emptying("answer_head")
-        .bind(answers_kept_since(now))
 }
 
 /// The data keys of the days of which no head is kept.

@@ -100,10 +100,7 @@ impl Store {
 #[must_use]
 pub fn old_guesses(now: Timestamp) -> OldRows {
     let before = i64::try_from(FORGIVEN_AFTER.as_millis()).unwrap_or(i64::MAX);
-    OldRows::of("guesses", "last_at <= {}")
-        .keyed_by("bucket")
-        .first_by("last_at")
-        .bind(now.plus_millis(-before))
+    OldRows::up_to("guesses", "last_at", now.plus_millis(-before)).keyed_by("bucket")
 }
 
 async fn read_failures(

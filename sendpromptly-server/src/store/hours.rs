@@ -188,14 +188,16 @@ fn resolved_in(dialect: Dialect, stretch: Stretch) -> Sql {
 
 /// The counts of hours that the overview shows no more.
 pub(crate) fn old_counts(now: Timestamp) -> OldRows {
-    let old = OldRows::of("hourly_counts", "hour < {}").keyed_by("project_id, hour");
-    old.first_by("hour").bind(now.plus_millis(-KEPT_MS))
+    OldRows::up_to("hourly_counts", "hour", shown_no_more(now)).keyed_by("project_id, hour")
 }
 
 /// The repairs of hours that the overview shows no more.
 pub(crate) fn old_repairs(now: Timestamp) -> OldRows {
-    let old = OldRows::of("hourly_repairs", "hour < {}").keyed_by("project_id, hour, step");
-    old.first_by("hour").bind(now.plus_millis(-KEPT_MS))
+    OldRows::up_to("hourly_repairs", "hour", shown_no_more(now)).keyed_by("project_id, hour, step")
+}
+
+fn shown_no_more(now: Timestamp) -> Timestamp {
+    now.plus_millis(-KEPT_MS - 1)
 }
 
 pub(super) async fn counted_until(on: &impl ConnectionTrait) -> Result<Option<Timestamp>, StoreError> {

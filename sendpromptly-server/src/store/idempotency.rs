@@ -85,9 +85,7 @@ impl Store {
 /// The answers that were given more than 24 hours ago.
 #[must_use]
 pub fn old_answers(now: Timestamp) -> OldRows {
-    OldRows::of("idempotency", "created_at <= {}")
-        .first_by("created_at")
-        .bind(expired_before(now))
+    OldRows::up_to("idempotency", "created_at", expired_before(now))
 }
 
 /// Answers given at this time or earlier are no longer remembered.

@@ -40,10 +40,7 @@ impl Store {
 /// The browsers in which nobody has signed in for long.
 #[must_use]
 pub fn old_devices(now: Timestamp) -> OldRows {
-    OldRows::of("known_devices", "seen_at <= {}")
-        .keyed_by("token_digest, user_id")
-        .first_by("seen_at")
-        .bind(known_since(now))
+    OldRows::up_to("known_devices", "seen_at", known_since(now)).keyed_by("token_digest, user_id")
 }
 
 fn known_since(now: Timestamp) -> Timestamp {

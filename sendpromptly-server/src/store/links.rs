@@ -92,9 +92,7 @@ impl Store {
 /// The links that time has ended.
 #[must_use]
 pub fn old_links(now: Timestamp) -> OldRows {
-    OldRows::of("links", "expires_at <= {}")
-        .first_by("expires_at")
-        .bind(now)
+    OldRows::up_to("links", "expires_at", now)
 }
 
 fn subject(row: &sea_orm::QueryResult) -> Result<Subject, StoreError> {

@@ -83,9 +83,7 @@ impl Store {
 /// The counts of hours that are over.
 #[must_use]
 pub fn old_mail_rates(now: Timestamp) -> OldRows {
-    OldRows::of("mail_rates", "hour < {}")
-        .first_by("hour")
-        .bind(now.as_millis().div_euclid(HOUR_MS))
+    OldRows::up_to("mail_rates", "hour", now.as_millis().div_euclid(HOUR_MS) - 1)
 }
 
 #[cfg(test)]

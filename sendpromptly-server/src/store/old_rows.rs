@@ -13,7 +13,7 @@ pub struct OldRows {
     /// The columns that name a row of a table which SQLite keeps without row numbers.
     key: Option<&'static str>,
     /// Which rows they are, in words of SQL, with `{}` for each value.
-    due: &'static str,
+    due: String,
     values: Vec<Cell>,
     /// The column by whose order they go.
     first_by: Option<&'static str>,
@@ -27,15 +27,25 @@ impl OldRows {
     /// The rows of this table for which the condition holds. Each `{}` in it stands for a value, which
     /// [`bind`](Self::bind) gives.
     #[must_use]
-    pub const fn of(table: &'static str, due: &'static str) -> Self {
+    pub fn of(table: &'static str, due: impl Into<String>) -> Self {
         Self {
             table,
             key: None,
-            due,
+            due: due.into(),
             values: Vec::new(),
             first_by: None,
             emptied: None,
             once: None,
+        }
+    }
+
+    /// The rows of this table that have this value or a lower one in a column which an index holds; the lowest go first.
+    /// PostgreSQL then goes by the index, also where it knows little of the table and takes many of its rows for old.
+    #[must_use]
+    pub fn up_to(table: &'static str, column: &'static str, last: impl Into<Cell>) -> Self {
+        Self {
+            first_by: Some(column),
+            ..Self::of(table, format!("{column} <= {{}}")).bind(last)
         }
     }
 
@@ -46,17 +56,10 @@ impl OldRows {
         self
     }
 
-    /// Drops those first that are first by this column, which an index holds. PostgreSQL then goes by the index, also
-    /// where it knows little of the table and takes many of its rows for old.
+    /// Keeps the rows, and drops what this column of them holds, where it holds something.
     #[must_use]
-    pub const fn first_by(mut self, column: &'static str) -> Self {
-        self.first_by = Some(column);
-        self
-    }
-
-    /// Keeps the rows, and drops what this column of them holds.
-    #[must_use]
-    pub const fn emptying(mut self, column: &'static str) -> Self {
+    pub fn emptying(mut self, column: &'static str) -> Self {
+        self.due = format!("({}) AND {column} IS NOT NULL", self.due);
         self.emptied = Some(column);
         self
     }
@@ -81,7 +84,8 @@ impl OldRows {
         self.values.into_iter().fold(query, Sql::bind)
     }
 
-    fn drop(self, dialect: Dialect, limit: u32) -> Sql {
+    /// Drops at most `limit` of them, as part of a transaction.
+    pub(super) fn drop(self, dialect: Dialect, limit: u32) -> Sql {
         let Self { table, due, .. } = self;
         let drop = match self.emptied {
             Some(column) => format!("UPDATE {table} SET {column} = NULL"),
@@ -131,6 +135,8 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::store::known_devices::old_devices;
     use crate::store::snapshots::passes::{old_keys, old_snapshots};
     use crate::store::{attempts, idempotency};
     use crate::testing::{NOW, World, over_many};
@@ -159,5 +165,26 @@ mod tests {
             let plan = drop.plan(&world.store.reader).await;
             assert!(plan.contains(index), "{plan}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_renewed_while_it_is_to_be_dropped_stays() {
+        let world = World::set_up().await;
+        let user = world.add_user("ada@example.com").await;
+        let device =
+            Sql::new("INSERT INTO known_devices (token_digest, user_id, seen_at) VALUES ({}, {}, 0)");
+        world.write(device.bind([1; 16]).bind(user.as_bytes())).await;
+        let tx = world.store.begin().await.unwrap();
+        let renewed = Sql::new("UPDATE known_devices SET seen_at = {}").bind(NOW);
+        assert_eq!(renewed.run(&tx).await.unwrap(), 1);
+        let store = world.store.clone();
+        let dropping = tokio::spawn(async move { store.drop_old(old_devices(NOW), 10).await.unwrap() });
+        while !dropping.is_finished() && !world.waits_for_a_lock().await {
+            tokio::task::yield_now().await;
+        }
+        tx.commit().await.unwrap();
+        assert_eq!(dropping.await.unwrap(), 0);
+        let left = Sql::new("SELECT count(*) AS n FROM known_devices");
+        assert_eq!(world.number(left).await, 1);
     }
 }

@@ -267,7 +267,7 @@ impl Store {
 /// The secrets of all projects that have ended, an hour ago or more, as signing secrets go.
 #[must_use]
 pub fn old_secrets(now: Timestamp) -> OldRows {
-    OldRows::of("provider_secrets", "expires_at <= {}").bind(now.plus_millis(-HOUR_MS))
+    OldRows::up_to("provider_secrets", "expires_at", now.plus_millis(-HOUR_MS))
 }
 
 fn insert(secret: &ProviderSecret) -> Sql {

@@ -5,41 +5,42 @@ use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::Timestamp;
 
+use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::snapshots::passes as snapshots;
-use super::{Store, StoreError, audit, data_keys};
+use super::{Dialect, Store, StoreError, audit, data_keys};
 
 #[cfg(test)]
 pub(super) mod tests;
 
-/// What is removed with a project, and the rest of each table's key; last what the rows before refer to.
+/// What is removed with a project, and each table's key; last what the rows before refer to.
 const HELD: &[(&str, &str)] = &[
-    ("results", "event_id, id"),
-    ("attempts", "replay_id, number"),
-    ("snapshots", "event_id"),
-    ("orders", "key_digest"),
-    ("idempotency", "key_digest"),
-    ("replays", "id"),
-    ("notes", "incident_id, id"),
-    ("told_alerts", "incident_id, id"),
-    ("incidents", "id"),
-    ("shopify_names", "resource, place"),
-    ("events", "id"),
-    ("hourly_counts", "hour"),
-    ("hourly_repairs", "hour, step"),
+    ("results", "project_id, event_id, id"),
+    ("attempts", "project_id, replay_id, number"),
+    ("snapshots", "project_id, event_id"),
+    ("orders", "project_id, key_digest"),
+    ("idempotency", "project_id, key_digest"),
+    ("replays", "project_id, id"),
+    ("notes", "project_id, incident_id, id"),
+    ("told_alerts", "project_id, incident_id, id"),
+    ("incidents", "project_id, id"),
+    ("shopify_names", "project_id, resource, place"),
+    ("events", "project_id, id"),
+    ("hourly_counts", "project_id, hour"),
+    ("hourly_repairs", "project_id, hour, step"),
     ("project_calls", "project_id"),
-    ("alert_changes", "id"),
-    ("alert_news", "escalation, number"),
-    ("told_messages", "id"),
-    ("alert_queue", "destination_id, subject_id"),
-    ("alert_escalations", "subject_id"),
-    ("alert_destinations", "id"),
-    ("signing_secrets", "id"),
-    ("provider_secrets", "id"),
-    ("provider_mappings", "provider"),
-    ("api_keys", "id"),
+    ("alert_changes", "project_id, id"),
+    ("alert_news", "project_id, escalation, number"),
+    ("told_messages", "project_id, id"),
+    ("alert_queue", "project_id, destination_id, subject_id"),
+    ("alert_escalations", "project_id, subject_id"),
+    ("alert_destinations", "project_id, id"),
+    ("signing_secrets", "project_id, id"),
+    ("provider_secrets", "project_id, id"),
+    ("provider_mappings", "project_id, provider"),
+    ("api_keys", "project_id, id"),
 ];
 
 /// What a step of the removal has done.
@@ -124,7 +125,7 @@ impl Store {
             return Ok(Purged::Nothing);
         };
         let project = ProjectId::from_bytes(rows::id(&row, "id")?);
-        let removed = remove_rows(&tx, project, limit).await?;
+        let removed = remove_rows(&tx, self.dialect, project, limit).await?;
         if removed == 0 {
             remove_project(&tx, project).await?;
         }
@@ -139,23 +140,28 @@ impl Store {
 
 /// Removes rows of the first table that has any; gives how many. One table at a time, so that no other
 /// transaction can wait for it in a circle.
-async fn remove_rows(tx: &DatabaseTransaction, project: ProjectId, limit: u32) -> Result<u64, StoreError> {
+async fn remove_rows(
+    tx: &DatabaseTransaction,
+    dialect: Dialect,
+    project: ProjectId,
+    limit: u32,
+) -> Result<u64, StoreError> {
     for (table, key) in HELD {
         let limit = match *table {
             "snapshots" => limit.min(snapshots::BATCH),
             _ => limit,
         };
-        let delete = Sql::new(format!(
-            "DELETE FROM {table} WHERE project_id = {{}} AND ({key}) IN
-             (SELECT {key} FROM {table} WHERE project_id = {{}} LIMIT {limit})"
-        ));
-        let project = project.as_bytes();
-        let removed = delete.bind(project).bind(project).run(tx).await?;
+        let removed = held(table, key, project).drop(dialect, limit).run(tx).await?;
         if removed > 0 {
             return Ok(removed);
         }
     }
     Ok(0)
+}
+
+fn held(table: &'static str, key: &'static str, project: ProjectId) -> OldRows {
+    let rows = OldRows::of(table, "project_id = {}").keyed_by(key);
+    rows.bind(project.as_bytes())
 }
 
 /// Removes the project, and the data keys that calls under way have made since it was deleted.

@@ -284,7 +284,7 @@ fn codes_made(changer: &Changer<'_>, count: usize) -> Draft {
 /// The secrets that were proposed and may not be confirmed any more.
 #[must_use]
 pub fn old_proposals(now: Timestamp) -> OldRows {
-    OldRows::of("second_factor_proposals", "created_at <= {}").bind(no_longer_proposed(now))
+    OldRows::up_to("second_factor_proposals", "created_at", no_longer_proposed(now))
 }
 
 /// Drops what was proposed to a user, in whatever session.

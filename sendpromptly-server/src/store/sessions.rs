@@ -195,7 +195,7 @@ pub fn old_sessions(now: Timestamp) -> OldRows {
 #[must_use]
 pub fn old_forms(now: Timestamp) -> OldRows {
     // A form token begins with its time, as every ordered id does.
-    OldRows::of("used_forms", "id < {}").bind(first_id_of(before(now, ABSOLUTE)))
+    OldRows::up_to("used_forms", "id", first_id_of(before(now, ABSOLUTE)))
 }
 
 fn before(now: Timestamp, life: Duration) -> Timestamp {

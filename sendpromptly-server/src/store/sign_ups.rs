@@ -145,9 +145,7 @@ impl Store {
 /// The sign-ups that nobody has confirmed within a week.
 #[must_use]
 pub fn old_sign_ups(now: Timestamp) -> OldRows {
-    OldRows::of("sign_ups", "created_at <= {}")
-        .first_by("created_at")
-        .bind(now.plus_millis(-A_WEEK_MS))
+    OldRows::up_to("sign_ups", "created_at", now.plus_millis(-A_WEEK_MS))
 }
 
 /// Stores a sign-up and its link, as parts of a transaction.

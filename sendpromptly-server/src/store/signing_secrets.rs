@@ -154,7 +154,7 @@ impl Store {
 /// with one.
 #[must_use]
 pub fn old_secrets(now: Timestamp) -> OldRows {
-    OldRows::of("signing_secrets", "expires_at <= {}").bind(now.plus_millis(-HOUR_MS))
+    OldRows::up_to("signing_secrets", "expires_at", now.plus_millis(-HOUR_MS))
 }
 
 fn select(project: ProjectId) -> Sql {

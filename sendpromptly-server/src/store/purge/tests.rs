@@ -349,6 +349,21 @@ async fn every_table_that_holds_rows_of_a_project_is_emptied() {
     assert_eq!(tables, held);
 }
 
+#[tokio::test]
+async fn a_batch_reads_no_more_of_a_table_than_the_projects_rows_in_it() {
+    let world = World::set_up().await;
+    let dialect = world.store.dialect();
+    for (table, key) in HELD {
+        let drop = held(table, key, world.project).drop(dialect, 10);
+        let plan = drop.plan(world.store.reader()).await;
+        let is_found = match dialect {
+            Dialect::Sqlite => !plan.contains("SCAN"),
+            Dialect::Postgres => plan.contains("Tid Scan") && !plan.contains("Seq Scan"),
+        };
+        assert!(is_found, "{table}: {plan}");
+    }
+}
+
 /// The tables that hold rows of a project, and how many.
 async fn rows_of(world: &World, project: ProjectId) -> Vec<(&'static str, i64)> {
     let mut found = Vec::new();

@@ -20,10 +20,7 @@ pub(super) const CLOCKS_MS: i64 = 60_000;
 /// The snapshots that are too old by now.
 #[must_use]
 pub fn old_snapshots(now: Timestamp) -> OldRows {
-    OldRows::of("snapshots", "received_at <= {}")
-        .keyed_by("project_id, event_id")
-        .first_by("received_at")
-        .bind(too_old_at(now))
+    OldRows::up_to("snapshots", "received_at", too_old_at(now)).keyed_by("project_id, event_id")
 }
 
 /// The data keys of the days whose snapshots are too old, once none of those is left that they could open.
