@@ -21,6 +21,7 @@ use crate::store::api_keys::NewKey;
 use crate::store::old_rows::OldRows;
 use crate::store::rows::{Column, Kind, Rows, Sql};
 use crate::store::scope::OrganizationScope;
+use crate::store::sessions::{NewSession, SessionId, SessionToken};
 use crate::store::{DatabaseUrl, Dialect, Store, StoreRole};
 
 mod aged;
@@ -206,6 +207,27 @@ impl World {
         crate::store::rows::get(&row, "n").unwrap()
     }
 
+    /// Signs a user in, with a password just shown and a code of the second factor at this time.
+    pub(crate) async fn begin_session(
+        &self,
+        user: UserId,
+        code_at: Option<Timestamp>,
+    ) -> (SessionId, SessionToken) {
+        let token = SessionToken::generate();
+        let new = NewSession {
+            token: &token,
+            user,
+            complete: true,
+            password_at: Some(NOW),
+            code_at,
+            address: [127, 0, 0, 1].into(),
+            agent: "test",
+            now: NOW,
+        };
+        let id = self.store.begin_session(&new).await.unwrap();
+        (id, token)
+    }
+
     /// Whether somebody waits for what another transaction holds. SQLite lets nobody else begin to write.
     pub(crate) async fn waits_for_a_lock(&self) -> bool {
         let waiting = "SELECT count(*) AS n FROM pg_stat_activity
@@ -213,19 +235,22 @@ impl World {
         self.store.dialect() == Dialect::Sqlite || self.number(Sql::new(waiting)).await > 0
     }
 
-    /// From now on its store takes no entry of the audit log.
-    pub(crate) async fn refuse_entries(&self) {
-        let statements: &[&str] = match self.store.dialect() {
-            Dialect::Sqlite => &["CREATE TRIGGER refuse BEFORE INSERT ON audit_entries
-             BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"],
-            Dialect::Postgres => &[
+    /// From now on its store takes no new row of this table.
+    pub(crate) async fn refuse_into(&self, table: &str) {
+        let on = format!("CREATE TRIGGER refuse BEFORE INSERT ON {table}");
+        let statements = match self.store.dialect() {
+            Dialect::Sqlite => vec![format!(
+                "{on} BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+            )],
+            Dialect::Postgres => vec![
                 "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN RAISE EXCEPTION 'refused by the test'; END $$",
-                "CREATE TRIGGER refuse BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION refuse()",
+             BEGIN RAISE EXCEPTION 'refused by the test'; END $$"
+                    .to_owned(),
+                format!("{on} FOR EACH ROW EXECUTE FUNCTION refuse()"),
             ],
         };
         for statement in statements {
-            self.write(Sql::new(*statement)).await;
+            self.write(Sql::new(statement)).await;
         }
     }
 }

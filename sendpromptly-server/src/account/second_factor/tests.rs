@@ -4,7 +4,7 @@ use sendpromptly_core::audit::Actor;
 use sendpromptly_core::throttle::{Budget, Share};
 
 use super::*;
-use crate::store::sessions::{NewSession, SessionToken};
+use crate::store::sessions::SessionToken;
 use crate::testing::{NOW, World};
 
 /// So long after [`NOW`] the next code comes.
@@ -27,18 +27,7 @@ impl Scene {
         let second_factors = node(&world, world.store.clone()).await;
         let user = world.add_user("ada@example.com").await;
         world.add_member(world.organization, user, "owner").await;
-        let token = SessionToken::generate();
-        let new = NewSession {
-            token: &token,
-            user,
-            complete: true,
-            password_at: Some(NOW),
-            code_at: None,
-            address: [127, 0, 0, 1].into(),
-            agent: "test",
-            now: NOW,
-        };
-        let session = world.store.begin_session(&new).await.unwrap();
+        let (session, token) = world.begin_session(user, None).await;
         Self {
             world,
             second_factors,

@@ -113,7 +113,7 @@ async fn where_the_log_cannot_be_written_nothing_is_changed() {
     for (route, _, action) in forms() {
         let (house, estate) = estate().await;
         let owner = prepare(&house, &estate, route).await;
-        house.world.refuse_entries().await;
+        house.world.refuse_into("audit_entries").await;
         let marks = [hex::encode(owner.user.as_bytes())];
         let state = async || {
             let rows = (estate.rows().await, estate.rows_with(&marks).await);

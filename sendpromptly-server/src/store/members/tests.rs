@@ -4,7 +4,7 @@ use sendpromptly_core::audit::Actor;
 use sendpromptly_core::id::OrganizationId;
 
 use super::*;
-use crate::store::sessions::{NewSession, SessionToken};
+use crate::store::sessions::SessionToken;
 use crate::testing::{NOW, World};
 
 /// The scope of a member.
@@ -51,22 +51,6 @@ async fn on(store: &Store, scope: OrganizationScope, by: UserId, what: Do, membe
     done.unwrap()
 }
 
-async fn begin_session(world: &World, user: UserId) -> SessionToken {
-    let token = SessionToken::generate();
-    let new = NewSession {
-        token: &token,
-        user,
-        complete: true,
-        password_at: None,
-        code_at: None,
-        address: [127, 0, 0, 1].into(),
-        agent: "test",
-        now: NOW,
-    };
-    world.store.begin_session(&new).await.unwrap();
-    token
-}
-
 async fn is_to_rotate(world: &World, token: &SessionToken) -> bool {
     let session = world.store.session(token, NOW).await.unwrap().unwrap();
     session.rotate
@@ -95,8 +79,8 @@ async fn a_changed_role_counts_at_once_renews_the_sessions_and_is_audited() {
     let owner = join(&world, "owner", Role::Owner).await;
     let member = join(&world, "member", Role::Viewer).await;
     let (changed, other) = (
-        begin_session(&world, member).await,
-        begin_session(&world, owner).await,
+        world.begin_session(member, None).await.1,
+        world.begin_session(owner, None).await.1,
     );
     let scope = scope_of(&world, owner).await;
     let make = Do::Make(Role::Operator);
@@ -126,7 +110,7 @@ async fn whoever_is_removed_or_leaves_is_a_stranger_at_once() {
         (Do::Leave, "member.left", Role::Viewer),
     ] {
         let member = join(&world, action, role).await;
-        let token = begin_session(&world, member).await;
+        let token = world.begin_session(member, None).await.1;
         let by = if matches!(what, Do::Leave) { member } else { owner };
         assert_eq!(on(&world.store, scope, by, what, member).await, Change::Done);
         let seat = world.store.membership(member, world.organization).await.unwrap();
@@ -251,7 +235,7 @@ async fn the_list_tells_of_each_member_what_the_organization_goes_by() {
     let world = World::set_up().await;
     let owner = join(&world, "zoe", Role::Owner).await;
     let member = join(&world, "ada", Role::Viewer).await;
-    begin_session(&world, owner).await;
+    world.begin_session(owner, None).await;
     let factor = Sql::new(
         "INSERT INTO second_factors (user_id, id, sealed, last_step, confirmed_at) VALUES ({}, {}, {}, 0, {})",
     );

@@ -6,13 +6,12 @@ use sendpromptly_core::id::{OrganizationId, UserId};
 use super::*;
 use crate::platform::entropy;
 use crate::store::scope::Membership;
-use crate::store::sessions::NewSession;
 use crate::testing::{NOW, World};
 
 mod scene;
 mod thieves;
 
-use scene::{User, begin_session, take_on};
+use scene::{User, take_on};
 
 const STEP: Step = Step::from_number(60_000_000);
 const CODES: [RecoveryHash; 3] = [[1; 32], [2; 32], [3; 32]];
@@ -73,7 +72,7 @@ async fn only_the_newest_proposal_is_confirmed_and_only_for_half_an_hour() {
 async fn another_session_of_the_user_neither_sees_nor_confirms_a_proposal() {
     let world = World::set_up().await;
     let user = User::set_up(&world).await;
-    let (thiefs, token) = begin_session(&world, user.id, Some(NOW)).await;
+    let (thiefs, token) = world.begin_session(user.id, Some(NOW)).await;
     user.propose(SECRET, NOW).await;
     let seen = world.store.proposed_second_factor(user.id, thiefs, NOW).await;
     assert!(seen.unwrap().is_none());
@@ -187,7 +186,7 @@ async fn another_authenticator_takes_the_place_of_the_one_before() {
 async fn a_changed_factor_ends_the_other_sessions_and_gives_this_one_another_token() {
     let world = World::set_up().await;
     let user = User::set_up(&world).await;
-    let (_, elsewhere) = begin_session(&world, user.id, Some(NOW)).await;
+    let (_, elsewhere) = world.begin_session(user.id, Some(NOW)).await;
     let other = User::set_up(&world).await;
     user.propose(SECRET, NOW).await;
     let new = SessionToken::generate();
@@ -213,7 +212,7 @@ async fn with_a_second_factor_no_session_is_complete_without_a_code() {
     let world = World::set_up().await;
     let user = User::set_up(&world).await.with_factor().await;
     // As one would be begun by a sign-in that looked just before the factor was confirmed.
-    let (id, token) = begin_session(&world, user.id, None).await;
+    let (id, token) = world.begin_session(user.id, None).await;
     let session = async |token: &SessionToken| world.store.session(token, NOW).await.unwrap().unwrap();
     assert!(!session(&token).await.complete);
     let new = SessionToken::generate();

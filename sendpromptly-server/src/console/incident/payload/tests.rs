@@ -108,7 +108,7 @@ async fn who_only_reads_is_neither_shown_a_payload_nor_told_that_there_is_one() 
 async fn where_the_log_cannot_be_written_the_payload_is_not_shown() {
     let scene = Scene::set_up().await;
     let operator = scene.member(Role::Operator).await;
-    scene.house.world.refuse_entries().await;
+    scene.house.world.refuse_into("audit_entries").await;
     let refused = scene.ask(&operator, "ticket 4711").await;
     assert!(refused.status.is_server_error());
     assert!(!refused.body.contains(MARK), "{}", refused.body);

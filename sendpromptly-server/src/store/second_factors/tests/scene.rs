@@ -26,7 +26,7 @@ impl<'a> User<'a> {
         );
         let insert = insert.bind(id.as_bytes()).bind(id.to_string());
         world.write(insert.bind(id.to_string()).bind(NOW)).await;
-        let (session, token) = begin_session(world, id, None).await;
+        let (session, token) = world.begin_session(id, None).await;
         let origin = Origin {
             actor: Actor::User(id),
             address: None,
@@ -110,26 +110,6 @@ impl<'a> User<'a> {
         let done = store.require_second_factor(scope, self.id, required, &self.origin, NOW);
         done.await.unwrap()
     }
-}
-
-pub(super) async fn begin_session(
-    world: &World,
-    user: UserId,
-    code_at: Option<Timestamp>,
-) -> (SessionId, SessionToken) {
-    let token = SessionToken::generate();
-    let new = NewSession {
-        token: &token,
-        user,
-        complete: true,
-        password_at: Some(NOW),
-        code_at,
-        address: [127, 0, 0, 1].into(),
-        agent: "test",
-        now: NOW,
-    };
-    let id = world.store.begin_session(&new).await.unwrap();
-    (id, token)
 }
 
 pub(super) async fn take_on(store: &Store, user: &User<'_>, proof: Proof) -> Option<Taken> {

@@ -43,7 +43,7 @@ async fn a_change_of_the_factor_voids_links_to_a_new_address() {
 async fn the_end_of_other_sessions_voids_links_to_a_new_address() {
     let world = World::set_up().await;
     let user = User::set_up(&world).await;
-    let (thiefs, _) = begin_session(&world, user.id, Some(NOW)).await;
+    let (thiefs, _) = world.begin_session(user.id, Some(NOW)).await;
     for which in [Which::One(thiefs), Which::AllBut(user.session)] {
         let link = ask_for_address(&user).await;
         let ended = world.store.end_sessions(user.id, which, &user.origin, NOW);
