@@ -127,16 +127,17 @@ pub fn old_answer_heads(now: Timestamp) -> OldRows {
         .emptying("answer_head")
 }
 
-/// The data keys of the days of which no head is kept.
+/// The data keys of the days of which no head is kept, as [`old_keys`](super::snapshots::passes::old_keys) are those of
+/// payloads.
 #[must_use]
 pub fn old_answer_keys(now: Timestamp) -> OldRows {
     let since = answers_kept_since(now);
     data_keys::of_days_before(Purpose::ANSWER, since)
         // No head is left that these keys could open.
         .once(
-            "(SELECT 1 FROM attempts a WHERE a.answer_head IS NOT NULL AND a.ended_at <= {}
+            "(SELECT 1 FROM attempts a WHERE a.answer_head IS NOT NULL AND a.ended_at < {}
                 ORDER BY a.ended_at LIMIT 1) IS NULL",
-            vec![since.into()],
+            vec![data_keys::begin_of_day(since).into()],
         )
 }
 

@@ -98,6 +98,12 @@ pub fn of_days_before(purpose: &'static str, time: Timestamp) -> OldRows {
         .bind(day_of(time))
 }
 
+/// Where the UTC day of this time begins: what the keys of [`of_days_before`] sealed is of before.
+#[must_use]
+pub const fn begin_of_day(time: Timestamp) -> Timestamp {
+    Timestamp::from_millis(day_of(time) * DAY_MS)
+}
+
 /// The UTC day of this time, counted from 1970-01-01.
 #[must_use]
 pub const fn day_of(time: Timestamp) -> i64 {

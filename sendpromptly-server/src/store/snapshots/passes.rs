@@ -23,13 +23,14 @@ pub fn old_snapshots(now: Timestamp) -> OldRows {
     OldRows::up_to("snapshots", "received_at", too_old_at(now)).keyed_by("project_id, event_id")
 }
 
-/// The data keys of the days whose snapshots are too old, once none of those is left that they could open.
+/// The data keys of the days whose snapshots are too old, once none of those is left that they could open. Snapshots of
+/// the day that is ending by then do not count: some of them are due at every time.
 #[must_use]
 pub fn old_keys(now: Timestamp) -> OldRows {
     let since = too_old_at(now);
     data_keys::of_days_before(Purpose::SNAPSHOT, since).once(
-        "(SELECT 1 FROM snapshots s WHERE s.received_at <= {} ORDER BY s.received_at LIMIT 1) IS NULL",
-        vec![since.into()],
+        "(SELECT 1 FROM snapshots s WHERE s.received_at < {} ORDER BY s.received_at LIMIT 1) IS NULL",
+        vec![data_keys::begin_of_day(since).into()],
     )
 }
 

@@ -7,7 +7,7 @@ use crate::platform::clock;
 use crate::platform::entropy::ordered_id;
 use crate::store::Dialect;
 use crate::store::old_rows::OldRows;
-use crate::store::rows::Sql;
+use crate::store::rows::{self, Column, Kind, Rows, Sql};
 use crate::store::sessions;
 use crate::testing::World;
 
@@ -86,6 +86,67 @@ async fn a_clock_that_is_ahead_drops_nothing() {
     }
     while retain.round(now).await.unwrap() == Left::More {}
     assert_eq!(forms(&world).await, 0);
+}
+
+/// More payloads and answers of each hour around a day's beginning than one batch drops, and the keys of both days.
+async fn fill_hours_around(world: &World, midnight: Timestamp) {
+    const COLUMNS: &[Column] = &[Column::new("id", Kind::Id), Column::new("at", Kind::Int)];
+    let mut rows = Rows::new(COLUMNS);
+    for hour in -2..4 {
+        for number in 0..300 {
+            let at = midnight.plus_millis(hour * HOUR_MS + number);
+            rows.push([ordered_id(at).into(), at.into()]);
+        }
+    }
+    let project = world.project.as_bytes();
+    for fill in [
+        "INSERT INTO snapshots (project_id, event_id, era, received_at, sealed)
+         SELECT {}, r.id, 0, r.at, r.id FROM {rows} WHERE r.at % 3 = 0",
+        "INSERT INTO attempts (project_id, replay_id, number, nonce, lease_token, started_at, ended_at, answer_head)
+         SELECT {}, r.id, 1, '', r.id, r.at, r.at, r.id FROM {rows}",
+    ] {
+        let fill = match world.store.dialect() {
+            Dialect::Sqlite => fill.to_owned(),
+            Dialect::Postgres => fill.replace("r.at, r.id FROM", "r.at, uuid_send(r.id) FROM"),
+        };
+        world.write(Sql::over(fill, rows.clone()).bind(project)).await;
+    }
+    for (purpose, day) in [("snapshot", -1), ("snapshot", 0), ("answer", -1), ("answer", 0)] {
+        let key = Sql::new(
+            "INSERT INTO data_keys (id, scope, scope_id, purpose, day, kid, wrapped)
+             VALUES ({}, 'project', {}, {}, {}, 'k', {})",
+        );
+        let key = key.bind(ordered_id(midnight)).bind(project).bind(purpose);
+        let key = key.bind(midnight.as_millis() / DAY_MS + day).bind(vec![1_u8]);
+        world.write(key).await;
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_a_day_is_destroyed_also_where_more_falls_due_in_every_hour_than_a_batch_drops() {
+    let world = World::set_up().await;
+    let now = clock::now().as_millis();
+    let today = Timestamp::from_millis(now - now % DAY_MS - DAY_MS);
+    let midnight = today.plus_millis(-30 * DAY_MS);
+    fill_hours_around(&world, midnight).await;
+    let mut retain = worker(&world, retention::PASSES);
+    for hour in -1..4 {
+        let now = today.plus_millis(hour * HOUR_MS);
+        while retain.round(now).await.unwrap() == Left::More {}
+    }
+    for purpose in ["snapshot", "answer"] {
+        let days = Sql::new(
+            "SELECT count(*) AS n, CAST(min(day) AS bigint) AS day FROM data_keys WHERE purpose = {}",
+        );
+        let row = days
+            .bind(purpose)
+            .one(world.store.reader())
+            .await
+            .unwrap()
+            .unwrap();
+        let (count, day): (i64, i64) = (rows::get(&row, "n").unwrap(), rows::get(&row, "day").unwrap());
+        assert_eq!((count, day), (1, midnight.as_millis() / DAY_MS), "{purpose}");
+    }
 }
 
 #[tokio::test]
