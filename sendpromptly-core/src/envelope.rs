@@ -135,12 +135,46 @@ impl DataKey {
     /// under this key again.
     #[must_use]
     pub fn seal(&self, place: Place<'_>, plain: &[u8], nonce: [u8; NONCE]) -> Vec<u8> {
-        // In place: a payload is copied once, for receipts bear many.
-        let mut sealed = Vec::with_capacity(HEAD + plain.len() + TAG);
+        self.seal_written(place, nonce, plain.len(), |room| {
+            room.copy_from_slice(plain);
+            plain.len()
+        })
+    }
+
+    /// Seals what `write` writes at the beginning of a room of so many bytes, where it stands. `write` says how many bytes it
+    /// wrote; where it leaves nothing behind those, no copy of them is left.
+    ///
+    /// # Panics
+    /// Where `write` says that it wrote more than there was room for.
+    ///
+    /// ```
+    /// use sendpromptly_core::envelope::{DataKey, Place};
+    ///
+    /// let key = DataKey::new([2; 16], [3; 32]);
+    /// let place = Place { purpose: "snapshot", scope: &[5; 16], row: &[6; 16] };
+    /// let sealed = key.seal_written(place, [7; 12], 8, |room| {
+    ///     room[..2].copy_from_slice(b"{}");
+    ///     2
+    /// });
+    /// assert_eq!(key.open(place, &sealed)?.as_slice(), b"{}");
+    /// # Ok::<(), sendpromptly_core::envelope::OpenError>(())
+    /// ```
+    #[must_use]
+    pub fn seal_written(
+        &self,
+        place: Place<'_>,
+        nonce: [u8; NONCE],
+        room: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Vec<u8> {
+        let mut sealed = Vec::with_capacity(HEAD + room + TAG);
         sealed.push(VERSION);
         sealed.extend_from_slice(&self.id);
         sealed.extend_from_slice(&nonce);
-        sealed.extend_from_slice(plain);
+        sealed.resize(HEAD + room, 0);
+        let written = write(&mut sealed[HEAD..]);
+        assert!(written <= room, "{written} bytes written to a room of {room}");
+        sealed.truncate(HEAD + written);
         let cipher = Aes256Gcm::new((&self.key).into());
         let text = sealed[HEAD..].as_mut().into();
         let Ok(tag) = cipher.encrypt_inout_detached(&Nonce::from(nonce), &place.aad(), text) else {

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 
 mod packed;
 
-pub use packed::{LONGEST, UnpackError, pack, unpack};
+pub use packed::{LONGEST, UnpackError, pack, room_to_pack, unpack};
 
 /// How long a payload is kept: 30 days.
 pub const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);

@@ -1,7 +1,6 @@
 //! The payload that is kept of an event, opened: for whoever may see it, and to go along with a callback.
 
 use sendpromptly_core::id::{EventId, ProjectId};
-use sendpromptly_core::snapshot;
 use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -33,9 +32,9 @@ pub async fn open(
         return Ok(Payload::Gone);
     };
     let purpose = Purpose::Snapshot(project, stored.era);
-    let opened = vault.open_sealed(purpose, event.as_bytes(), &stored.sealed).await;
+    let opened = vault.open_packed(purpose, event.as_bytes(), &stored.sealed).await;
     match opened {
-        Ok(packed) => Ok(snapshot::unpack(&packed).map_or(Payload::Lost(stored), Payload::Text)),
+        Ok(text) => Ok(Payload::Text(text)),
         Err(error) if error.is_final() || error.is_damage() => {
             tracing::warn!(%project, %event, %error, "a payload that is kept does not open");
             Ok(Payload::Lost(stored))

@@ -236,16 +236,25 @@ fn left_out() -> Vec<LeftOut> {
 /// What was sealed, as text; nothing where its key is destroyed, and only there: what was changed, or cannot be
 /// opened just now, must not pass for what is forgotten.
 async fn opened(vault: &Vault, sealed: &SealedField) -> Result<Value, TakeoutError> {
-    let purpose = match sealed.column.content {
-        Content::Answer => Purpose::Answer(sealed.project),
-        Content::Payload => Purpose::Snapshot(sealed.project, Era::default()), // a value names its own key
+    let (project, row, bytes) = (sealed.project, &sealed.row, &sealed.bytes);
+    let opened = match sealed.column.content {
+        Content::Answer => {
+            let head = vault.open_sealed(Purpose::Answer(project), row, bytes).await;
+            // An answer's beginning may be cut off within a character.
+            head.map(|head| String::from_utf8_lossy(&head).into_owned())
+        }
+        Content::Payload => {
+            let any = Purpose::Snapshot(project, Era::default()); // a value names its own key
+            let payload = vault.open_packed(any, row, bytes).await;
+            payload.map(|payload| payload.as_str().to_owned())
+        }
     };
-    match vault.open_sealed(purpose, &sealed.row, &sealed.bytes).await {
-        Ok(plain) => Ok(String::from_utf8_lossy(&plain).into_owned().into()),
+    match opened {
+        Ok(text) => Ok(text.into()),
         Err(error) if error.is_without_key() => Ok(Value::Null),
         Err(error) => Err(TakeoutError::Sealed {
-            project: sealed.project,
-            row: hex::encode(&sealed.row),
+            project,
+            row: hex::encode(row),
             error,
         }),
     }

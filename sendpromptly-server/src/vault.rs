@@ -12,7 +12,9 @@ use std::time::Duration;
 use moka::future::Cache;
 use sendpromptly_core::credential::{ENTROPY, SigningSecret};
 use sendpromptly_core::envelope::{OpenError, Place};
+use sendpromptly_core::event::Provider;
 use sendpromptly_core::id::{ProjectId, UserId};
+use sendpromptly_core::snapshot::{self, UnpackError};
 use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -140,6 +142,9 @@ pub enum VaultError {
     /// A sealed value does not open.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// What opens is no payload.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     /// The data key under which a value was sealed is not there: it was destroyed, or never was.
     #[error("the data key is gone")]
     KeyIsGone,
@@ -153,7 +158,7 @@ impl VaultError {
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {
-            Self::Open(_) => true,
+            Self::Open(_) | Self::Unpack(_) => true,
             Self::Shared(error) => error.is_final(),
             _ => self.is_without_key(),
         }
@@ -232,6 +237,26 @@ impl Vault {
         Ok(key.seal(place(&purpose, row), plain, entropy::for_nonce()))
     }
 
+    /// Seals a payload for its row, packed.
+    ///
+    /// # Errors
+    /// [`VaultError`] where the data key cannot be had.
+    pub async fn seal_packed(
+        &self,
+        purpose: Purpose,
+        row: &[u8; 16],
+        (text, provider): (&str, Provider),
+        now: Timestamp,
+    ) -> Result<Vec<u8>, VaultError> {
+        let key = self.keys.to_seal(purpose, now).await?;
+        let (place, room) = (place(&purpose, row), snapshot::room_to_pack(text.len()));
+        let pack = |room: &mut [u8]| snapshot::pack(text, provider, room);
+        let mut sealed = key.seal_written(place, entropy::for_nonce(), room, pack);
+        // It may wait for the store, and is a fraction of what there was room for.
+        sealed.shrink_to_fit();
+        Ok(sealed)
+    }
+
     /// Opens the value of a row.
     ///
     /// # Errors
@@ -244,6 +269,20 @@ impl Vault {
     ) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         let key = self.keys.to_open(sealed).await?;
         Ok(key.open(place(&purpose, row), sealed)?)
+    }
+
+    /// Opens the payload of a row: its JSON text.
+    ///
+    /// # Errors
+    /// As [`open_sealed`](Self::open_sealed); [`VaultError::Unpack`] where what opens is no payload.
+    pub async fn open_packed(
+        &self,
+        purpose: Purpose,
+        row: &[u8; 16],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, VaultError> {
+        let packed = self.open_sealed(purpose, row, sealed).await?;
+        Ok(snapshot::unpack(&packed)?)
     }
 
     /// Makes a signing secret for a project: the secret, to be shown once, and what is stored of it.

@@ -1,6 +1,5 @@
 //! An organization that is exported whole, and checked by another program.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
@@ -194,6 +193,16 @@ async fn an_organization_is_exported_whole_without_a_secret(kind: StoreKind) {
     assert!(python("verify_export.py", &[&directory]).await.is_err());
 }
 
+/// So long that it is kept packed, and with words that no provider's shape has.
+fn payload() -> Value {
+    let line = |number: u64| serde_json::json!({ "id": format!("il_{number:024}"), "amount": 100 * number });
+    serde_json::json!({
+        "object": "invoice",
+        "customer_name": "Grace Hopper",
+        "lines": { "object": "list", "data": (0..40).map(line).collect::<Vec<_>>() },
+    })
+}
+
 async fn what_is_sealed_is_exported_where_that_is_asked_for(kind: StoreKind) {
     let (world, _endpoint) = busy(kind).await;
     let kept = ["project", "set", &world.project.id, "--snapshots", "true"];
@@ -202,7 +211,7 @@ async fn what_is_sealed_is_exported_where_that_is_asked_for(kind: StoreKind) {
         let body = sendpromptly_tests::bodies::with(
             sendpromptly_tests::bodies::receipt(&sendpromptly_tests::bodies::unique("evt")),
             "payload",
-            serde_json::json!({ "customer": "Grace Hopper" }),
+            payload(),
         );
         let answer = world
             .api()
@@ -230,9 +239,12 @@ async fn what_is_sealed_is_exported_where_that_is_asked_for(kind: StoreKind) {
         .map(|line| line["answer_head"].clone())
         .collect();
     assert_eq!(heads, [ANSWER]);
-    let payload = lines(&directory, "snapshots.jsonl").remove(0)["payload"].clone();
-    let payload: BTreeMap<String, String> = serde_json::from_str(payload.as_str().unwrap()).unwrap();
-    assert_eq!(payload["customer"], "Grace Hopper");
+    let exported = lines(&directory, "snapshots.jsonl").remove(0)["payload"].clone();
+    let exported: Value = serde_json::from_str(exported.as_str().unwrap()).unwrap();
+    assert_eq!(exported, payload());
+    let longest = "SELECT CAST(max(length(sealed)) AS bigint) AS n FROM snapshots";
+    let stored = world.sql().await.count(longest).await as usize;
+    assert!(stored < payload().to_string().len(), "it was packed: {stored}");
     let audit = lines(&directory, "audit.jsonl");
     let told = audit
         .iter()

@@ -5,7 +5,7 @@
 //! packing does not make smaller stays as it is: JSON, which never begins with `0x01`.
 
 use lz4_flex::block;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::event::Provider;
 
@@ -14,6 +14,8 @@ pub const LONGEST: usize = 64 * 1_024;
 
 /// Begins what is packed with the dictionary.
 const LZ4: u8 = 1;
+/// Bytes before the block: that one, and the length.
+const HEAD: usize = 1 + 4;
 
 /// The shapes of Stripe's and Shopify's events about payments. What is kept does not unpack without it, so it never
 /// changes: another one is a second, under a number of its own.
@@ -27,32 +29,46 @@ const STRIPE: usize = 1_572;
 #[error("what was kept does not unpack to a payload")]
 pub struct UnpackError;
 
-/// Packs the JSON text of a payload of this provider's.
+/// How much room [`pack`] needs for a text of so many bytes.
+#[must_use]
+pub const fn room_to_pack(length: usize) -> usize {
+    HEAD + block::get_maximum_output_size(length)
+}
+
+/// Packs the JSON text of a payload of this provider's into a room of [`room_to_pack`] bytes or more, zeroes, and says how
+/// many it takes. Nothing of the text is left behind them.
+///
+/// # Panics
+/// Where the room is too small.
 ///
 /// ```
 /// use sendpromptly_core::event::Provider;
-/// use sendpromptly_core::snapshot::{pack, unpack};
+/// use sendpromptly_core::snapshot::{pack, room_to_pack, unpack};
 ///
 /// let text = format!(r#"{{"lines":[{}1]}}"#, r#"{"amount":100},"#.repeat(50));
-/// let packed = pack(&text, Provider::Stripe);
-/// assert!(packed.len() < text.len() / 4);
-/// assert_eq!(unpack(&packed)?.as_str(), text);
+/// let mut room = vec![0; room_to_pack(text.len())];
+/// let length = pack(&text, Provider::Stripe, &mut room);
+/// assert!(length < text.len() / 4);
+/// assert_eq!(unpack(&room[..length])?.as_str(), text);
 /// # Ok::<(), sendpromptly_core::snapshot::UnpackError>(())
 /// ```
-#[must_use]
-pub fn pack(text: &str, provider: Provider) -> Zeroizing<Vec<u8>> {
+pub fn pack(text: &str, provider: Provider, room: &mut [u8]) -> usize {
+    assert!(room.len() >= room_to_pack(text.len()), "the room is too small");
     let (plain, shapes) = (text.as_bytes(), shapes_of(provider));
-    let mut packed = Zeroizing::new(vec![0; 5 + block::get_maximum_output_size(plain.len())]);
     let length = u32::try_from(plain.len()).ok();
-    let block = block::compress_into_with_dict(plain, &mut packed[5..], shapes).ok();
+    let block = block::compress_into_with_dict(plain, &mut room[HEAD..], shapes).ok();
     match (length, block) {
-        (Some(length), Some(block)) if 5 + block < plain.len() => {
-            packed[0] = LZ4;
-            packed[1..5].copy_from_slice(&length.to_le_bytes());
-            packed.truncate(5 + block);
-            packed
+        (Some(length), Some(block)) if HEAD + block < plain.len() => {
+            room[0] = LZ4;
+            room[1..HEAD].copy_from_slice(&length.to_le_bytes());
+            HEAD + block
         }
-        _ => Zeroizing::new(plain.to_vec()),
+        _ => {
+            // The block is the text in other words, and longer.
+            room.zeroize();
+            room[..plain.len()].copy_from_slice(plain);
+            plain.len()
+        }
     }
 }
 
@@ -102,6 +118,13 @@ mod tests {
 
     use super::*;
 
+    fn packed(text: &str, provider: Provider) -> Vec<u8> {
+        let mut room = vec![0; room_to_pack(text.len())];
+        let length = pack(text, provider, &mut room);
+        room.truncate(length);
+        room
+    }
+
     #[test]
     fn the_dictionary_is_what_it_was_when_payloads_were_packed_with_it() {
         let digest = Sha256::digest(DICTIONARY);
@@ -121,8 +144,11 @@ mod tests {
 
     #[test]
     fn what_packs_to_no_less_stays_as_it_is() {
-        assert_eq!(pack("{}", Provider::Stripe).as_slice(), b"{}");
-        assert_eq!(unpack(b"{}").unwrap().as_str(), "{}");
+        let (text, mut room) = ("{\"a\":1}", [0; room_to_pack(7)]);
+        assert_eq!(pack(text, Provider::Stripe, &mut room), text.len());
+        let (kept, behind) = room.split_at(text.len());
+        assert_eq!(unpack(kept).unwrap().as_str(), text);
+        assert!(behind.iter().all(|byte| *byte == 0), "{behind:?}");
     }
 
     #[test]
@@ -131,7 +157,7 @@ mod tests {
             {"object":{"id":"cs_live_a1B2c3D4","object":"checkout.session","amount_total":4200,"currency":"eur","customer":
             "cus_QwErTy","mode":"subscription","payment_status":"paid","status":"complete"}},"livemode":true,
             "type":"checkout.session.completed"}"#;
-        let packed = pack(event, Provider::Stripe);
+        let packed = packed(event, Provider::Stripe);
         assert!(
             packed.len() * 2 < event.len(),
             "{} of {}",
@@ -143,9 +169,9 @@ mod tests {
 
     #[test]
     fn what_is_no_payload_is_refused_whatever_length_it_names() {
-        let packed = pack(&"x".repeat(1_000), Provider::Shopify);
+        let packed = packed(&"x".repeat(1_000), Provider::Shopify);
         let with_length = |length: u32| {
-            let mut changed = packed.to_vec();
+            let mut changed = packed.clone();
             changed[1..5].copy_from_slice(&length.to_le_bytes());
             unpack(&changed).map(|text| text.len())
         };
@@ -162,8 +188,12 @@ mod tests {
         fn what_is_packed_unpacks_to_the_same(text in "\\PC{0,40}", times in 1_usize..200) {
             let text = format!("{{{}}}", text.repeat(times));
             for provider in [Provider::Stripe, Provider::Shopify] {
-                let unpacked = unpack(&pack(&text, provider)).unwrap();
+                let mut room = vec![0; room_to_pack(text.len())];
+                let length = pack(&text, provider, &mut room);
+                let (packed, behind) = room.split_at(length);
+                let unpacked = unpack(packed).unwrap();
                 prop_assert_eq!(unpacked.as_str(), &text);
+                prop_assert!(behind.iter().all(|byte| *byte == 0), "nothing is left behind");
             }
         }
 

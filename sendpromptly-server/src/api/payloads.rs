@@ -8,7 +8,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sendpromptly_core::id::{EventId, ProjectId};
-use sendpromptly_core::snapshot;
 
 use super::App;
 use crate::ingest::{IngestRequest, Kept, SealedPayload, Signal};
@@ -36,8 +35,9 @@ impl App {
         let (vault, event, provider) = (self.vault.clone(), receipt.event, receipt.receipt.provider);
         let purpose = Purpose::Snapshot(holder.project, era);
         let sealing = async move {
-            let packed = snapshot::pack(payload.expose(), provider);
-            let sealed = vault.seal(purpose, event.as_bytes(), &packed, now).await?;
+            let payload = (payload.expose(), provider);
+            let sealed = vault.seal_packed(purpose, event.as_bytes(), payload, now);
+            let sealed = sealed.await?;
             Ok(SealedPayload { era, sealed, room })
         };
         receipt.payload = in_time(holder.project, sealing).await;

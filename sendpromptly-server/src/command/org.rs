@@ -39,7 +39,7 @@ pub enum OrgCommand {
         /// Open what is kept sealed, payloads and the first bytes of answers, and write it along
         #[arg(long, requires = "reason")]
         with_snapshots: bool,
-        /// Why it is opened, 1 to 1,024 characters on one line; the audit log tells it
+        /// Why it is opened, 3 to 500 characters on one line; the audit log tells it
         #[arg(long, value_name = "TEXT", requires = "with_snapshots")]
         reason: Option<ReadReason>,
         /// The directory, which must not be there yet
