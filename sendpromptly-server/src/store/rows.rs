@@ -2,18 +2,18 @@
 //! prepared.
 //!
 //! On PostgreSQL `unnest` makes them from one array a column, on SQLite `json_each` from one JSON text. Large values
-//! stand one after another in a value of their own on SQLite, and the JSON text says where each lies.
+//! stand one after another in a value of their own, and the table says where each lies: so they are copied less often.
 
 use std::fmt::Write as _;
 
 use sea_orm::Value;
-use sea_orm::sea_query::ArrayType;
-use uuid::Uuid;
 
+use self::stored::Stored;
 use super::Dialect;
 
 mod read;
 mod sql;
+mod stored;
 
 pub use read::{count, flag, get, id, optional_id, optional_time, optional_word, time, word};
 pub use sql::{Sql, write_together};
@@ -29,7 +29,7 @@ pub enum Kind {
     Text,
     /// Bytes of any length.
     Bytes,
-    /// Bytes, kilobytes of them perhaps. In a column that always has a value.
+    /// Bytes, kilobytes of them perhaps, as [`Rows::large`] takes them. In a column that always has a value.
     Large,
 }
 
@@ -107,13 +107,32 @@ impl Column {
         }
     }
 
-    /// Its value in a row that `json_each` gives, which begins at this place of the row. The parameters start after
-    /// `offset`.
-    fn json_value(&self, place: usize, offset: usize) -> String {
+    /// Its value in a row that `json_each` gives, which begins at this place of the row.
+    fn json_value(&self, place: usize, large: usize) -> String {
         match self.kind {
             Kind::Id | Kind::Bytes => format!("unhex(value->>{place})"),
             Kind::Int | Kind::Text => format!("value->>{place}"),
-            Kind::Large => format!("substr(${}, value->>{place}, value->>{})", offset + 2, place + 1),
+            Kind::Large => format!("substr(${large}, value->>{place}, value->>{})", place + 1),
+        }
+    }
+
+    /// Its value in a row that `unnest` gives, whose columns are named by their places.
+    fn unnested_value(&self, place: usize, large: usize) -> String {
+        match self.stored_as() {
+            [stored] if self.optional => format!("NULLIF(u{place}, {})", stored.null_stand_in()),
+            [_] => format!("u{place}"),
+            _ => format!("substr(${large}::bytea, u{place}::int, u{}::int)", place + 1),
+        }
+    }
+
+    /// The types of its values in a row, of which a large one has two: where it begins and its length.
+    const fn stored_as(&self) -> &'static [Stored] {
+        match self.kind {
+            Kind::Id => &[Stored::Id],
+            Kind::Int => &[Stored::Int],
+            Kind::Text => &[Stored::Text],
+            Kind::Bytes => &[Stored::Bytes],
+            Kind::Large => &[Stored::Int, Stored::Int],
         }
     }
 }
@@ -123,6 +142,7 @@ impl Column {
 pub struct Rows {
     columns: &'static [Column],
     cells: Vec<Cell>,
+    large: Vec<u8>,
 }
 
 impl Rows {
@@ -132,12 +152,22 @@ impl Rows {
         Self {
             columns,
             cells: Vec::new(),
+            large: Vec::new(),
         }
     }
 
-    /// Adds a row. Its cells must be of the columns' kinds, in their order.
+    /// Takes a large value: what stands for it in the next row.
+    pub fn large(&mut self, bytes: &[u8]) -> [Cell; 2] {
+        debug_assert!(self.has_large());
+        let number = |count| Cell::Int(i64::try_from(count).unwrap_or(i64::MAX));
+        let place = [number(self.large.len() + 1), number(bytes.len())];
+        self.large.extend_from_slice(bytes);
+        place
+    }
+
+    /// Adds a row. Its cells must be of the columns' kinds, in their order, two for a large value.
     pub fn push<const N: usize>(&mut self, row: [Cell; N]) {
-        debug_assert_eq!(N, self.columns.len());
+        debug_assert_eq!(N, self.stored_as().count());
         self.cells.extend(row);
     }
 
@@ -156,150 +186,114 @@ impl Rows {
     }
 
     fn unnest(&self, offset: usize) -> String {
-        let mut select = String::from("(SELECT ");
         let mut arrays = String::new();
         let mut names = String::new();
-        for (index, column) in self.columns.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            let (name, parameter) = (column.name, offset + index + 1);
-            let _ = match (column.optional, null_stand_in(column.kind)) {
-                (true, stand_in) => write!(select, "{comma}NULLIF(u.{name}, {stand_in}) AS {name}"),
-                (false, _) => write!(select, "{comma}u.{name}"),
-            };
-            let _ = write!(arrays, "{comma}${parameter}::{}[]", postgres_type(column.kind));
-            let _ = write!(names, "{comma}{name}");
+        for (place, stored) in self.stored_as().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            let (number, kind) = (offset + place + 1, stored.postgres_type());
+            let _ = write!(arrays, "{comma}${number}::{kind}[]");
+            let _ = write!(names, "{comma}u{place}");
         }
-        format!("{select} FROM unnest({arrays}) AS u({names})) AS r")
+        let large = offset + self.stored_as().count() + 1;
+        let values = self.selected(|column, place| column.unnested_value(place, large));
+        format!("(SELECT {values} FROM unnest({arrays}) AS u({names})) AS r")
     }
 
     fn json_each(&self, offset: usize) -> String {
-        let values: Vec<_> = self
-            .places()
-            .map(|(place, column)| format!("{} AS {}", column.json_value(place, offset), column.name))
-            .collect();
-        let values = values.join(", ");
+        let values = self.selected(|column, place| column.json_value(place, offset + 2));
         format!("(SELECT {values} FROM json_each(${})) AS r", offset + 1)
     }
 
-    /// The query that gives one column of the table.
+    /// The columns under their names, each with this value.
+    fn selected(&self, value: impl Fn(&Column, usize) -> String) -> String {
+        let columns = self.places();
+        let columns = columns.map(|(place, column)| format!("{} AS {}", value(column, place), column.name));
+        columns.collect::<Vec<_>>().join(", ")
+    }
+
+    /// The query that gives one column of the table, no large one.
     fn column(&self, name: &str, dialect: Dialect, offset: usize) -> String {
-        let mut columns = self.places().enumerate();
-        let found = columns.find(|(_, (_, column))| column.name == name);
-        let Some((index, (place, column))) = found else {
+        let found = self.places().find(|(_, column)| column.name == name);
+        let Some((place, column)) = found else {
             unreachable!("a statement names the columns of its rows")
+        };
+        let [stored] = column.stored_as() else {
+            unreachable!("no large column is asked for alone")
         };
         match dialect {
             Dialect::Postgres => {
-                let kind = postgres_type(column.kind);
-                format!("SELECT unnest(${}::{kind}[])", offset + index + 1)
+                let kind = stored.postgres_type();
+                format!("SELECT unnest(${}::{kind}[])", offset + place + 1)
             }
             Dialect::Sqlite => {
-                let value = column.json_value(place, offset);
+                let value = column.json_value(place, offset + 2);
                 format!("SELECT {value} FROM json_each(${})", offset + 1)
             }
         }
     }
 
-    /// The columns, each with where its value stands in the JSON text of a row.
+    /// The columns, each with where its value begins in a row as it is stored.
     fn places(&self) -> impl Iterator<Item = (usize, &'static Column)> {
         self.columns.iter().scan(0, |next, column| {
             let place = *next;
-            *next += if column.kind == Kind::Large { 2 } else { 1 };
+            *next += column.stored_as().len();
             Some((place, column))
         })
     }
 
-    fn values(self, dialect: Dialect) -> Vec<Value> {
-        match dialect {
+    /// The types of a row's values as they are stored.
+    fn stored_as(&self) -> impl Iterator<Item = Stored> {
+        let columns = self.columns.iter();
+        columns.flat_map(|column| column.stored_as().iter().copied())
+    }
+
+    fn has_large(&self) -> bool {
+        self.columns.iter().any(|column| column.kind == Kind::Large)
+    }
+
+    /// What is bound: the table, and then its large values where it has a column of such.
+    fn values(mut self, dialect: Dialect) -> Vec<Value> {
+        let large = std::mem::take(&mut self.large);
+        let has_large = self.has_large();
+        let mut values = match dialect {
             Dialect::Postgres => self.arrays(),
-            Dialect::Sqlite => {
-                let (json, large) = self.json();
-                let has_large = self.columns.iter().any(|column| column.kind == Kind::Large);
-                let large = has_large.then(|| large.into());
-                std::iter::once(json.into()).chain(large).collect()
-            }
-        }
+            Dialect::Sqlite => vec![self.json().into()],
+        };
+        values.extend(has_large.then(|| large.into()));
+        values
     }
 
     fn arrays(self) -> Vec<Value> {
-        let rows = self.cells.len() / self.columns.len().max(1);
-        let mut arrays: Vec<_> = self.columns.iter().map(|_| Vec::with_capacity(rows)).collect();
+        let kinds: Vec<_> = self.stored_as().collect();
+        let rows = self.cells.len() / kinds.len().max(1);
+        let mut arrays: Vec<_> = kinds.iter().map(|_| Vec::with_capacity(rows)).collect();
         let mut cells = self.cells.into_iter();
         for _ in 0..rows {
-            for (column, array) in self.columns.iter().zip(&mut arrays) {
-                array.extend(cells.next().map(|cell| array_item(cell, column.kind)));
+            for (stored, array) in kinds.iter().zip(&mut arrays) {
+                array.extend(cells.next().map(|cell| stored.array_item(cell)));
             }
         }
-        let typed = self.columns.iter().zip(arrays);
+        let typed = kinds.iter().zip(arrays);
         typed
-            .map(|(column, values)| Value::Array(array_type(column.kind), Some(Box::new(values))))
+            .map(|(stored, values)| Value::Array(stored.array_type(), Some(Box::new(values))))
             .collect()
     }
 
-    /// The rows, and the large values that they say the places of.
-    fn json(&self) -> (String, Vec<u8>) {
+    fn json(&self) -> String {
         let mut json = String::with_capacity(self.cells.len() * 24);
-        let mut large = Vec::new();
         json.push('[');
-        for (index, row) in self.cells.chunks(self.columns.len().max(1)).enumerate() {
+        for (index, row) in self.cells.chunks(self.stored_as().count().max(1)).enumerate() {
             json.push_str(if index == 0 { "[" } else { ",[" });
             for (index, cell) in row.iter().enumerate() {
                 if index > 0 {
                     json.push(',');
                 }
-                match (cell, self.columns[index].kind) {
-                    (Cell::Bytes(bytes), Kind::Large) => {
-                        let _ = write!(json, "{},{}", large.len() + 1, bytes.len());
-                        large.extend_from_slice(bytes);
-                    }
-                    (cell, _) => write_json(&mut json, cell),
-                }
+                write_json(&mut json, cell);
             }
             json.push(']');
         }
         json.push(']');
-        (json, large)
-    }
-}
-
-const fn postgres_type(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Id => "uuid",
-        Kind::Int => "bigint",
-        Kind::Text => "text",
-        Kind::Bytes | Kind::Large => "bytea",
-    }
-}
-
-const fn array_type(kind: Kind) -> ArrayType {
-    match kind {
-        Kind::Id => ArrayType::Uuid,
-        Kind::Int => ArrayType::BigInt,
-        Kind::Text => ArrayType::String,
-        Kind::Bytes | Kind::Large => ArrayType::Bytes,
-    }
-}
-
-/// What stands for NULL inside an array, which cannot hold it: a value that no such column ever has.
-const fn null_stand_in(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Id => "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid",
-        Kind::Int => "(-9223372036854775808)::bigint",
-        Kind::Text => "''",
-        Kind::Bytes | Kind::Large => "''::bytea",
-    }
-}
-
-fn array_item(cell: Cell, kind: Kind) -> Value {
-    match (cell, kind) {
-        (Cell::Id(bytes), _) => Uuid::from_bytes(bytes).into(),
-        (Cell::Int(number), _) => number.into(),
-        (Cell::Text(text), _) => text.into(),
-        (Cell::Bytes(bytes), _) => bytes.into(),
-        (Cell::Null, Kind::Id) => Uuid::max().into(),
-        (Cell::Null, Kind::Int) => i64::MIN.into(),
-        (Cell::Null, Kind::Text) => "".into(),
-        (Cell::Null, Kind::Bytes | Kind::Large) => Vec::<u8>::new().into(),
+        json
     }
 }
 

@@ -84,12 +84,14 @@ pub fn insert<'a>(dialect: Dialect, snapshots: impl IntoIterator<Item = NewSnaps
     ];
     let mut rows = Rows::new(COLUMNS);
     for new in snapshots {
+        let [start, length] = rows.large(new.sealed);
         rows.push([
             new.project.as_bytes().into(),
             new.event.as_bytes().into(),
             new.era.number().into(),
             new.received_at.into(),
-            new.sealed.to_vec().into(),
+            start,
+            length,
         ]);
     }
     // On PostgreSQL each project is locked once, however many of the rows are its.

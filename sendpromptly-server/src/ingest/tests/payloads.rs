@@ -1,7 +1,13 @@
 //! Payloads that projects keep: stored with their events, or not at all.
 
 use super::*;
+use crate::store::rows;
 use crate::store::snapshots::Era;
+
+/// What is stored as an event's payload, of no other event's bytes or length.
+fn sealed_of(provider_event_id: &str) -> Vec<u8> {
+    provider_event_id.repeat(1_000).into_bytes()
+}
 
 /// A receipt whose payload was sealed in this era.
 fn kept_receipt(provider_event_id: &str, era: u32) -> Signal {
@@ -11,7 +17,7 @@ fn kept_receipt(provider_event_id: &str, era: u32) -> Signal {
     let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     new.payload = Kept::Sealed(SealedPayload {
         era: Era::new(era),
-        sealed: vec![era as u8; 5_000],
+        sealed: sealed_of(provider_event_id),
         room: Room::new(room),
     });
     Signal::Receipt(new)
@@ -59,7 +65,7 @@ impl Fixture {
             ));
             let count = count.bind(self.project.project.as_bytes());
             let row = count.one(self.store.reader()).await.unwrap().unwrap();
-            crate::store::rows::get::<i64>(&row, "n").unwrap()
+            rows::get::<i64>(&row, "n").unwrap()
         };
         (count("events").await, count("snapshots").await)
     }
@@ -71,20 +77,29 @@ async fn only_an_events_first_receipt_stores_its_payload_and_with_the_event() {
     fixture.project_row(true, 0).await;
     // One batch, so that two of one event meet in it; then one that meets what is stored.
     let answers = futures_all(
-        [("k1", "evt_1"), ("k2", "evt_1"), ("k3", "evt_2")]
-            .iter()
-            .map(|(key, event)| fixture.send(key, kept_receipt(event, 0))),
+        [
+            ("k1", "evt_1"),
+            ("k2", "evt_1"),
+            ("k3", "evt_20"),
+            ("k4", "evt_300"),
+        ]
+        .iter()
+        .map(|(key, event)| fixture.send(key, kept_receipt(event, 0))),
     )
     .await;
     assert!(answers.iter().all(Result::is_ok));
-    fixture.send("k4", kept_receipt("evt_2", 0)).await.unwrap();
-    fixture.send("k5", receipt("evt_3")).await.unwrap();
-    assert_eq!(fixture.events_and_snapshots().await, (3, 2));
-    let sealed = Sql::new("SELECT sealed FROM snapshots WHERE project_id = {}");
-    let sealed = sealed.bind(fixture.project.project.as_bytes());
-    for row in sealed.all(fixture.store.reader()).await.unwrap() {
-        let sealed: Vec<u8> = crate::store::rows::get(&row, "sealed").unwrap();
-        assert_eq!(sealed, vec![0; 5_000]);
+    fixture.send("k5", kept_receipt("evt_20", 0)).await.unwrap();
+    fixture.send("k6", receipt("evt_none")).await.unwrap();
+    assert_eq!(fixture.events_and_snapshots().await, (4, 3));
+    let stored = Sql::new(
+        "SELECT e.provider_event_id, s.sealed FROM snapshots s
+         JOIN events e ON e.project_id = s.project_id AND e.id = s.event_id WHERE s.project_id = {}",
+    );
+    let stored = stored.bind(fixture.project.project.as_bytes());
+    for row in stored.all(fixture.store.reader()).await.unwrap() {
+        let event: String = rows::get(&row, "provider_event_id").unwrap();
+        let sealed: Vec<u8> = rows::get(&row, "sealed").unwrap();
+        assert!(sealed == sealed_of(&event), "{event}");
     }
 }
 

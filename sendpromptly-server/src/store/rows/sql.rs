@@ -178,6 +178,8 @@ fn dialect_of(on: &impl ConnectionTrait) -> Dialect {
 
 #[cfg(test)]
 mod tests {
+    use sea_orm::sea_query::ArrayType;
+
     use super::super::{Column, Kind};
     use super::*;
 
@@ -191,23 +193,41 @@ mod tests {
     }
 
     #[test]
-    fn large_values_lie_one_after_another_beside_the_json_text_on_sqlite() {
+    fn large_values_lie_one_after_another_beside_the_table() {
         const COLUMNS: &[Column] = &[
             Column::new("large", Kind::Large),
             Column::new("number", Kind::Int),
         ];
         let mut rows = Rows::new(COLUMNS);
-        rows.push([vec![1, 2, 3].into(), 7_i64.into()]);
-        rows.push([vec![4].into(), 8_i64.into()]);
-        let (text, values) = Sql::over("{rows} {}", rows)
-            .bind(9_i64)
-            .render(Dialect::Sqlite, 1);
+        let [start, length] = rows.large(&[1, 2, 3]);
+        rows.push([start, length, 7_i64.into()]);
+        let [start, length] = rows.large(&[4]);
+        rows.push([start, length, 8_i64.into()]);
+        let rendered = |dialect| {
+            let sql = Sql::over("{rows} {}", rows.clone()).bind(9_i64);
+            sql.render(dialect, 1)
+        };
+        let large: Value = vec![1_u8, 2, 3, 4].into();
+        let (text, values) = rendered(Dialect::Sqlite);
         assert_eq!(
             text,
             "(SELECT substr($3, value->>0, value->>1) AS large, value->>2 AS number FROM json_each($2)) AS r $4"
         );
-        let large = vec![1_u8, 2, 3, 4];
-        assert_eq!(values[..2], ["[[1,3,7],[4,1,8]]".into(), large.into()]);
+        assert_eq!(values[..2], ["[[1,3,7],[4,1,8]]".into(), large.clone()]);
+        let (text, values) = rendered(Dialect::Postgres);
+        assert_eq!(
+            text,
+            "(SELECT substr($5::bytea, u0::int, u1::int) AS large, u2 AS number \
+             FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) AS u(u0, u1, u2)) AS r $6"
+        );
+        let numbers = |numbers: [i64; 2]| {
+            let numbers = numbers.map(Value::from).to_vec();
+            Value::Array(ArrayType::BigInt, Some(Box::new(numbers)))
+        };
+        assert_eq!(
+            values[..4],
+            [numbers([1, 4]), numbers([3, 1]), numbers([7, 8]), large]
+        );
     }
 
     #[test]
@@ -217,16 +237,13 @@ mod tests {
             Column::new("project_id", Kind::Id),
         ];
         let text = |dialect| {
-            let sql = Sql::over("{rows.project_id}, {rows.large} {}", Rows::new(COLUMNS));
+            let sql = Sql::over("{rows.project_id} {}", Rows::new(COLUMNS));
             sql.bind(9_i64).render(dialect, 1).0
         };
-        assert_eq!(
-            text(Dialect::Postgres),
-            "SELECT unnest($3::uuid[]), SELECT unnest($2::bytea[]) $4"
-        );
+        assert_eq!(text(Dialect::Postgres), "SELECT unnest($4::uuid[]) $6");
         assert_eq!(
             text(Dialect::Sqlite),
-            "SELECT unhex(value->>2) FROM json_each($2), SELECT substr($3, value->>0, value->>1) FROM json_each($2) $4"
+            "SELECT unhex(value->>2) FROM json_each($2) $4"
         );
     }
 }
