@@ -157,7 +157,7 @@ impl Taker<'_> {
     }
 
     async fn fill(&self, directory: &Path) -> Result<Made, TakeoutError> {
-        let takeout = self.store.takeout(self.scope).await?;
+        let takeout = self.store.takeout(self.scope, self.now).await?;
         let takeout = takeout.ok_or(TakeoutError::NoOrganization)?;
         let (mut files, mut left_out) = (Vec::new(), left_out());
         for table in tables::TAKEN {

@@ -37,6 +37,17 @@ async fn the_head_of_an_answer_is_gone_after_30_days_and_so_is_the_key_that_seal
         world.number(kept).await
     };
 
+    let event = claim.attempt.event;
+    let shown = async |heads_at| {
+        let attempts = world.store.attempts_of(world.project, event, NOW, heads_at).await;
+        attempts.unwrap().pop().unwrap().answer_head.is_some()
+    };
+    assert!(!shown(None).await, "not to whoever may not see it");
+    assert!(shown(Some(NOW.plus_millis(30 * DAYS - 1))).await);
+    assert!(
+        !shown(Some(NOW.plus_millis(30 * DAYS))).await,
+        "before it is dropped"
+    );
     world.retain(NOW.plus_millis(30 * DAYS - 1)).await;
     assert_eq!((heads().await, keys().await), (1, 1));
     world.retain(NOW.plus_millis(30 * DAYS)).await;

@@ -5,6 +5,7 @@ use sendpromptly_core::id::{EventId, IncidentId, ProjectId, ReplayId};
 use sendpromptly_core::replay::Effect;
 use sendpromptly_core::time::Timestamp;
 
+use super::attempts::answers_kept_since;
 use super::incidents::{COLUMNS, IncidentRecord};
 use super::projects::DELETED;
 use super::rows::{self, Column, Kind, Rows, Sql};
@@ -130,7 +131,8 @@ impl Store {
         found.iter().rev().map(result).collect()
     }
 
-    /// The last attempts of an event's replays that began up to a moment, in their order. Answers' heads are read for whoever may see them.
+    /// The last attempts of an event's replays that began up to a moment, in their order. Answers' heads are read for
+    /// whoever may see them, as far as they are kept still at the time that is given then.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -139,23 +141,20 @@ impl Store {
         project: ProjectId,
         event: EventId,
         until: Timestamp,
-        with_heads: bool,
+        heads_at: Option<Timestamp>,
     ) -> Result<Vec<AttemptRecord>, StoreError> {
         let by_event = self.dialect.by_index("replays_by_event");
-        let head = if with_heads {
-            "a.answer_head"
-        } else {
-            "CASE WHEN 1 = 0 THEN a.answer_head END"
-        };
+        let kept_since = heads_at.map_or(Timestamp::from_millis(i64::MAX), answers_kept_since);
         let query = Sql::new(format!(
             "SELECT a.replay_id, a.number, a.started_at, a.ended_at, a.outcome, a.status, a.duration_ms,
-                a.lease_token, {head} AS answer_head
+                a.lease_token, CASE WHEN a.ended_at > {{}} THEN a.answer_head END AS answer_head
              FROM replays p{by_event}
              JOIN attempts a ON a.project_id = p.project_id AND a.replay_id = p.id
              WHERE p.project_id = {{}} AND p.event_id = {{}} AND a.started_at <= {{}}
              ORDER BY a.replay_id DESC, a.number DESC LIMIT {READ}"
         ));
-        let query = query.bind(project.as_bytes()).bind(event.as_bytes()).bind(until);
+        let query = query.bind(kept_since).bind(project.as_bytes());
+        let query = query.bind(event.as_bytes()).bind(until);
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(attempt).collect()
     }

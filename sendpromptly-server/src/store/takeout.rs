@@ -4,9 +4,11 @@
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_core::snapshot;
 use sendpromptly_core::time::Timestamp;
 use serde_json::{Map, Value};
 
+use super::attempts::answers_kept_since;
 use super::rows::{self, Cell, Sql};
 use super::scope::OrganizationScope;
 use super::{Store, StoreError};
@@ -16,7 +18,7 @@ pub mod tables;
 #[cfg(test)]
 mod tests;
 
-use table::{Form, Key, SealedColumn, Table, Whose};
+use table::{ANSWERS_TOO_OLD, Form, Key, PAYLOADS_TOO_OLD, SealedColumn, Table, Whose};
 
 /// Rows read at once.
 const PAGE: usize = 500;
@@ -25,6 +27,8 @@ const PAGE: usize = 500;
 #[derive(Debug)]
 pub struct Takeout {
     tx: DatabaseTransaction,
+    /// When it was begun, by the clock.
+    at: Timestamp,
     scope: OrganizationScope,
     projects: Vec<ProjectId>,
 }
@@ -87,7 +91,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn takeout(&self, scope: OrganizationScope) -> Result<Option<Takeout>, StoreError> {
+    pub async fn takeout(
+        &self,
+        scope: OrganizationScope,
+        now: Timestamp,
+    ) -> Result<Option<Takeout>, StoreError> {
         let tx = self.snapshot().await?;
         let known = Sql::new("SELECT 1 AS found FROM organizations WHERE id = {} AND deleted_at IS NULL");
         if known.bind(scope.as_bytes()).one(&tx).await?.is_none() {
@@ -98,7 +106,12 @@ impl Store {
         let found = projects.bind(scope.as_bytes()).all(&tx).await?;
         let id = |row| Ok(ProjectId::from_bytes(rows::id(row, "id")?));
         let projects = found.iter().map(id).collect::<Result<_, StoreError>>()?;
-        Ok(Some(Takeout { tx, scope, projects }))
+        Ok(Some(Takeout {
+            tx,
+            at: now,
+            scope,
+            projects,
+        }))
     }
 }
 
@@ -146,7 +159,7 @@ impl Takeout {
         with_sealed: bool,
     ) -> Result<Vec<QueryResult>, StoreError> {
         let table = place.table;
-        let mut query = Sql::new(select(table, with_sealed)).bind(owner);
+        let mut query = Sql::new(select(table, with_sealed, self.at)).bind(owner);
         for cell in &place.after {
             query = query.bind(cell.clone());
         }
@@ -154,8 +167,8 @@ impl Takeout {
     }
 }
 
-/// The statement that reads a page of a table, after a key.
-fn select(table: &Table, with_sealed: bool) -> String {
+/// The statement that reads a page of a table, after a key. What is sealed and too old by this time is there no more.
+fn select(table: &Table, with_sealed: bool, at: Timestamp) -> String {
     let mut columns: Vec<String> = Vec::new();
     for (index, key) in table.key.iter().enumerate() {
         columns.push(format!("{} AS k{index}", key.sql()));
@@ -173,11 +186,15 @@ fn select(table: &Table, with_sealed: bool) -> String {
         Whose::Organization(column) => column,
         Whose::Project => "t.project_id",
     };
-    format!(
+    let statement = format!(
         "SELECT {} FROM {} WHERE {owner} = {{}} AND ({keys}) > ({places}) ORDER BY {keys} LIMIT {PAGE}",
         columns.join(", "),
         table.from
-    )
+    );
+    let too_old = |at: Timestamp| at.as_millis().to_string();
+    statement
+        .replace(PAYLOADS_TOO_OLD, &too_old(snapshot::too_old_at(at)))
+        .replace(ANSWERS_TOO_OLD, &too_old(answers_kept_since(at)))
 }
 
 fn key_of(table: &Table, row: &QueryResult) -> Result<Vec<Cell>, StoreError> {

@@ -146,7 +146,7 @@ pub(super) async fn read(
     };
     let (results, attempts, actions, notes, told) = tokio::try_join!(
         store.results_of(record.project, record.event, until),
-        store.attempts_of(record.project, record.event, until, may_work),
+        store.attempts_of(record.project, record.event, until, may_work.then_some(visit.now)),
         store.actions_on(seat.scope, incident, until),
         store.notes_on(record.project, incident, until),
         store.alerts_on(record.project, incident, until),

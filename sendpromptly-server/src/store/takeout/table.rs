@@ -23,6 +23,12 @@ impl Table {
     }
 }
 
+/// Stands in a table's SQL for the time up to which payloads are too old.
+pub(super) const PAYLOADS_TOO_OLD: &str = "{payloads_too_old}";
+
+/// Stands in a table's SQL for the time up to which answers' heads are too old.
+pub(super) const ANSWERS_TOO_OLD: &str = "{answers_too_old}";
+
 /// The table of receipts' payloads.
 pub(super) const SNAPSHOTS: &str = "snapshots";
 

@@ -154,7 +154,8 @@ pub static TAKEN: &[Table] = &[
             column("received_at", "t.received_at", Time),
         ],
         // Those of an earlier era were deleted.
-        from: "snapshots t JOIN projects p ON p.id = t.project_id AND p.snapshot_era = t.era",
+        from: "snapshots t JOIN projects p ON p.id = t.project_id AND p.snapshot_era = t.era
+               AND t.received_at > {payloads_too_old}",
         whose: Whose::Project,
         key: &[Key::Id("t.event_id")],
         sealed: Some(SealedColumn {
@@ -273,7 +274,7 @@ pub static TAKEN: &[Table] = &[
         sealed: Some(SealedColumn {
             name: "answer_head",
             content: Content::Answer,
-            sql: "t.answer_head",
+            sql: "CASE WHEN t.ended_at > {answers_too_old} THEN t.answer_head END",
             row: "t.lease_token",
         }),
     },

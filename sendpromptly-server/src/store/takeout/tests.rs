@@ -21,7 +21,7 @@ async fn the_audit_log_is_taken_out_as_it_was_when_the_rows_were() {
     };
     write().await;
     let head = world.store.chain(world.organization).head().await.unwrap();
-    let takeout = world.store.takeout(world.scope()).await.unwrap().unwrap();
+    let takeout = world.store.takeout(world.scope(), NOW).await.unwrap().unwrap();
     write().await;
     let chain = takeout.chain();
     assert_eq!(chain.head().await.unwrap(), head);
@@ -123,7 +123,7 @@ async fn every_column_is_taken_out_or_left_out_for_a_reason() {
     for table in tables::TAKEN {
         let left_out = COLUMNS_LEFT_OUT.iter().find(|(name, _)| *name == table.name);
         let left_out = left_out.map_or(&[][..], |(_, columns)| columns);
-        let mut read = select(table, true);
+        let mut read = select(table, true, NOW);
         read.push(' ');
         let is_read = |column: &str| {
             let name = format!("t.{column}");
@@ -139,7 +139,7 @@ async fn every_column_is_taken_out_or_left_out_for_a_reason() {
 
 /// Every row that is taken out, as text.
 async fn taken(world: &World) -> Vec<(&'static str, String)> {
-    let takeout = world.store.takeout(world.scope()).await.unwrap().unwrap();
+    let takeout = world.store.takeout(world.scope(), NOW).await.unwrap().unwrap();
     let mut taken = Vec::new();
     for table in tables::TAKEN {
         let mut place = Place::begin(table);
@@ -196,7 +196,7 @@ async fn long_tables_are_read_page_by_page_without_a_gap() {
 async fn what_comes_in_meanwhile_is_not_taken_out() {
     let world = World::set_up().await;
     world.receive("before").await;
-    let takeout = world.store.takeout(world.scope()).await.unwrap().unwrap();
+    let takeout = world.store.takeout(world.scope(), NOW).await.unwrap().unwrap();
     let events = tables::TAKEN.iter().find(|table| table.name == "events").unwrap();
     world.receive("after").await;
     let lines = takeout.next(&mut Place::begin(events), false).await.unwrap();
@@ -211,4 +211,27 @@ fn of_a_repair_url_only_the_host_is_told() {
         "https://shop.example.com:8443"
     );
     assert_eq!(origin("nonsense"), "");
+}
+
+/// How many rows of a table are taken out so many milliseconds later, and how many of them hold what is sealed.
+async fn sealed_after(world: &World, name: &str, millis: i64) -> (usize, usize) {
+    let now = NOW.plus_millis(millis);
+    let takeout = world.store.takeout(world.scope(), now).await.unwrap().unwrap();
+    let table = tables::TAKEN.iter().find(|table| table.name == name).unwrap();
+    let lines = takeout.next(&mut Place::begin(table), true).await.unwrap();
+    let sealed = lines.iter().filter(|line| line.sealed.is_some());
+    (lines.len(), sealed.count())
+}
+
+#[tokio::test]
+async fn payloads_and_answers_that_are_too_old_are_not_taken_out_though_nothing_has_dropped_them_yet() {
+    const KEPT: i64 = 30 * 86_400_000;
+    let world = World::set_up().await;
+    world.fill_with_what_gets_old().await;
+    let rows = Sql::new("UPDATE projects SET snapshot_era = 1");
+    world.write(rows).await;
+    assert_eq!(sealed_after(&world, "snapshots", KEPT - 1).await, (1, 1));
+    assert_eq!(sealed_after(&world, "snapshots", KEPT).await, (0, 0));
+    assert_eq!(sealed_after(&world, "attempts", KEPT - 1).await, (1, 1));
+    assert_eq!(sealed_after(&world, "attempts", KEPT).await, (1, 0));
 }
