@@ -17,8 +17,8 @@ use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::snapshots::passes as snapshots;
 use crate::store::{
-    Store, StoreError, attempts, billing, guesses, hours, idempotency, known_devices, links, mail_rates,
-    provider_intake, second_factors, sessions, sign_ups, signing_secrets,
+    Store, StoreError, attempts, billing, guesses, hours, idempotency, invitations, known_devices, links,
+    mail_rates, provider_intake, second_factors, sessions, sign_ups, signing_secrets,
 };
 
 mod audit;
@@ -57,6 +57,7 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("second_factor_proposals", second_factors::old_proposals),
     Pass::rows("links", links::old_links),
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
+    Pass::rows("invitations", invitations::old_invitations),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
     Pass::rows("unclaimed_stripe_events", billing::old_unclaimed_events),
     Pass::rows(

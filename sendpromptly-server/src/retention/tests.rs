@@ -197,3 +197,23 @@ async fn hours_are_dropped_after_the_longest_period_in_bounded_batches() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_invitation_can_be_sent_again_for_30_days_after_it_ran_out() {
+    let world = World::set_up().await;
+    let user = world.add_user("ada@example.com").await;
+    let invitation = Sql::new(
+        "INSERT INTO invitations (id, organization_id, email, email_key, role, invited_by, expires_at, created_at)
+         VALUES ({}, {}, 'b', 'b', 'viewer', {}, {}, 0)",
+    );
+    let invitation = invitation.bind([1; 16]).bind(world.organization.as_bytes());
+    world.write(invitation.bind(user.as_bytes()).bind(NOW)).await;
+    let left = async || {
+        let left = Sql::new("SELECT count(*) AS n FROM invitations");
+        world.number(left).await
+    };
+    world.retain(NOW.plus_millis(30 * DAYS - 1)).await;
+    assert_eq!(left().await, 1);
+    world.retain(NOW.plus_millis(30 * DAYS)).await;
+    assert_eq!(left().await, 0);
+}

@@ -1,6 +1,8 @@
 //! Invitations into an organization: made, sent again, taken back and accepted, each under the organization's
 //! lock. One is open for an address at a time.
 
+use std::time::Duration;
+
 use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::access::Role;
 use sendpromptly_core::audit::{Action, Draft, Origin};
@@ -10,12 +12,23 @@ use sendpromptly_core::time::Timestamp;
 
 use super::links::{self, NewLink};
 use super::mail_rates::Counted;
+use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit, sessions};
 use crate::account::link::{Link, LinkKind};
+
+/// For how long an invitation that ran out can still be sent again: 30 days.
+const KEPT_AFTER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The invitations that ran out so long ago that they are kept no longer.
+#[must_use]
+pub fn old_invitations(now: Timestamp) -> OldRows {
+    let by = now.minus(KEPT_AFTER);
+    OldRows::up_to("invitations", "expires_at", by)
+}
 
 /// An open invitation.
 #[derive(Debug, Clone)]

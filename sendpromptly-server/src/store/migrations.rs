@@ -40,6 +40,7 @@ mod m0026_stripe_looks;
 mod m0027_audit_keys;
 mod m0028_shopify_names;
 mod m0029_snapshot_rows;
+mod m0030_old_invitations;
 
 /// Declares a step: its name, then its statements in the words of [`Dialect::schema`].
 macro_rules! step {
@@ -119,6 +120,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0027_audit_keys::Migration),
             Box::new(m0028_shopify_names::Migration),
             Box::new(m0029_snapshot_rows::Migration),
+            Box::new(m0030_old_invitations::Migration),
         ]
     }
 }

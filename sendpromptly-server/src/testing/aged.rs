@@ -35,6 +35,8 @@ const ROWS: &[&str] = &[
     "INSERT INTO links (id, kind, subject_id, expires_at) VALUES ({id}, 'reset', {user}, {now} + 1)",
     "INSERT INTO sign_ups (id, email, email_key, password_hash, organization_name, created_at)
      VALUES ({id}, 'a', 'a', 'x', 'acme', {now})",
+    "INSERT INTO invitations (id, organization_id, email, email_key, role, invited_by, expires_at, created_at)
+     VALUES ({id}, {organization}, 'a', 'a', 'viewer', {user}, {now}, {now})",
     "INSERT INTO stripe_events (event, customer, subscription, at, says)
      VALUES ({id}, 'cus', 'sub', {now}, 'active')",
     "INSERT INTO stripe_subscriptions (subscription, customer, heard_at) VALUES ('sub', 'cus', {now})",
