@@ -73,6 +73,7 @@ pub mod purge;
 pub mod receipts;
 pub mod repair_targets;
 pub mod resets;
+pub mod restored;
 pub mod results;
 mod retained;
 mod retry;

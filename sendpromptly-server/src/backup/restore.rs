@@ -18,7 +18,7 @@ use super::{BackupError, Programs, blocking, keys_file};
 use crate::checkpoints::Checkpoints;
 use crate::checkpoints::declare::{Declared, Seen, declare};
 use crate::config::Config;
-use crate::store::organization_deletion::begin_grace_anew;
+use crate::store::restored::set_right;
 use crate::store::whole::put_in_place;
 use crate::store::{DatabaseUrl, Store, StoreError, audit, migrations};
 use crate::vault;
@@ -232,9 +232,7 @@ impl Ready<'_> {
         let entry = Entry::new(self.origin, Action::StoreRestored, INSTANCE, &details);
         let drafts = audit::drafts_of(INSTANCE, self.now, vec![entry]);
         let tx = store.begin().await?;
-        store
-            .write_audited(&tx, vec![begin_grace_anew(self.now)], &drafts)
-            .await?;
+        store.write_audited(&tx, set_right(self.now), &drafts).await?;
         store.finish_restore(&tx).await?;
         Ok((tx, heads))
     }

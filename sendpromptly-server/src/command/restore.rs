@@ -11,7 +11,7 @@ use crate::checkpoints::Checkpoints;
 use crate::checkpoints::declare::{Seen, declare};
 use crate::config::Config;
 use crate::platform::clock;
-use crate::store::organization_deletion::begin_grace_anew;
+use crate::store::restored::set_right;
 use crate::store::{StoreRole, audit};
 
 /// Which backup.
@@ -62,8 +62,7 @@ async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), Co
     let chains = declare(context.store.audit_heads().await?, &checkpoints, &seen, now).await?;
     let entry = Draft::new(&cli_origin(), Action::StoreRestored, INSTANCE, &[]);
     let drafts = audit::drafts_of(INSTANCE, now, vec![entry]);
-    let grace = begin_grace_anew(now);
-    context.store.commit_audited(&[grace], &drafts).await?;
+    context.store.commit_audited(&set_right(now), &drafts).await?;
     context.close().await?;
     for chain in &chains {
         print_json(chain)?;

@@ -48,6 +48,11 @@ pub fn void(kind: LinkKind, subject: &[u8; 16], now: Timestamp) -> Sql {
         .bind(kind.as_str())
 }
 
+/// Voids every link, as part of a restore.
+pub(super) fn void_all(now: Timestamp) -> Sql {
+    Sql::new("UPDATE links SET used_at = {} WHERE used_at IS NULL").bind(now)
+}
+
 impl Store {
     /// What a link is about; `None` where it was used or voided.
     ///

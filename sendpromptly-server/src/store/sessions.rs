@@ -183,6 +183,11 @@ impl Store {
     }
 }
 
+/// Ends all sessions, as part of a restore.
+pub(super) fn end_all() -> Sql {
+    Sql::new("DELETE FROM sessions")
+}
+
 /// The sessions that time has ended.
 #[must_use]
 pub fn old_sessions(now: Timestamp) -> OldRows {

@@ -98,6 +98,10 @@ async fn a_declared_loss_passes_and_an_undeclared_one_does_not() {
     let due = "SELECT count(*) AS n FROM organizations WHERE deletion_due_at <= 1000";
     let sql = world.sql().await;
     sql.run("UPDATE organizations SET deletion_due_at = 1000").await;
+    let session =
+        "INSERT INTO sessions (id, token_digest, user_id, complete, address, agent, created_at, seen_at)
+        SELECT id, id, id, 1, '', '', 1000, 1000 FROM users";
+    assert_eq!(sql.run(session).await, 1);
     sql.close().await;
     fs::copy(&file, &kept).unwrap();
     let sql = world.sql().await;
@@ -117,6 +121,7 @@ async fn a_declared_loss_passes_and_an_undeclared_one_does_not() {
         0,
         "its time of grace begins anew"
     );
+    assert_eq!(world.sql().await.rows("sessions").await, 0);
     assert_declared(&world.cli.run(&["audit", "verify"]).await, &world.organization);
 }
 

@@ -21,8 +21,14 @@ use super::Target;
 
 on_both_stores!(a_backup_of_every_earlier_version_comes_back_with_every_row_and_is_served);
 
-/// Tables to which a restore adds what it tells of itself, or whose rows it brings up to date.
-const CHANGED: [&str; 3] = ["audit_details", "audit_entries", "audit_heads"];
+/// Tables to which a restore adds what it tells of itself, or whose rows it brings up to date, ends or voids.
+const CHANGED: [&str; 5] = [
+    "audit_details",
+    "audit_entries",
+    "audit_heads",
+    "links",
+    "sessions",
+];
 
 async fn a_backup_of_every_earlier_version_comes_back_with_every_row_and_is_served(kind: StoreKind) {
     for fixture in Fixture::all(kind).await {
