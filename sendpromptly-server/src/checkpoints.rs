@@ -106,6 +106,17 @@ impl Checkpoints {
         self.key.public()
     }
 
+    /// What is wrong where the newest checkpoint of the file, or of those that the store notes, was signed by another key.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] where the file cannot be read, or the store fails.
+    pub async fn stranger_to_any(&self, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
+        match self.stranger().await? {
+            None => self.stranger_to(store).await,
+            of_file => Ok(of_file),
+        }
+    }
+
     /// What is wrong where the newest checkpoint of the file was signed by another key than this one: then no one
     /// public key checks them all.
     ///

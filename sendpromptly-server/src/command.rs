@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use tokio::sync::OnceCell;
 
 use crate::backup::BackupError;
-use crate::checkpoints::CheckpointError;
+use crate::checkpoints::{CheckpointError, Checkpoints};
 use crate::config::{Config, ConfigError};
 use crate::store::{Store, StoreError, StoreRole};
 use crate::vault::{Vault, VaultError};
@@ -130,6 +130,19 @@ impl Context {
     pub async fn vault(&self) -> Result<&Vault, CommandError> {
         let open = async || Ok(Vault::open(&self.store, &self.config.keys).await?);
         self.vault.get_or_try_init(open).await
+    }
+
+    /// What signs checkpoints of the audit log.
+    ///
+    /// # Errors
+    /// [`CommandError::Refused`] where another key has signed the newest of those that there are: what this one signs would
+    /// prove nothing to whoever has that one's public half.
+    pub async fn checkpoints(&self) -> Result<Checkpoints, CommandError> {
+        let checkpoints = Checkpoints::open(&self.config.keys)?;
+        match checkpoints.stranger_to_any(&self.store).await? {
+            Some(stranger) => Err(CommandError::refused(stranger)),
+            None => Ok(checkpoints),
+        }
     }
 
     /// Who asks, for the audit log: the operating system's user at the command line.

@@ -133,6 +133,25 @@ async fn a_new_audit_key_beside_an_empty_checkpoint_file_is_told_everywhere(kind
     let verified = world.cli.run(&["audit", "verify"]).await;
     assert_eq!(verified.code, 1, "{verified:?}");
     assert!(verified.stderr.contains("--checkpoints"), "{verified:?}");
+    // What it would sign proves nothing to whoever has the public half of the other.
+    let to = world.store.directory().join("export");
+    for command in [
+        &["audit", "export", "--org", &world.organization][..],
+        &[
+            "org",
+            "export",
+            "--org",
+            &world.organization,
+            to.to_str().unwrap(),
+        ],
+    ] {
+        let refused = world.cli.run(command).await;
+        assert_eq!(refused.code, 1, "{refused:?}");
+        assert!(
+            refused.stderr.contains(TOLD) && refused.stdout.is_empty(),
+            "{refused:?}"
+        );
+    }
     // What the lost key has signed is proven by what was kept of it.
     let [key, checkpoints] = kept.each_ref().map(|path| path.to_str().unwrap());
     let by_kept = [

@@ -52,6 +52,9 @@ pub async fn restore(
 ) -> Result<Restored, BackupError> {
     let backup = verify(config, file).await?;
     let checkpoints = Checkpoints::open(&config.keys)?;
+    if let Some(stranger) = checkpoints.stranger().await? {
+        return Err(BackupError::Refused(stranger.to_string()));
+    }
     let seen = Seen::read(&checkpoints, checkpoint_files)?;
     let ready = Ready {
         config,

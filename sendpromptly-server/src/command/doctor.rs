@@ -210,11 +210,7 @@ async fn check_audit(keys: &KeyConfig, store: &Store, findings: &mut Findings) {
 }
 
 async fn find_stranger(keys: &KeyConfig, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
-    let checkpoints = Checkpoints::open(keys)?;
-    match checkpoints.stranger().await? {
-        None => checkpoints.stranger_to(store).await,
-        found => Ok(found),
-    }
+    Checkpoints::open(keys)?.stranger_to_any(store).await
 }
 
 /// Keys lie in what a kill has left, and nobody looks there.

@@ -11,7 +11,6 @@ use serde::Serialize;
 use super::{CommandError, Context, print_json, stdin};
 use crate::account::email::Email;
 use crate::account::password::Password;
-use crate::checkpoints::Checkpoints;
 use crate::platform::{clock, entropy};
 use crate::store::organizations::NewOrganization;
 use crate::store::scope::OrganizationScope;
@@ -170,7 +169,7 @@ async fn export(
         }),
         None => None,
     };
-    let checkpoints = Checkpoints::open(&context.config.keys)?;
+    let checkpoints = context.checkpoints().await?;
     let taker = Taker {
         store: &context.store,
         scope: OrganizationScope::of_the_command_line(id),

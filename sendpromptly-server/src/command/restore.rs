@@ -57,6 +57,9 @@ pub async fn run(config: Config, command: RestoreCommand) -> Result<(), CommandE
 async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), CommandError> {
     let context = Context::open(config, StoreRole::Command).await?;
     let checkpoints = Checkpoints::open(&context.config.keys)?;
+    if let Some(stranger) = checkpoints.stranger().await? {
+        return Err(CommandError::refused(stranger));
+    }
     let now = clock::now();
     let seen = Seen::read(&checkpoints, &command.checkpoints)?;
     let chains = declare(context.store.audit_heads().await?, &checkpoints, &seen, now).await?;

@@ -17,6 +17,7 @@ on_both_stores!(
     a_restore_over_data_is_refused,
     a_restore_takes_away_nothing_of_another_program,
     a_restore_needs_the_master_key_of_the_backup,
+    a_restore_beside_checkpoints_of_another_audit_key_is_refused,
     a_store_that_was_only_made_is_as_good_as_none,
     a_restored_store_is_served_and_knows_what_it_answered
 );
@@ -128,6 +129,28 @@ async fn a_restore_needs_the_master_key_of_the_backup(kind: StoreKind) {
     target.assert_untouched().await;
 
     fs::copy(world.store.data_dir().join("master.key"), &key).unwrap();
+    assert_eq!(target.restore(&world).await.code, 0);
+}
+
+async fn a_restore_beside_checkpoints_of_another_audit_key_is_refused(kind: StoreKind) {
+    let mut world = World::start(kind).await;
+    world.api().new_event().await;
+    back_up(&world).await;
+    world.server.stop().await; // which signs
+    let target = Target::with_keys_of(&world).await;
+    let file = |name: &str| target.store.data_dir().join(name);
+    let signed = fs::read(file("audit.checkpoints")).unwrap();
+    for lost in ["audit.key", "audit.pub"] {
+        fs::remove_file(file(lost)).unwrap();
+    }
+    assert_refused(
+        &target.restore(&world).await,
+        &["another audit key", "put that key back"],
+    );
+    assert_eq!(fs::read(file("audit.checkpoints")).unwrap(), signed);
+    for name in ["audit.key", "audit.pub"] {
+        fs::copy(world.store.data_dir().join(name), file(name)).unwrap();
+    }
     assert_eq!(target.restore(&world).await.code, 0);
 }
 

@@ -6,7 +6,6 @@ use sendpromptly_core::audit::INSTANCE;
 use sendpromptly_core::id::OrganizationId;
 
 use super::super::{CommandError, Context};
-use crate::checkpoints::Checkpoints;
 use crate::platform::clock;
 use crate::trail::export::Export;
 
@@ -15,7 +14,7 @@ pub(super) async fn run(context: &Context, organization: OrganizationId) -> Resu
     if organization != INSTANCE && !store.has_organization(organization).await? {
         return Err(CommandError::not_found("organization", organization));
     }
-    let checkpoints = Checkpoints::open(&context.config.keys)?;
+    let checkpoints = context.checkpoints().await?;
     let now = clock::now();
     let mut export = Export::begin(store, &checkpoints, organization, &context.origin(), now).await?;
     let mut output = std::io::stdout().lock();
