@@ -36,6 +36,7 @@ pub mod retention;
 pub mod secret;
 pub mod serve;
 mod stdin;
+mod stopping;
 pub mod user;
 
 /// Connections to PostgreSQL of a command beside the server.

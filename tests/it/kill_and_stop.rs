@@ -1,15 +1,18 @@
 //! Calls under way when the server is killed or asked to stop.
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use sendpromptly_tests::binary::binary;
 use sendpromptly_tests::endpoint::{Call, Endpoint, Reply};
 use sendpromptly_tests::http::Connection;
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::Options;
-use sendpromptly_tests::store::StoreKind;
+use sendpromptly_tests::store::{StoreKind, TestStore};
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 use serde_json::json;
+use tokio::process::Command;
 
 on_both_stores!(
     a_call_cut_off_by_a_kill_goes_again_under_the_next_attempt_number,
@@ -141,4 +144,46 @@ fn assert_is_second_attempt(calls: &[Call]) {
 async fn first_outcome(world: &World) -> String {
     let sql = "SELECT outcome AS t FROM attempts WHERE number = 1 AND ended_at IS NOT NULL";
     world.sql().await.texts(sql).await.remove(0)
+}
+
+/// What this program's migrations lock on PostgreSQL.
+const TURN: i64 = 0x5e4d_9407;
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_while_it_waits_to_start_ends_at_once() {
+    let store = TestStore::new(StoreKind::Postgres).await;
+    let other = store.sql().await;
+    other.run(&format!("SELECT pg_advisory_lock({TURN})")).await;
+    let mut server = Command::new(binary())
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            store.url(),
+            "--data-dir",
+        ])
+        .arg(store.data_dir())
+        .env_clear()
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let waits = "SELECT count(*) AS n FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted";
+    eventually("the server waits for its turn", async || {
+        (other.count(waits).await > 0).then_some(())
+    })
+    .await;
+    let pid = server.id().unwrap().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-s", "TERM", &pid])
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    let ended = tokio::time::timeout(Duration::from_secs(60), server.wait()).await;
+    assert!(ended.expect("it ends").unwrap().success());
 }

@@ -13,6 +13,7 @@ use tokio::process::Command;
 on_both_stores!(
     an_organization_is_exported_whole_without_a_secret,
     what_is_sealed_is_exported_where_that_is_asked_for,
+    an_export_that_is_told_to_stop_leaves_nothing_or_is_made,
     an_export_goes_into_a_new_directory_or_nowhere,
 );
 
@@ -271,6 +272,34 @@ async fn what_is_sealed_is_exported_where_that_is_asked_for(kind: StoreKind) {
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("does not open"), "{}", refused.stderr);
     assert!(!tampered.exists());
+}
+
+async fn an_export_that_is_told_to_stop_leaves_nothing_or_is_made(kind: StoreKind) {
+    let world = World::start(kind).await;
+    world.api().new_event().await;
+    let to = directory(&world);
+    let command = [
+        "org",
+        "export",
+        "--org",
+        &world.organization,
+        to.to_str().unwrap(),
+    ];
+    let mut stopped = 0;
+    for (signal, number) in [("INT", 1), ("TERM", 2), ("INT", 5), ("TERM", 9)] {
+        let cli = world.cli.clone().struck_at("fsync", number, signal);
+        let output = cli.run(&command).await;
+        if output.code == 0 {
+            std::fs::remove_dir_all(&to).unwrap();
+        } else {
+            stopped += 1;
+        }
+        let names = std::fs::read_dir(world.store.directory()).unwrap();
+        let names = names.map(|name| name.unwrap().file_name().into_string().unwrap());
+        let left: Vec<_> = names.filter(|name| name.starts_with("export")).collect();
+        assert_eq!(left, [""; 0], "{signal} {number}: {output:?}");
+    }
+    assert!(stopped > 0);
 }
 
 async fn an_export_goes_into_a_new_directory_or_nowhere(kind: StoreKind) {

@@ -4,8 +4,8 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::stopping::told_to_end;
 use super::{CommandError, Context, print_json};
 use crate::backup::{Making, Programs, Wanted, left_beside, take};
 use crate::platform::clock;
@@ -51,14 +51,9 @@ pub async fn run(context: &Context, command: &BackupCommand) -> Result<(), Comma
 /// Ends the process when it is told to end, with nothing left of the backup: a copy that nobody takes up again would
 /// hold everything. A backup that has its names is made.
 fn stop_by_signal(making: Making, file: PathBuf) -> Result<impl Future<Output = ()> + Send, CommandError> {
-    let listen = |kind| signal(kind).map_err(|error| CommandError::refused(error.to_string()));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+    let told = told_to_end()?;
     Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        told.await;
         if let Some(_stopped) = making.stop() {
             eprintln!(
                 "error: stopped by a signal; there is no backup {}",

@@ -8,6 +8,7 @@ use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::snapshot::ReadReason;
 use serde::Serialize;
 
+use super::stopping::told_to_end;
 use super::{CommandError, Context, print_json, stdin};
 use crate::account::email::Email;
 use crate::account::password::Password;
@@ -178,7 +179,17 @@ async fn export(
         origin: &context.origin(),
         now: clock::now(),
     };
-    let made = taker.export(directory).await.map_err(|error| match error {
+    let told = told_to_end()?;
+    let made = tokio::select! {
+        biased;
+        made = taker.export(directory) => made,
+        // What is there by then goes with the export: payloads may be in it, opened.
+        () = told => return Err(CommandError::refused(format_args!(
+            "stopped by a signal; there is no export {}",
+            directory.display()
+        ))),
+    };
+    let made = made.map_err(|error| match error {
         TakeoutError::NoOrganization => CommandError::not_found("organization", id),
         error => CommandError::refused(error),
     })?;

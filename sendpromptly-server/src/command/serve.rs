@@ -80,7 +80,14 @@ pub struct Server {
 pub async fn run(config: Config) -> Result<(), CommandError> {
     let mut signals = Signals::listen()?;
     let hangups = Hangups::listen()?;
-    let server = Server::start(config).await?;
+    let server = tokio::select! {
+        started = Server::start(config) => started?,
+        // A step of the schema that is under way is undone.
+        name = signals.next() => {
+            tracing::info!("{name}: ended before it served");
+            return Ok(());
+        }
+    };
     let vault = server.context.vault().await?.clone();
     tokio::spawn(hangups.answer(server.tls.clone(), vault));
     let name = signals.next().await;
