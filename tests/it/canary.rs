@@ -118,6 +118,8 @@ async fn commands(world: &World, said: &mut Vec<String>) {
     for arguments in [
         &["key", "list", "--project", project][..],
         &["incident", "list", "--project", project],
+        &["org", "list"],
+        &["project", "list", "--org", &world.organization],
         &["audit", "export", "--org", &world.organization],
         &["audit", "verify"],
         &["doctor"],

@@ -31,6 +31,8 @@ pub enum OrgCommand {
         #[arg(long, value_name = "EMAIL")]
         owner_email: String,
     },
+    /// List the organizations, the oldest first
+    List,
     /// Write all that an organization has into a directory, as JSON lines and a manifest with their hashes
     Export {
         /// Its id
@@ -63,9 +65,19 @@ impl OrgCommand {
     pub const fn store_role(&self) -> StoreRole {
         match self {
             Self::Create { .. } => StoreRole::First,
-            Self::Export { .. } | Self::Delete { .. } | Self::Keep { .. } => StoreRole::Command,
+            Self::List | Self::Export { .. } | Self::Delete { .. } | Self::Keep { .. } => StoreRole::Command,
         }
     }
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    organization_id: String,
+    name: &'a str,
+    members: u32,
+    projects: u32,
+    created_at: String,
+    deletion_due_at: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +113,7 @@ struct Created {
 pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandError> {
     match command {
         OrgCommand::Create { name, owner_email } => create_with_password(context, &name, &owner_email).await,
+        OrgCommand::List => list(context).await,
         OrgCommand::Export {
             org,
             with_snapshots: _,
@@ -155,6 +168,20 @@ pub(super) async fn create(
         )),
         outcome => Ok(outcome.map(|()| (new.id, new.owner.id))?),
     }
+}
+
+async fn list(context: &Context) -> Result<(), CommandError> {
+    for organization in context.store.organizations().await? {
+        print_json(&Listed {
+            organization_id: organization.id.to_string(),
+            name: &organization.name,
+            members: organization.members,
+            projects: organization.projects,
+            created_at: organization.created_at.to_string(),
+            deletion_due_at: organization.deletion_due_at.map(|time| time.to_string()),
+        })?;
+    }
+    Ok(())
 }
 
 async fn export(

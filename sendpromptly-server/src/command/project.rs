@@ -13,6 +13,9 @@ use crate::projects::{CheckedUrl, Created, NewProject, Office, ProjectError};
 use crate::store::projects::{ProjectChange, SnapshotChange, UrlChange};
 use crate::store::scope::OrganizationScope;
 
+/// Projects read at once to list them.
+const PAGE: u32 = 100;
+
 /// What can be done with projects.
 #[derive(Debug, Subcommand)]
 pub enum ProjectCommand {
@@ -33,6 +36,12 @@ pub enum ProjectCommand {
         /// How many minutes an event waits for its result, 1 to 43200
         #[arg(long, value_name = "N", default_value_t)]
         timeout_minutes: Timeout,
+    },
+    /// List the projects of an organization, the oldest first
+    List {
+        /// The organization's id
+        #[arg(long, value_name = "ID")]
+        org: OrganizationId,
     },
     /// Change a project's settings, one or more of them
     Set {
@@ -91,6 +100,17 @@ struct Shown<'a> {
     created_at: String,
 }
 
+#[derive(Serialize)]
+struct Listed<'a> {
+    project_id: String,
+    name: &'a str,
+    mode: &'a str,
+    repair_origin: Option<String>,
+    open_incidents: u32,
+    last_receipt_at: Option<String>,
+    created_at: String,
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -117,6 +137,7 @@ pub async fn run(context: &Context, command: ProjectCommand) -> Result<(), Comma
                 signing_secret: created.signing_secret.expose(),
             })
         }
+        ProjectCommand::List { org } => list(context, org).await,
         ProjectCommand::Set {
             id,
             name,
@@ -211,6 +232,31 @@ async fn set(context: &Context, id: ProjectId, change: &ProjectChange) -> Result
         events_kept_days: project.events_kept_days,
         created_at: project.created_at.to_string(),
     })
+}
+
+async fn list(context: &Context, organization: OrganizationId) -> Result<(), CommandError> {
+    if !context.store.has_organization(organization).await? {
+        return Err(CommandError::not_found("organization", organization));
+    }
+    let scope = OrganizationScope::of_the_command_line(organization);
+    let mut last = None;
+    loop {
+        let page = context.store.listed_projects(scope, last, PAGE).await?;
+        let Some(end) = page.last() else { return Ok(()) };
+        last = Some(end.project.id);
+        for listed in &page {
+            let project = &listed.project;
+            print_json(&Listed {
+                project_id: project.id.to_string(),
+                name: &project.name,
+                mode: project.mode.as_str(),
+                repair_origin: project.repair_origin(),
+                open_incidents: listed.open_incidents,
+                last_receipt_at: listed.last_receipt_at.map(|time| time.to_string()),
+                created_at: project.created_at.to_string(),
+            })?;
+        }
+    }
 }
 
 /// Works on the projects of an organization.

@@ -140,7 +140,7 @@ async fn gather(
         incidents: seat.path(&format!("/incidents?project={id}&state=open")),
         id: id.to_string(),
         mode: project.mode.as_str(),
-        repair_origin: project.repair_url.as_deref().map(origin_of),
+        repair_origin: project.repair_origin(),
         timeout_minutes: project.timeout_minutes,
         reprocess_timeouts: project.reprocess_timeouts,
         keep_answers: project.keep_answers,
@@ -193,12 +193,6 @@ fn done(word: &str) -> Option<&'static str> {
         "revoked" => "The key is revoked. It opens nothing any more, at the latest in 5 seconds.",
         _ => return None,
     })
-}
-
-/// Scheme and host of a stored URL. It is shown to every member, and the rest may hold a secret.
-fn origin_of(url: &str) -> String {
-    let parsed = url::Url::parse(url);
-    parsed.map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 
 impl From<ListedKey> for Key {

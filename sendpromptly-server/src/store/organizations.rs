@@ -1,5 +1,6 @@
 //! Organizations and who belongs to them.
 
+use sea_orm::QueryResult;
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::project::Name;
@@ -22,6 +23,23 @@ pub struct NewOrganization {
     pub owner: NewUser,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// An organization as an operator at the machine sees it, who may see every one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedOrganization {
+    /// Its id.
+    pub id: OrganizationId,
+    /// Its name.
+    pub name: String,
+    /// How many users are in it.
+    pub members: u32,
+    /// How many projects it has.
+    pub projects: u32,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it is deleted, where that is ordered.
+    pub deletion_due_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -114,6 +132,20 @@ impl Store {
         Ok(query.bind(id.as_bytes()).one(&self.reader).await?.is_some())
     }
 
+    /// The organizations in the order in which they were made. Those whose deletion was carried out are none.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn organizations(&self) -> Result<Vec<ListedOrganization>, StoreError> {
+        let query = Sql::new(
+            "SELECT o.id, o.name, o.created_at, o.deletion_due_at,
+                (SELECT count(*) FROM members m WHERE m.organization_id = o.id) AS members,
+                (SELECT count(*) FROM projects p WHERE p.organization_id = o.id AND p.deleted_at IS NULL) AS projects
+             FROM organizations o WHERE o.deleted_at IS NULL ORDER BY o.id",
+        );
+        query.all(&self.reader).await?.iter().map(listed).collect()
+    }
+
     /// The ids of all organizations.
     ///
     /// # Errors
@@ -125,6 +157,17 @@ impl Store {
         let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "id")?));
         found.iter().map(id).collect()
     }
+}
+
+fn listed(row: &QueryResult) -> Result<ListedOrganization, StoreError> {
+    Ok(ListedOrganization {
+        id: OrganizationId::from_bytes(rows::id(row, "id")?),
+        name: rows::get(row, "name")?,
+        members: rows::count(row, "members")?,
+        projects: rows::count(row, "projects")?,
+        created_at: rows::time(row, "created_at")?,
+        deletion_due_at: rows::optional_time(row, "deletion_due_at")?,
+    })
 }
 
 /// Stores an organization, as part of a transaction.

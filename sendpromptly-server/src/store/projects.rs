@@ -5,6 +5,7 @@ use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::event::Mode;
 use sendpromptly_core::id::{OrganizationId, ProjectId};
 use sendpromptly_core::time::Timestamp;
+use url::Url;
 
 use super::api_keys::{self, NewKey};
 use super::rows::{self, Sql};
@@ -46,6 +47,15 @@ pub struct Project {
     pub events_kept_days: u32,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Project {
+    /// Scheme, host and port of its repair URL, which may be shown: the rest may hold a secret.
+    #[must_use]
+    pub fn repair_origin(&self) -> Option<String> {
+        let url = Url::parse(self.repair_url.as_deref()?).ok()?;
+        Some(url.origin().ascii_serialization())
+    }
 }
 
 pub(super) const COLUMNS: &str =

@@ -1,6 +1,7 @@
-//! `org create`.
+//! `org create` and `org list`.
 
 use sendpromptly_tests::bodies::is_id;
+use serde_json::{Value, json};
 
 use super::{assert_refused, assert_usage, empty_store, fields};
 
@@ -98,4 +99,34 @@ async fn a_malformed_name_or_email_is_wrong_usage() {
     );
     assert_usage(&cli.run(&["org"]).await, &["create"]);
     assert_eq!(store.sql().await.rows("organizations").await, 0);
+}
+
+#[tokio::test]
+async fn organizations_are_listed_with_what_is_in_them() {
+    let (_store, cli) = empty_store().await;
+    assert_eq!(cli.run(&["org", "list"]).await.stdout, "");
+    let first = cli.create_organization("acme").await;
+    let second = cli.create_organization("globex").await;
+    cli.create_project(&second, &[]).await;
+    let ordered = cli.run(&["org", "delete", &first]).await.json();
+    let listed = cli.run(&["org", "list"]).await.json_lines();
+    let told = |line: &Value| {
+        [
+            "organization_id",
+            "name",
+            "members",
+            "projects",
+            "deletion_due_at",
+        ]
+        .map(|field| line[field].clone())
+    };
+    let due = ordered["deletion_due_at"].clone();
+    assert_eq!(
+        listed.iter().map(told).collect::<Vec<_>>(),
+        [
+            [json!(first), json!("acme"), json!(1), json!(0), due],
+            [json!(second), json!("globex"), json!(1), json!(1), Value::Null],
+        ]
+    );
+    assert!(listed[0]["created_at"].is_string());
 }

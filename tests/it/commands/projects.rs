@@ -1,4 +1,4 @@
-//! `project create` and `project set`.
+//! `project create`, `project list` and `project set`.
 
 use sendpromptly_tests::bodies::is_id;
 use sendpromptly_tests::signature::sha256;
@@ -38,6 +38,46 @@ async fn a_project_is_made_with_a_key_and_a_secret_that_are_shown_once() {
         ))
         .await;
     assert!(sealed[0].starts_with("01") && sealed[0].len() > 2 * secret.len());
+}
+
+#[tokio::test]
+async fn projects_are_listed_with_what_goes_on_in_them() {
+    let (_store, cli) = empty_store().await;
+    let organization = cli.create_organization("acme").await;
+    let list = async |organization: &str| cli.run(&["project", "list", "--org", organization]).await;
+    assert_eq!(list(&organization).await.json_lines(), Vec::<Value>::new());
+    let first = cli.create_project(&organization, &[]).await.id;
+    let second = cli.create_project(&organization, &["--mode", "live"]).await.id;
+    let url = "http://127.0.0.1:9/repair?token=t0ken";
+    let set = [
+        "project",
+        "set",
+        &first,
+        "--name",
+        "the shop",
+        "--repair-url",
+        url,
+    ];
+    let set = cli.run(&set).await.json();
+    let listed = list(&organization).await;
+    assert!(!listed.stdout.contains("t0ken"), "a path may hold a secret");
+    let listed = listed.json_lines();
+    let expected = json!({
+        "project_id": first, "name": "the shop", "mode": "test", "repair_origin": "http://127.0.0.1:9",
+        "open_incidents": 0, "last_receipt_at": null, "created_at": set["created_at"],
+    });
+    assert_eq!(listed[0], expected);
+    assert_eq!(
+        (
+            &listed[1]["project_id"],
+            &listed[1]["mode"],
+            &listed[1]["repair_origin"]
+        ),
+        (&json!(second), &json!("live"), &Value::Null)
+    );
+    assert_eq!(listed.len(), 2);
+    let nobodys = nobodys("org_");
+    assert_refused(&list(&nobodys).await, &["organization", &nobodys]);
 }
 
 #[tokio::test]

@@ -30,6 +30,11 @@ async fn end(world: &World, now: Timestamp) -> bool {
     world.store.end_due_organization(&origin, now).await.unwrap()
 }
 
+async fn listed(world: &World) -> Vec<(OrganizationId, Option<Timestamp>)> {
+    let listed = world.store.organizations().await.unwrap().into_iter();
+    listed.map(|listed| (listed.id, listed.deletion_due_at)).collect()
+}
+
 #[tokio::test]
 async fn an_order_is_carried_out_after_seven_days_and_not_before() {
     let world = World::set_up().await;
@@ -41,8 +46,10 @@ async fn an_order_is_carried_out_after_seven_days_and_not_before() {
         "the first order counts"
     );
     assert!(!end(&world, due.plus_millis(-1)).await);
+    assert_eq!(listed(&world).await, [(world.organization, Some(due))]);
     assert!(end(&world, due).await);
     assert!(!end(&world, due).await, "once");
+    assert_eq!(listed(&world).await, []);
     assert_eq!(order(&world, due).await, None);
     assert!(!keep(&world, due).await, "too late");
     assert!(!world.store.has_organization(world.organization).await.unwrap());

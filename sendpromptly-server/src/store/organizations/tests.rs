@@ -2,9 +2,11 @@
 
 use sendpromptly_core::access::Role;
 use sendpromptly_core::audit::Actor;
+use sendpromptly_core::id::ProjectId;
 
 use super::*;
-use crate::testing::{NOW, World};
+use crate::platform::entropy;
+use crate::testing::{NOW, World, operator};
 
 async fn told(world: &World, organization: OrganizationId) -> Vec<(String, String)> {
     let entries = world.store.chain(organization).entries(0, 100).await.unwrap();
@@ -22,7 +24,7 @@ async fn whoever_makes_another_organization_owns_it_and_its_name_can_be_changed(
         actor: Actor::User(user),
         address: None,
     };
-    let id = OrganizationId::new(NOW, crate::platform::entropy::for_id());
+    let id = OrganizationId::new(NOW, entropy::for_id());
     let [second, third]: [Name; 2] = ["Second", "Third"].map(|name| name.parse().unwrap());
     let store = &world.store;
     let made = store.add_organization(id, &second, user, &origin, NOW);
@@ -44,4 +46,26 @@ async fn whoever_makes_another_organization_owns_it_and_its_name_can_be_changed(
         ]
     );
     assert!(told(&world, world.organization).await.is_empty());
+}
+
+#[tokio::test]
+async fn organizations_are_listed_in_their_order_with_what_they_hold() {
+    let world = World::set_up().await;
+    let other = world.add_organization("Other").await;
+    for (email, role) in [("ada@example.com", "owner"), ("bob@example.com", "viewer")] {
+        let user = world.add_user(email).await;
+        world.add_member(other, user, role).await;
+    }
+    let deleted = ProjectId::new(NOW, entropy::for_id());
+    world.add_project(deleted).await;
+    let origin = operator();
+    let deletion = world.store.delete_project(world.scope(), deleted, &origin, NOW);
+    assert!(deletion.await.unwrap());
+    let list = world.store.organizations().await.unwrap();
+    let told = list
+        .iter()
+        .map(|listed| (listed.id, listed.members, listed.projects));
+    let mut expected = [(world.organization, 0, 1), (other, 2, 0)];
+    expected.sort_unstable();
+    assert!(told.eq(expected), "{list:?}");
 }
