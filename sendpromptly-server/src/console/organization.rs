@@ -12,6 +12,7 @@ use super::{PageError, Visit};
 use crate::config::SignUp;
 use crate::http::Response;
 use crate::platform::entropy;
+use crate::store::organizations::MOST_OWNED;
 use crate::store::scope::Membership;
 
 /// The field of a name: what it holds, and what is wrong with it.
@@ -99,10 +100,18 @@ pub async fn create(visit: Visit, who: SignedIn) -> Result<Response, PageError> 
     };
     let id = OrganizationId::new(visit.now, entropy::for_id());
     let origin = visit.origin(who.user);
-    let store = visit.store();
-    store
-        .add_organization(id, &name, who.user, &origin, visit.now)
-        .await?;
+    let made = visit
+        .store()
+        .add_organization(id, &name, who.user, &origin, visit.now);
+    if !made.await? {
+        let field = NameField {
+            wrong: Some(format!(
+                "You own {MOST_OWNED} organizations, which is the most. Delete one of them, which takes 7 days, or have somebody else make this one."
+            )),
+            ..NameField::of(name.as_str())
+        };
+        return page::with_status(StatusCode::CONFLICT, &new_page(&visit, &who, field));
+    }
     Ok(page::see_other(&format!("/orgs/{id}")))
 }
 

@@ -13,7 +13,6 @@ use super::audit::Drafts;
 use super::erasures::NewErasure;
 use super::retry::retried;
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::scope::OrganizationScope;
 use super::{Store, StoreError, data_keys};
 
 #[cfg(test)]
@@ -137,15 +136,14 @@ impl Store {
         tx: &DatabaseTransaction,
         user: UserId,
     ) -> Result<BTreeSet<OrganizationId>, StoreError> {
-        let query = Sql::new("SELECT organization_id FROM members WHERE user_id = {}");
+        let lock = self.dialect.for_update_of("o");
+        let query = Sql::new(format!(
+            "SELECT o.id FROM organizations o WHERE o.id IN (SELECT organization_id FROM members WHERE user_id = {{}})
+             ORDER BY o.id{lock}"
+        ));
         let found = query.bind(user.as_bytes()).all(tx).await?;
-        let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "organization_id")?));
-        let organizations: BTreeSet<_> = found.iter().map(id).collect::<Result<_, StoreError>>()?;
-        for organization in &organizations {
-            self.lock_organization(tx, OrganizationScope::of_the_command_line(*organization))
-                .await?;
-        }
-        Ok(organizations)
+        let id = |row| Ok(OrganizationId::from_bytes(rows::id(row, "id")?));
+        found.iter().map(id).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Organizations and who belongs to them.
 
-use sea_orm::QueryResult;
+use sea_orm::{DatabaseTransaction, QueryResult};
 use sendpromptly_core::audit::{Action, Draft, Origin};
 use sendpromptly_core::id::{OrganizationId, UserId};
 use sendpromptly_core::project::Name;
@@ -11,6 +11,9 @@ use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit};
+
+/// A user who owns so many organizations makes no more: what users do is told in the log of each that they belong to.
+pub const MOST_OWNED: u32 = 20;
 
 /// An organization in the making, with its owner.
 #[derive(Debug, Clone)]
@@ -73,7 +76,8 @@ impl Store {
         self.commit_audited(&writes, &drafts).await
     }
 
-    /// Stores another organization of a user, who owns it.
+    /// Stores another organization of a user, who owns it. Gives whether it was made, for a user may own no more than
+    /// [`MOST_OWNED`].
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -84,16 +88,31 @@ impl Store {
         owner: UserId,
         origin: &Origin,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let draft = Draft::new(
-            origin,
-            Action::OrganizationCreated,
-            id,
-            &[("name", name.as_str())],
-        );
-        let writes = [insert(id, name.as_str(), now), insert_owner(id, owner, now)];
-        self.commit_audited(&writes, &audit::drafts_of(id, now, vec![draft]))
-            .await
+    ) -> Result<bool, StoreError> {
+        let more = [("name", name.as_str())];
+        let draft = Draft::new(origin, Action::OrganizationCreated, id, &more);
+        let drafts = audit::drafts_of(id, now, vec![draft]);
+        retried(|| async {
+            let tx = self.begin().await?;
+            if self.owned_by(&tx, owner).await? >= MOST_OWNED {
+                return Ok(false);
+            }
+            let writes = vec![insert(id, name.as_str(), now), insert_owner(id, owner, now)];
+            self.write_audited(&tx, writes, &drafts).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// How many organizations a user owns. The user is held, so that nobody makes another one meanwhile.
+    async fn owned_by(&self, tx: &DatabaseTransaction, user: UserId) -> Result<u32, StoreError> {
+        let lock = self.dialect.for_update_of("u");
+        let held = Sql::new(format!("SELECT u.id FROM users u WHERE u.id = {{}}{lock}"));
+        held.bind(user.as_bytes()).one(tx).await?;
+        let owned = Sql::new("SELECT count(*) AS n FROM members WHERE user_id = {} AND role = 'owner'");
+        let row = owned.bind(user.as_bytes()).one(tx).await?;
+        row.map_or(Ok(0), |row| rows::count(&row, "n"))
     }
 
     /// Gives an organization another name. The audit log tells of it where the name is another one.

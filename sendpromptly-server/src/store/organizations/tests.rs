@@ -28,7 +28,7 @@ async fn whoever_makes_another_organization_owns_it_and_its_name_can_be_changed(
     let [second, third]: [Name; 2] = ["Second", "Third"].map(|name| name.parse().unwrap());
     let store = &world.store;
     let made = store.add_organization(id, &second, user, &origin, NOW);
-    made.await.unwrap();
+    assert!(made.await.unwrap());
     let seat = store.membership(user, id).await.unwrap().unwrap();
     assert_eq!((seat.name.as_str(), seat.role), ("Second", Role::Owner));
     for _ in 0..2 {
@@ -68,4 +68,25 @@ async fn organizations_are_listed_in_their_order_with_what_they_hold() {
     let mut expected = [(world.organization, 0, 1), (other, 2, 0)];
     expected.sort_unstable();
     assert!(told.eq(expected), "{list:?}");
+}
+
+#[tokio::test]
+async fn a_user_owns_twenty_organizations_at_most_however_many_are_made_at_once() {
+    let world = World::set_up().await;
+    let user = world.add_user("ada@example.com").await;
+    let nodes = [world.store.clone(), world.second_node().await];
+    let origin = operator();
+    let name: Name = "Another".parse().unwrap();
+    let makings = (0..2 * MOST_OWNED as usize).map(|number| {
+        let id = OrganizationId::new(NOW, entropy::for_id());
+        nodes[number % 2].add_organization(id, &name, user, &origin, NOW)
+    });
+    let made = futures_util::future::join_all(makings).await;
+    let made = made.into_iter().filter(|made| *made.as_ref().unwrap());
+    assert_eq!(made.count(), MOST_OWNED as usize);
+    let owned = Sql::new("SELECT count(*) AS n FROM members WHERE user_id = {}");
+    assert_eq!(
+        world.number(owned.bind(user.as_bytes())).await,
+        i64::from(MOST_OWNED)
+    );
 }
