@@ -51,6 +51,9 @@ pub enum OrgCommand {
     Delete {
         /// Its id
         id: OrganizationId,
+        /// Though it has a subscription, or somebody has begun to subscribe: you end that at Stripe yourself
+        #[arg(long)]
+        subscription_goes_on: bool,
     },
     /// Take the order to delete an organization back
     Keep {
@@ -120,7 +123,10 @@ pub async fn run(context: &Context, command: OrgCommand) -> Result<(), CommandEr
             reason,
             directory,
         } => export(context, org, reason.as_ref(), &directory).await,
-        OrgCommand::Delete { id } => delete(context, id).await,
+        OrgCommand::Delete {
+            id,
+            subscription_goes_on,
+        } => delete(context, id, subscription_goes_on).await,
         OrgCommand::Keep { id } => keep(context, id).await,
     }
 }
@@ -228,10 +234,21 @@ async fn export(
     })
 }
 
-async fn delete(context: &Context, id: OrganizationId) -> Result<(), CommandError> {
-    let scope = OrganizationScope::of_the_command_line(id);
-    let origin = context.origin();
-    let due = context.store.order_deletion(scope, &origin, clock::now()).await?;
+async fn delete(context: &Context, id: OrganizationId, though_it_pays: bool) -> Result<(), CommandError> {
+    let (scope, now) = (OrganizationScope::of_the_command_line(id), clock::now());
+    let record = context.store.billing(scope).await?;
+    let pays = record.is_some_and(|record| record.is_subscribed() || record.open_checkout(now).is_some());
+    if pays && !though_it_pays {
+        return Err(CommandError::refused(format_args!(
+            "{id} has a subscription, which goes on without it, or a checkout that can be paid still; an owner ends the one on \
+             the billing page of the console, the other runs out within a day; --subscription-goes-on deletes the organization \
+             all the same"
+        )));
+    }
+    let due = context
+        .store
+        .order_deletion(scope, &context.origin(), now)
+        .await?;
     let due = due.ok_or_else(|| CommandError::not_found("organization", id))?;
     print_json(&Ordered {
         organization_id: id.to_string(),

@@ -67,6 +67,10 @@ pub async fn show(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 /// [`PageError`] by its cause.
 pub async fn check_out(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let (client, record) = asked(&visit, &seat).await?;
+    if seat.deletion_due_at.is_some() {
+        let why = "The organization is to be deleted, and a subscription would go on without it. Keep the organization first, under “Settings”.".to_owned();
+        return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
+    }
     if record.is_subscribed() {
         let why = "There is a subscription already. Change it under “Manage the subscription”.".to_owned();
         return refuse(&visit, &seat, StatusCode::CONFLICT, why).await;
@@ -119,7 +123,9 @@ async fn known_checkout(
     let Some(known) = &record.checkout else {
         return Ok(Known::Over);
     };
-    let open = open_checkout(record, visit).map(|open| Known::Open(open.clone()));
+    let open = record
+        .open_checkout(visit.now)
+        .map(|open| Known::Open(open.clone()));
     let Some(session) = &known.session else {
         return Ok(open.unwrap_or(Known::Over));
     };
@@ -149,14 +155,6 @@ async fn take_over(visit: &Visit, seat: &Seat, fact: &Fact) -> Result<Option<Res
     }
     let why = "A payment is under way at Stripe. Nothing else was begun. Look again in a while.".to_owned();
     refuse(visit, seat, StatusCode::CONFLICT, why).await.map(Some)
-}
-
-/// The checkout whose page can be paid still, by this server's clock.
-fn open_checkout<'a>(record: &'a BillingRecord, visit: &Visit) -> Option<&'a OpenCheckout> {
-    record
-        .checkout
-        .as_ref()
-        .filter(|open| visit.now < open.expires_at)
 }
 
 async fn new_checkout(
@@ -294,7 +292,9 @@ fn tell(billing: &Billing, record: &BillingRecord, visit: &Visit) -> Told {
             .map(When::of),
         may_subscribe: may_subscribe && !awaits,
         may_manage: asks && record.customer.is_some(),
-        open_until: open_checkout(record, visit).map(|open| When::of(open.expires_at)),
+        open_until: record
+            .open_checkout(visit.now)
+            .map(|open| When::of(open.expires_at)),
         too_many: (record.alive > 1).then_some(record.alive),
         awaits,
     }

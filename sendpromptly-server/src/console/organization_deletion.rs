@@ -8,6 +8,7 @@ use super::page::{self, Frame, Nav};
 use super::when::When;
 use super::{PageError, Visit};
 use crate::http::Response;
+use crate::store::billing::BillingRecord;
 
 #[derive(Template)]
 #[template(path = "organization_delete.html")]
@@ -20,7 +21,9 @@ struct DeletePage {
     wrong: bool,
     /// There is a subscription, which goes on without the organization.
     pays: bool,
-    /// It has to end first, for its owner can end it.
+    /// Up to when somebody can pay for one.
+    begun_until: Option<When>,
+    /// That has to end first, for its owner can end it.
     must_end: bool,
 }
 
@@ -70,7 +73,9 @@ pub async fn keep(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 async fn delete_page(visit: &Visit, seat: &Seat, wrong: bool) -> Result<DeletePage, PageError> {
     let billing = visit.console.setting.billing.as_ref();
     let record = visit.store().billing(seat.scope).await?;
-    let pays = billing.is_some() && record.is_some_and(|record| record.is_subscribed());
+    let record = record.filter(|_| billing.is_some());
+    let pays = record.as_ref().is_some_and(BillingRecord::is_subscribed);
+    let begun = record.as_ref().and_then(|record| record.open_checkout(visit.now));
     let can_end = billing.is_some_and(|billing| billing.client.is_some());
     Ok(DeletePage {
         frame: visit.frame_of(seat, "Delete the organization", Nav::Settings),
@@ -79,6 +84,7 @@ async fn delete_page(visit: &Visit, seat: &Seat, wrong: bool) -> Result<DeletePa
         due: seat.deletion_due_at.map(When::of),
         wrong,
         pays,
-        must_end: pays && can_end,
+        begun_until: begun.map(|open| When::of(open.expires_at)),
+        must_end: can_end && (pays || begun.is_some()),
     })
 }

@@ -44,6 +44,12 @@ impl BillingRecord {
     pub fn is_subscribed(&self) -> bool {
         self.plan.status.is_some_and(Status::is_alive)
     }
+
+    /// The checkout that can be paid still, by this clock.
+    #[must_use]
+    pub fn open_checkout(&self, now: Timestamp) -> Option<&OpenCheckout> {
+        self.checkout.as_ref().filter(|open| now < open.expires_at)
+    }
 }
 
 /// Whether an event was new.

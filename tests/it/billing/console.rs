@@ -20,6 +20,8 @@ on_both_stores!(
     a_customer_that_stripe_no_longer_knows_subscribes_as_a_new_one,
     several_subscriptions_of_one_organization_are_told_of,
     an_organization_that_pays_is_not_deleted_before_its_subscription_ends,
+    while_a_checkout_can_be_paid_its_organization_is_not_deleted,
+    an_organization_that_is_to_be_deleted_does_not_subscribe,
     what_goes_wrong_at_stripe_is_told_and_leads_nowhere,
     billing_is_the_owners_and_takes_the_password,
     after_the_end_the_console_reads_exports_and_bills_and_changes_nothing,
@@ -250,8 +252,54 @@ async fn an_organization_that_pays_is_not_deleted_before_its_subscription_ends(k
     assert_eq!(refused.status(), 409, "{}", refused.text());
     assert!(refused.has("[data-test=pays]") && !refused.has("[data-test=delete-organization]"));
     assert_eq!(refused.link("End the subscription"), billing(&world));
+    let delete = ["org", "delete", &world.organization];
+    let at_the_command_line = world.cli.run(&delete).await;
+    assert_eq!(at_the_command_line.code, 1);
+    assert!(at_the_command_line.stderr.contains("has a subscription"));
     let due = "SELECT count(*) AS n FROM organizations WHERE deletion_due_at IS NOT NULL";
     assert_eq!(world.sql().await.count(due).await, 0);
+    let all_the_same = [&delete[..], &["--subscription-goes-on"]].concat();
+    let _ = world.cli.run(&all_the_same).await.json();
+    assert_eq!(world.sql().await.count(due).await, 1);
+}
+
+async fn while_a_checkout_can_be_paid_its_organization_is_not_deleted(kind: StoreKind) {
+    let stripe = Endpoint::start(|_, _| Reply::Text(200, PAGE)).await;
+    let world = paying_at(kind, &stripe).await;
+    let mut browser = confirmed_owner(&world).await;
+    let page = browser.visit(&billing(&world)).await.ok();
+    let _ = browser.submit(page.form("/billing/checkout")).await.ok();
+    let path = format!("/orgs/{}/delete", world.organization);
+    let page = browser.visit(&path).await.ok();
+    assert!(page.has("[data-test=begun]") && !page.has("[data-test=delete-organization]"));
+    let refused = world.cli.run(&["org", "delete", &world.organization]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    let over = "UPDATE organizations SET checkout_expires_at = 1000";
+    assert_eq!(world.sql().await.run(over).await, 1);
+    let page = browser.visit(&path).await.ok();
+    assert!(!page.has("[data-test=begun]"));
+    let form = page.form("/delete").set("name", "acme");
+    assert_eq!(browser.submit(form).await.status(), 303);
+}
+
+async fn an_organization_that_is_to_be_deleted_does_not_subscribe(kind: StoreKind) {
+    let stripe = Endpoint::start(|_, _| Reply::Text(200, PAGE)).await;
+    let world = paying_at(kind, &stripe).await;
+    let _ = world
+        .cli
+        .run(&["org", "delete", &world.organization])
+        .await
+        .json();
+    let mut browser = owner(&world).await;
+    let page = browser.visit(&billing(&world)).await.ok();
+    let refused = browser.submit(page.form("/billing/checkout")).await;
+    assert_eq!(refused.status(), 409, "{}", refused.text());
+    assert!(
+        refused
+            .text_of("[data-test=refusal]")
+            .contains("is to be deleted")
+    );
+    assert_eq!(posted(&stripe).len(), 0);
 }
 
 async fn what_goes_wrong_at_stripe_is_told_and_leads_nowhere(kind: StoreKind) {
