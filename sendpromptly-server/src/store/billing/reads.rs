@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use sea_orm::DatabaseTransaction;
-use sendpromptly_core::billing::{Answer, Fact, Reading, Status};
+use sendpromptly_core::billing::{Answer, Fact, Reading, Says, Status};
 use sendpromptly_core::time::Timestamp;
 
 use super::{FACT, READING, named_by};
@@ -215,11 +215,14 @@ impl Store {
                 let facts = facts_of(&tx, claimed).await?;
                 let before = super::reading(&row)?;
                 let reading = Reading::of(&claimed.subscription, answer, at, &facts, before.as_ref());
-                note(&tx, claimed, Some(&reading), now).await?;
+                let goes_on = reading.status != Status::Canceled;
+                note(&tx, claimed, Some(&reading), goes_on, now).await?;
                 self.settle_all(&tx, claimed, now).await?;
             }
             ReadEnd::Unknown => {
-                note(&tx, claimed, None, now).await?;
+                let facts = facts_of(&tx, claimed).await?;
+                let has_ended = facts.iter().any(|fact| fact.says == Says::Canceled);
+                note(&tx, claimed, None, !has_ended, now).await?;
                 self.settle_all(&tx, claimed, now).await?;
             }
             ReadEnd::Waits(until) => leave(&tx, claimed, "read_due_at = {}", until).await?,
@@ -255,15 +258,15 @@ async fn facts_of(tx: &DatabaseTransaction, claimed: &ClaimedRead) -> Result<Vec
     found.iter().map(super::fact).collect()
 }
 
-/// Notes what Stripe has told, which stands for every fact that is there; `None`: that it knows nothing. What has ended
-/// and what it does not know is not looked at again.
+/// Notes what Stripe has told, which stands for every fact that is there; `None`: that it knows nothing, which may be for
+/// the key of another mode. What has ended is not looked at again.
 async fn note(
     tx: &DatabaseTransaction,
     claimed: &ClaimedRead,
     reading: Option<&Reading>,
+    goes_on: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let goes_on = reading.is_some_and(|reading| reading.status != Status::Canceled);
     let told = Sql::new(
         "UPDATE stripe_subscriptions SET read_due_at = NULL, lease_token = NULL, tries = 0, look_at = {}, read_at = {},
              status = {}, past_due_since = {}, paid_until = {} WHERE subscription = {}",

@@ -213,21 +213,40 @@ async fn a_subscription_of_which_no_event_tells_is_looked_at_once_a_day() {
 }
 
 #[tokio::test]
-async fn what_has_ended_and_what_stripe_does_not_know_is_not_looked_at() {
-    for status in [Some(Status::Canceled), None] {
-        let world = World::set_up().await;
-        told_after_an_event(&world, Status::Active).await;
-        let look = world.store.claim_look(next_day()).await.unwrap().unwrap();
-        match status {
-            Some(status) => assert!(told(&world, &look, status, next_day()).await),
-            None => {
-                let end = world.store.end_read(&look, ReadEnd::Unknown, next_day());
-                assert!(end.await.unwrap());
-            }
-        }
-        let much_later = next_day().plus(LOOK_EVERY * 30);
-        assert!(world.store.claim_look(much_later).await.unwrap().is_none());
-    }
+async fn what_has_ended_is_not_looked_at() {
+    let world = World::set_up().await;
+    told_after_an_event(&world, Status::Active).await;
+    let look = world.store.claim_look(next_day()).await.unwrap().unwrap();
+    assert!(told(&world, &look, Status::Canceled, next_day()).await);
+    let much_later = next_day().plus(LOOK_EVERY * 30);
+    assert!(world.store.claim_look(much_later).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_has_ended_by_its_events_and_stripe_does_not_know_is_not_looked_at() {
+    let world = World::set_up().await;
+    hear(&world, 1, Says::Canceled).await;
+    let claimed = claim(&world, due()).await;
+    let end = world.store.end_read(&claimed, ReadEnd::Unknown, due());
+    assert!(end.await.unwrap());
+    let much_later = next_day().plus(LOOK_EVERY * 30);
+    assert!(world.store.claim_look(much_later).await.unwrap().is_none());
+}
+
+/// The key may have been of another mode for a while.
+#[tokio::test]
+async fn what_stripe_does_not_know_is_looked_at_again_the_next_day() {
+    let world = World::set_up().await;
+    told_after_an_event(&world, Status::Active).await;
+    let look = world.store.claim_look(next_day()).await.unwrap().unwrap();
+    let end = world.store.end_read(&look, ReadEnd::Unknown, next_day());
+    assert!(end.await.unwrap());
+    let again = next_day().plus(LOOK_EVERY);
+    let early = world.store.claim_look(again.plus_millis(-1)).await.unwrap();
+    assert!(early.is_none());
+    let look = world.store.claim_look(again).await.unwrap().unwrap();
+    assert!(told(&world, &look, Status::PastDue, again).await);
+    assert_eq!(status(&world).await, Some(Status::PastDue));
 }
 
 #[tokio::test]
