@@ -161,10 +161,13 @@ pub async fn rotate_secret(visit: Visit, seat: Seat) -> Result<Response, PageErr
     })
 }
 
+/// The choice that what was live before ends at once.
+pub(super) const AT_ONCE: &str = "at-once";
+
 /// The overlaps to choose from.
 pub(super) fn overlap(choice: &str) -> Option<Overlap> {
     let hours = match choice {
-        "at-once" => return Some(Overlap::NONE),
+        AT_ONCE => return Some(Overlap::NONE),
         "1h" => 1,
         "24h" => 24,
         "7d" => 7 * 24,

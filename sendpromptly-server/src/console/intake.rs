@@ -7,7 +7,7 @@ use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::intake::Mapping;
 
 use super::access::Seat;
-use super::credentials::overlap;
+use super::credentials::{AT_ONCE, overlap};
 use super::page::{self, Frame, Nav};
 use super::projects::office;
 use super::when::When;
@@ -33,6 +33,8 @@ struct Endpoint {
     url: String,
     secrets: Vec<Secret>,
     mapping: String,
+    /// Whether the secrets before end at once, unless somebody chooses otherwise.
+    at_once: bool,
     wrong_secret: Option<String>,
     wrong_mapping: Option<String>,
 }
@@ -45,7 +47,12 @@ struct Secret {
 /// What was typed for a provider and is wrong.
 enum Wrong {
     Secret(String),
-    Mapping { typed: String, why: String },
+    /// No third secret is live beside two.
+    TwoLive,
+    Mapping {
+        typed: String,
+        why: String,
+    },
 }
 
 /// `GET /orgs/{org}/projects/{project}/intake`.
@@ -85,6 +92,10 @@ pub async fn set_secret(visit: Visit, seat: Seat) -> Result<Response, PageError>
             return refuse(&visit, &seat, project, provider, wrong).await;
         }
     };
+    // Once the plan is over, a secret that has leaked is replaced, and no intake begins.
+    if !visit.may_change(&seat) && !has_secret(&visit, &seat, project.id, provider).await? {
+        return Err(PageError::SubscriptionRequired);
+    }
     let origin = visit.origin(seat.who.user);
     let vault = &visit.console.setting.vault;
     let set = office(&visit, &seat, &origin)
@@ -92,12 +103,23 @@ pub async fn set_secret(visit: Visit, seat: Seat) -> Result<Response, PageError>
         .await;
     match set {
         Ok(_) => Ok(back_to(&seat, project.id, "secret")),
-        Err(ProjectError::TwoLive) => {
-            let why = "Two secrets are live already. Wait until the older one ends, or end both at once.";
-            refuse(&visit, &seat, project, provider, Wrong::Secret(why.to_owned())).await
-        }
+        Err(ProjectError::TwoLive) => refuse(&visit, &seat, project, provider, Wrong::TwoLive).await,
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a provider's events are taken by a secret that is live.
+async fn has_secret(
+    visit: &Visit,
+    seat: &Seat,
+    project: ProjectId,
+    provider: Provider,
+) -> Result<bool, PageError> {
+    let store = visit.store();
+    let listed = store
+        .listed_intake(seat.scope, project, provider, visit.now)
+        .await?;
+    Ok(listed.is_some_and(|listed| !listed.secrets.is_empty()))
 }
 
 /// `POST /orgs/{org}/projects/{project}/intake/mapping`: says what a provider's events mean. An empty text means what
@@ -198,11 +220,20 @@ async fn intake_page(
                 })
                 .collect(),
             mapping: listed.mapping.to_string(),
+            at_once: false,
             wrong_secret: None,
             wrong_mapping: None,
         };
         match wrong.take_if(|(of, _)| *of == provider) {
-            Some((_, Wrong::Secret(why))) => endpoint.wrong_secret = Some(why),
+            Some((_, Wrong::Secret(why))) => {
+                endpoint.wrong_secret = Some(why);
+                endpoint.at_once = visit.form.text("overlap") == AT_ONCE;
+            }
+            Some((_, Wrong::TwoLive)) => {
+                let why = "Two secrets are live already. Wait until the older one ends, or end both at once.";
+                endpoint.wrong_secret = Some(why.to_owned());
+                endpoint.at_once = true;
+            }
             Some((_, Wrong::Mapping { typed, why })) => {
                 endpoint.mapping = typed;
                 endpoint.wrong_mapping = Some(why);

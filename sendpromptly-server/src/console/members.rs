@@ -82,7 +82,10 @@ pub(super) async fn show(visit: &Visit, seat: &Seat, refusal: Option<&str>) -> R
             .into_iter()
             .map(|open| invitation(open, visit, seat))
             .collect(),
-        roles: role_choices(seat.role, Role::Operator),
+        roles: role_choices(
+            seat.role,
+            visit.form.text("role").parse().unwrap_or(Role::Operator),
+        ),
         refusal,
         email: visit.form.text("email"),
     };

@@ -192,6 +192,11 @@ pub async fn save_snapshots(visit: Visit, seat: Seat) -> Result<Response, PageEr
             return page::with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
+    let turned_on =
+        (form.has("keep_snapshots") && !project.keep_snapshots) || (send_payload && !project.send_payload);
+    if turned_on && !visit.may_change(&seat) {
+        return Err(PageError::SubscriptionRequired);
+    }
     let change = ProjectChange {
         snapshots,
         send_payload: Some(send_payload),

@@ -25,6 +25,8 @@ on_both_stores!(
     what_goes_wrong_at_stripe_is_told_and_leads_nowhere,
     billing_is_the_owners_and_takes_the_password,
     after_the_end_the_console_reads_exports_and_bills_and_changes_nothing,
+    after_the_end_payloads_are_deleted_and_not_kept_anew,
+    after_the_end_a_providers_secret_is_replaced_and_no_intake_begins,
 );
 
 const PAGE: &str = r#"{"id":"cs_1","url":"https://checkout.stripe.com/c/pay/cs_1#x"}"#;
@@ -408,4 +410,55 @@ async fn after_the_end_the_console_reads_exports_and_bills_and_changes_nothing(k
         .submit(settings.form("/settings").set("name", "Another"))
         .await;
     assert_eq!(saved.status(), 303, "{}", saved.text());
+}
+
+async fn after_the_end_payloads_are_deleted_and_not_kept_anew(kind: StoreKind) {
+    let world = start(kind).await;
+    let mut browser = confirmed_owner(&world).await;
+    end_trial(&world).await;
+    let settings = format!(
+        "/orgs/{}/projects/{}/settings",
+        world.organization, world.project.id
+    );
+    for (turned_on, expected) in [
+        (Some("keep_snapshots"), 402),
+        (Some("send_payload"), 402),
+        (None, 303),
+    ] {
+        let page = browser.visit(&settings).await.ok();
+        let form = page.form("/snapshots");
+        let form = match turned_on {
+            Some(field) => form.set(field, "true"),
+            None => form.set("delete_snapshots", "true"),
+        };
+        let answer = browser.submit(form).await;
+        assert_eq!(answer.status(), expected, "{turned_on:?}");
+    }
+}
+
+async fn after_the_end_a_providers_secret_is_replaced_and_no_intake_begins(kind: StoreKind) {
+    let world = start(kind).await;
+    let mut browser = confirmed_owner(&world).await;
+    let intake = format!(
+        "/orgs/{}/projects/{}/intake",
+        world.organization, world.project.id
+    );
+    let mut post = async |action: &str, more: &[(&str, &str)]| {
+        let page = browser.visit(&intake).await.ok();
+        let forms = page.forms();
+        let token = forms.iter().find(|form| form.action.contains("/intake/"));
+        let token = token.unwrap().value("form").to_owned();
+        let fields = [&[("form", token.as_str()), ("provider", "stripe")], more].concat();
+        let answer = browser.post(&format!("{intake}/{action}"), &fields).await;
+        answer.status()
+    };
+    let secret = [
+        ("provider_secret", "whsec_0123456789abcdef"),
+        ("overlap", "at-once"),
+    ];
+    assert_eq!(post("secret", &secret).await, 303);
+    end_trial(&world).await;
+    assert_eq!(post("secret", &secret).await, 303, "it may have leaked");
+    assert_eq!(post("stop", &[]).await, 303);
+    assert_eq!(post("secret", &secret).await, 402);
 }

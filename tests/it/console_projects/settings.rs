@@ -114,10 +114,7 @@ async fn payloads_are_kept_sent_along_and_deleted_by_the_settings(kind: StoreKin
     assert_eq!(refused.answer.status, 422);
     assert_eq!(sql.count(keys).await, 1);
 
-    let form = browser.visit(&settings).await.ok().form("/snapshots");
-    let form = form
-        .untick("keep_snapshots", "true")
-        .set("delete_snapshots", "true");
+    let form = refused.form("/snapshots").untick("keep_snapshots", "true");
     let done = browser.submit_and_follow(form).await.ok();
     assert!(done.text_of("[data-test=notice]").contains("deleted"));
     assert_eq!((stored().await, sql.count(keys).await), ((false, true), 0));
