@@ -73,6 +73,7 @@ pub mod sign_in_code;
 pub mod sign_up;
 pub mod step_up;
 pub mod trials;
+mod unhurried;
 pub mod verdict;
 pub mod visit;
 pub mod when;

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 
 use super::page::{self, Frame};
 use super::sign_up::MailSentPage;
+use super::unhurried::unhurried;
 use super::{PageError, Visit};
 use crate::account::email::Email;
 use crate::account::link::LinkKind;
@@ -40,7 +41,7 @@ pub async fn form(visit: Visit) -> Result<Response, PageError> {
 pub async fn ask(visit: Visit) -> Result<Response, PageError> {
     match Email::parse(visit.form.text("email")) {
         Ok(email) => {
-            send(&visit, &email).await?;
+            unhurried(send(&visit, &email)).await?;
             Ok(page::see_other("/reset/sent"))
         }
         Err(error) => {
@@ -69,13 +70,19 @@ pub async fn sent(visit: Visit) -> Result<Response, PageError> {
 /// One transaction, whether there is an account or not.
 async fn send(visit: &Visit, email: &Email) -> Result<(), PageError> {
     let (post, now, key) = (&visit.console.setting.post, visit.now, email.key());
-    let mut writes = Vec::new();
-    if let Some(user) = visit.store().addressee(&key).await? {
-        let link = post.link(LinkKind::Reset, *user.id.as_bytes(), None, now);
-        writes.push(links::void(LinkKind::Reset, user.id.as_bytes(), now));
-        writes.push(links::insert(&link.row));
-        writes.push(post.seal(&Letter::reset(&user.email, &link.url), now).await?);
-    }
+    let user = visit.store().addressee(&key).await?;
+    // Made for nobody too: what cannot be sealed must not tell who has an account.
+    let (subject, to) = user.as_ref().map_or_else(
+        || ([0; 16], email.as_str()),
+        |user| (*user.id.as_bytes(), user.email.as_str()),
+    );
+    let link = post.link(LinkKind::Reset, subject, None, now);
+    let letter = post.seal(&Letter::reset(to, &link.url), now).await?;
+    let void = links::void(LinkKind::Reset, &subject, now);
+    let writes = match user {
+        Some(_) => vec![void, links::insert(&link.row), letter],
+        None => Vec::new(),
+    };
     if visit
         .store()
         .commit_mail(&[Counted::To(LinkKind::Reset, &key)], writes, now)

@@ -1,6 +1,7 @@
 //! Signing in with e-mail address and password, and signing out.
 //!
-//! Whatever was wrong, the answer is the same, and so is the work: see [`Passwords`](crate::account::passwords).
+//! Whatever was wrong, the answer is the same, and so is the work: see [`Passwords`](crate::account::passwords). What is
+//! then written down of it differs, which `unhurried` hides.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::arrival::Arrival;
 use super::page::{self, Frame};
+use super::unhurried::unhurried;
 use super::{PageError, Visit, code, cookie};
 use crate::account::email::Email;
 use crate::account::guesses::Try;
@@ -138,7 +140,7 @@ async fn refuse(visit: &Visit, email: Option<&Email>, refusal: Refusal) -> Resul
         address: visit.client.address,
         now: visit.now,
     };
-    visit.store().note_failed_sign_in(&failed).await?;
+    unhurried(visit.store().note_failed_sign_in(&failed)).await?;
     refused_page(visit, refusal.wait)
 }
 

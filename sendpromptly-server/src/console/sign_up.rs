@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use sendpromptly_core::project::Name;
 
 use super::page::{self, Frame};
+use super::unhurried::unhurried;
 use super::{PageError, Visit, new_password};
 use crate::account::email::Email;
 use crate::account::link::LinkKind;
@@ -67,7 +68,7 @@ pub async fn sign_up(visit: Visit) -> Result<Response, PageError> {
                 return refused(&visit, Some(TOO_MANY.to_owned()));
             }
             let password_hash = visit.console.hasher.hash(password).await?;
-            answer(&visit, &email, organization, password_hash).await?;
+            unhurried(answer(&visit, &email, organization, password_hash)).await?;
             Ok(page::see_other("/sign-up/sent"))
         }
         Err(refusal) => refused(&visit, Some(refusal)),

@@ -7,6 +7,7 @@ use crate::account::email::Email;
 use crate::account::link::LinkKind;
 use crate::console::access::SignedIn;
 use crate::console::page::{self, Frame};
+use crate::console::unhurried::unhurried;
 use crate::console::{PageError, Visit};
 use crate::http::Response;
 use crate::mail::Letter;
@@ -48,7 +49,7 @@ pub async fn ask(visit: Visit, who: SignedIn) -> Result<Response, PageError> {
         Ok(email) => email,
         Err(error) => return refused(&visit, &who, format!("The address {error}.")),
     };
-    if !send(&visit, &who, &email).await? {
+    if !unhurried(send(&visit, &who, &email)).await? {
         let refusal = "Too many mails were asked for within this hour. Try again in an hour.";
         return refused(&visit, &who, refusal.to_owned());
     }
@@ -60,15 +61,14 @@ async fn send(visit: &Visit, who: &SignedIn, email: &Email) -> Result<bool, Page
     let (post, now, key) = (&visit.console.setting.post, visit.now, email.key());
     let subject = *who.user.as_bytes();
     let mut writes = vec![links::void(LinkKind::ChangeEmail, &subject, now)];
+    // Made for an address that is taken too: what cannot be sealed must not tell which is.
+    let link = post.link(LinkKind::ChangeEmail, subject, Some(email.as_str()), now);
+    let letter = Letter::change_email(email.as_str(), &link.url);
+    let letter = post.seal(&letter, now).await?;
     let holder = visit.store().addressee(&key).await?;
     // The own address in another case is free for its user.
     if holder.is_none_or(|holder| holder.id == who.user) {
-        let link = post.link(LinkKind::ChangeEmail, subject, Some(email.as_str()), now);
-        writes.push(links::insert(&link.row));
-        writes.push(
-            post.seal(&Letter::change_email(email.as_str(), &link.url), now)
-                .await?,
-        );
+        writes.extend([links::insert(&link.row), letter]);
     }
     let counted = [Counted::To(LinkKind::ChangeEmail, &key), Counted::By(who.user)];
     let sent = visit.store().commit_mail(&counted, writes, now).await?;
