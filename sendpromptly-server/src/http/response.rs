@@ -1,6 +1,6 @@
 //! Answers, and the headers that every one of them bears.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -17,8 +17,8 @@ use sendpromptly_core::id::RequestId;
 /// An answer's body: whole, or made piece by piece while it is sent.
 pub type Body = Either<Full<Bytes>, StreamBody<Pieces>>;
 
-/// The pieces of a body.
-pub type Pieces = Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
+/// The pieces of a body. An error breaks it off, so that whoever reads it does not take it for whole.
+pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>;
 
 /// An answer.
 pub type Response = hyper::Response<Body>;

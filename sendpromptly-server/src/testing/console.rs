@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -31,6 +32,8 @@ use crate::platform::{clock, entropy};
 use crate::store::rows::Sql;
 use crate::store::sessions::{NewSession, SessionToken};
 use crate::vault::Vault;
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Everybody's password.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -121,6 +124,22 @@ impl Ask {
     pub(crate) fn with_header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
+    }
+}
+
+impl Ask {
+    /// The fields, as a form has them.
+    fn body(&self) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(&self.fields).finish()
+    }
+}
+
+impl Person {
+    /// What the browser sends along.
+    fn cookie(&self) -> String {
+        let pair = cookie::set(self.kind, &client(), &self.token);
+        pair.to_str().unwrap().split(';').next().unwrap().to_owned()
     }
 }
 
@@ -299,29 +318,7 @@ impl House {
     }
 
     pub(crate) async fn send(&self, person: &Person, ask: Ask) -> Answer {
-        let pair = cookie::set(person.kind, &client(), &person.token);
-        let pair = pair.to_str().unwrap().split(';').next().unwrap().to_owned();
-        let mut request = Request::builder()
-            .method(&ask.method)
-            .uri(format!("http://{}{}", self.address, ask.path))
-            .header(COOKIE, pair);
-        for (name, value) in &ask.headers {
-            request = request.header(*name, value);
-        }
-        let mut body = Bytes::new();
-        if ask.method == Method::POST {
-            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-            body = form_urlencoded::Serializer::new(String::new())
-                .extend_pairs(&ask.fields)
-                .finish()
-                .into();
-        }
-        let answer = self
-            .http
-            .request(request.body(Full::new(body)).unwrap())
-            .await
-            .unwrap();
-        let (head, body) = answer.into_parts();
+        let (head, body) = self.begin(person, ask).await.unwrap().into_parts();
         let endless = head
             .headers
             .get(CONTENT_TYPE)
@@ -337,6 +334,36 @@ impl House {
             body: String::from_utf8_lossy(&body).into_owned(),
         }
     }
+
+    /// Whether its answer comes to its end. Of one that breaks off, nothing need come at all: what the server has not sent
+    /// yet goes with the connection.
+    pub(crate) async fn is_answered_whole(&self, person: &Person, ask: Ask) -> bool {
+        match self.begin(person, ask).await {
+            Ok(answer) => answer.into_body().collect().await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
+    /// Sends it and gives the answer before its body has come.
+    pub(crate) async fn begin(
+        &self,
+        person: &Person,
+        ask: Ask,
+    ) -> Result<hyper::Response<Incoming>, hyper_util::client::legacy::Error> {
+        let mut request = Request::builder()
+            .method(&ask.method)
+            .uri(format!("http://{}{}", self.address, ask.path))
+            .header(COOKIE, person.cookie());
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        let mut body = Bytes::new();
+        if ask.method == Method::POST {
+            request = request.header(CONTENT_TYPE, FORM);
+            body = ask.body().into();
+        }
+        self.http.request(request.body(Full::new(body)).unwrap()).await
+    }
 }
 
 /// Another network each time, so that no rate is met but that of a session.
@@ -350,7 +377,7 @@ fn client() -> Client {
     }
 }
 
-async fn answer(console: Arc<Console>, request: Request<hyper::body::Incoming>) -> crate::http::Response {
+async fn answer(console: Arc<Console>, request: Request<Incoming>) -> crate::http::Response {
     let id = RequestId::new(clock::now(), entropy::for_id());
     let answered = match routes::find(request.method(), request.uri().path()) {
         Ok(found) => console.answer(found, request, client(), id).await,

@@ -1,11 +1,13 @@
 //! The audit log in the console: read, filtered, checked and taken away.
 
 use sendpromptly_core::access::Role;
-use sendpromptly_core::audit::ExportLine;
+use sendpromptly_core::audit::{Action, Draft, ExportLine};
 use sendpromptly_core::id::OrganizationId;
 
+use crate::store::audit::drafts_of;
 use crate::store::rows::Sql;
-use crate::testing::console::{Answer, House, Person};
+use crate::testing::console::{Answer, Ask, House, Person};
+use crate::testing::{NOW, operator};
 
 async fn house() -> (House, Person, String) {
     let house = House::open().await;
@@ -121,6 +123,21 @@ async fn an_export_ends_with_a_checkpoint_and_is_noted() {
     );
     assert_eq!(signed.checkpoint.head, noted.hash);
     assert!(house.console.setting.checkpoints.public_key().has_signed(signed));
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_does_not_end_as_if_it_were_whole() {
+    let (house, admin, path) = house().await;
+    let organization = house.world.organization;
+    let draft = |_| Draft::new(&operator(), Action::ProjectChanged, organization, &[]);
+    let drafts = drafts_of(organization, NOW, (0..600).map(draft).collect());
+    house.world.store.commit_audited(&[], &drafts).await.unwrap();
+    let export = || Ask::post(format!("{path}/export"), &[]).with_form_of(&admin);
+    assert!(house.is_answered_whole(&admin, export()).await);
+    // What no program can read lies behind the first piece.
+    let spoil = Sql::new("UPDATE audit_details SET salt = {} WHERE seq = 600");
+    house.world.write(spoil.bind(vec![0_u8])).await;
+    assert!(!house.is_answered_whole(&admin, export()).await);
 }
 
 #[tokio::test]
