@@ -10,6 +10,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use sendpromptly_core::id::RequestId;
 use sendpromptly_core::replay::RetrySchedule;
+use tokio::sync::Semaphore;
 
 use crate::account::guesses::Guesses;
 use crate::account::hasher::Hasher;
@@ -129,6 +130,8 @@ pub struct Console {
     pub passwords: Passwords,
     /// Sets second factors up and takes their codes.
     pub second_factors: SecondFactors,
+    /// One check of an audit log at a time.
+    check_turn: Semaphore,
     rates: Rates,
 }
 
@@ -148,6 +151,7 @@ impl Console {
             guesses,
             passwords,
             second_factors,
+            check_turn: Semaphore::new(1),
             rates: Rates::default(),
             trials: Trials::default(),
         })

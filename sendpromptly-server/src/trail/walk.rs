@@ -63,15 +63,15 @@ async fn walk_against(
     }))
 }
 
-/// Steps over the entries until the stored head does not lie ahead; gives the place before the first of them, and
-/// that head. A server may append
-/// meanwhile: entry and head come together, so a head read after the entries is never behind them.
+/// Steps over the entries until the stored head does not lie ahead, or stays ahead of them; gives the place before the
+/// first of them, and that head. A server may append meanwhile: entry and head come together, so a head read after the
+/// entries is never behind them.
 async fn go_over(
     store: &Store,
     organization: OrganizationId,
     walk: &mut Walk,
 ) -> Result<Result<(Option<u64>, Head), Fault>, StoreError> {
-    let (mut walked, mut begin) = (0, None);
+    let (mut walked, mut begin, mut last) = (0, None, None);
     loop {
         let before = walked;
         loop {
@@ -84,8 +84,9 @@ async fn go_over(
             }
         }
         let head = store.chain(organization).head().await?;
-        if head.seq <= walked || walked == before {
+        if head.seq <= walked || (walked == before && last == Some(head)) {
             return Ok(Ok((begin, head)));
         }
+        last = Some(head);
     }
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use askama::Template;
 use sendpromptly_core::audit::SignedCheckpoint;
 use sendpromptly_core::id::OrganizationId;
-use tokio::sync::Semaphore;
 
 use super::super::access::Seat;
 use super::super::page::{self, Frame, Nav};
@@ -18,9 +17,6 @@ use crate::trail::walk::{self, Sound};
 
 /// Entries that are walked here at most.
 const MOST: u64 = 200_000;
-
-/// Walks under way.
-static TURN: Semaphore = Semaphore::const_new(1);
 
 #[derive(Template)]
 #[template(path = "audit_check.html")]
@@ -38,6 +34,8 @@ enum Found {
     Sound {
         sound: Sound,
         checkpoints: usize,
+        /// The store notes that it was signed, and the checkpoint file has none of it: another node's may.
+        signed_elsewhere: bool,
         /// Lines of the checkpoint file that prove nothing.
         bad: usize,
     },
@@ -60,7 +58,9 @@ pub async fn run(visit: Visit, seat: Seat) -> Result<Response, PageError> {
 }
 
 async fn find(visit: &Visit, seat: &Seat) -> Result<Found, PageError> {
-    let _turn = TURN
+    let _turn = visit
+        .console
+        .check_turn
         .try_acquire()
         .map_err(|_| PageError::TooMany(Duration::from_secs(5)))?;
     let store = visit.store();
@@ -70,17 +70,13 @@ async fn find(visit: &Visit, seat: &Seat) -> Result<Found, PageError> {
     }
     // Read before the chain, which may grow meanwhile: no checkpoint is then newer than what is walked.
     let (checkpoints, bad) = checkpoints(visit, seat.scope.id()).await?;
-    if checkpoints.is_empty() && standing.signed > 0 {
-        return Ok(Found::Broken(
-            "The store notes checkpoints of this log, but the checkpoint file holds none.".to_owned(),
-        ));
-    }
     let key = visit.console.setting.checkpoints.public_key();
     let walked = walk::walk(store, seat.scope.id(), &checkpoints, Some(&key)).await?;
     Ok(match walked {
         Ok(sound) => Found::Sound {
             sound,
             checkpoints: checkpoints.len(),
+            signed_elsewhere: checkpoints.is_empty() && standing.signed > 0,
             bad,
         },
         Err(fault) => Found::Broken(format!("{}.", capitalized(&fault.to_string()))),

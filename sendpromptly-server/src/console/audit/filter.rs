@@ -15,6 +15,7 @@ pub(super) struct Typed {
     /// An e-mail address, or an actor as the log names it.
     pub(super) actor: String,
     pub(super) action: String,
+    /// An e-mail address, or a target as the log names it.
     pub(super) target: String,
     /// The first day.
     pub(super) from: String,
@@ -62,29 +63,29 @@ impl Typed {
 
     /// What the store is asked for.
     pub(super) async fn resolve(&self, store: &Store) -> Result<AuditFilter, StoreError> {
-        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Ok(AuditFilter {
-            actor: self.actor_id(store).await?,
-            action: some(&self.action),
-            target: some(&self.target),
+            actor: named(store, &self.actor).await?,
+            action: Some(self.action.clone()).filter(|action| !action.is_empty()),
+            target: named(store, &self.target).await?,
             from: day(&self.from),
             to: day(&self.to).map(|day| day.plus_millis(DAY_MS)),
         })
     }
+}
 
-    /// The log knows users by their ids. An address that nobody has finds nothing, as one of a stranger does.
-    async fn actor_id(&self, store: &Store) -> Result<Option<String>, StoreError> {
-        if self.actor.is_empty() {
-            return Ok(None);
-        }
-        let user = match Email::parse(&self.actor) {
-            Ok(email) => store.user_of_email(&email.key()).await?,
-            Err(_) => None,
-        };
-        Ok(Some(
-            user.map_or_else(|| self.actor.clone(), |user| user.to_string()),
-        ))
+/// What the log calls an actor or a target: users by their ids. An address that nobody has finds nothing, as one of a
+/// stranger does.
+async fn named(store: &Store, typed: &str) -> Result<Option<String>, StoreError> {
+    if typed.is_empty() {
+        return Ok(None);
     }
+    let user = match Email::parse(typed) {
+        Ok(email) => store.user_of_email(&email.key()).await?,
+        Err(_) => None,
+    };
+    Ok(Some(
+        user.map_or_else(|| typed.to_owned(), |user| user.to_string()),
+    ))
 }
 
 /// The beginning of a day that is written as `2026-11-25`, in UTC.

@@ -75,6 +75,26 @@ async fn filters_take_a_members_e_mail_an_action_and_a_target() {
 }
 
 #[tokio::test]
+async fn a_member_to_whom_something_was_done_is_found_by_the_e_mail_that_is_shown() {
+    let (house, _, path) = house().await;
+    let owner = house.member("owner@example.com", Role::Owner).await;
+    let owner = house.sign_in_with_code(&owner, 0).await;
+    let grace = house.member("grace@example.com", Role::Viewer).await;
+    let members = format!("/orgs/{}/members", house.world.organization);
+    let role = format!("{members}/{}/role", grace.user);
+    let changed = house.post(&owner, &role, &[("role", "operator")]).await;
+    assert_eq!(changed.status, 303, "{}", changed.body);
+    for (target, count) in [
+        ("grace%40example.com".to_owned(), 1),
+        (grace.user.to_string(), 1),
+        ("nobody%40example.com".to_owned(), 0),
+    ] {
+        let page = house.get(&owner, &format!("{path}?target={target}")).await;
+        assert_eq!(rows(&page), count, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn pages_lead_from_one_to_the_next() {
     let (house, admin, path) = house().await;
     for number in 0..51 {
@@ -176,6 +196,19 @@ async fn a_check_finds_a_log_that_was_cut_short() {
     house.world.write(Sql::new("DELETE FROM audit_entries")).await;
     let page = house.post(&admin, &format!("{path}/check"), &[]).await;
     assert!(page.body.contains("The log was tampered with"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_log_that_another_node_has_signed_was_not_tampered_with() {
+    let (house, admin, path) = house().await;
+    house.world.failed_event("evt_1").await;
+    let own = house.console.setting.checkpoints.clone();
+    let now = crate::platform::clock::now();
+    own.append_due(&house.world.store, now).await.unwrap();
+    std::fs::write(&house.world.keys().checkpoints.path, "").unwrap();
+    let page = house.post(&admin, &format!("{path}/check"), &[]).await;
+    assert!(page.body.contains(r#"data-test="sound""#), "{}", page.body);
+    assert!(page.body.contains(r#"data-test="elsewhere""#), "{}", page.body);
 }
 
 #[tokio::test]
