@@ -16,6 +16,7 @@ on_both_stores!(
     a_stream_ends_with_the_membership_and_tells_nothing_after_it,
     streams_end_at_the_stop,
     what_a_page_does_by_itself_keeps_no_session_alive,
+    what_a_page_does_by_itself_leaves_a_session_its_token_and_a_navigation_replaces_it,
 );
 
 /// A stream of events, open.
@@ -159,6 +160,32 @@ async fn what_a_page_does_by_itself_keeps_no_session_alive(kind: StoreKind) {
     browser.visit(&page).await.ok();
     assert!(seen().await > before, "a person opened it");
     drop(listener);
+}
+
+async fn what_a_page_does_by_itself_leaves_a_session_its_token_and_a_navigation_replaces_it(kind: StoreKind) {
+    let world = World::start(kind).await;
+    let mut browser = owner(&world).await;
+    let settings = browser
+        .visit(&format!("/orgs/{}/settings", world.organization))
+        .await;
+    world.sql().await.run("UPDATE sessions SET rotate = 1").await;
+    let form = settings.ok().form("/settings").set("name", "Other");
+    let saved = browser.submit(form).await;
+    assert_eq!(saved.status(), 303, "the form was made under the token before");
+    let before = browser.clone();
+    let page = format!("/orgs/{}/incidents", world.organization);
+    for _ in 0..2 {
+        let mut script = before.clone().with_header("x-live", "1");
+        let answer = script.get(&page).await.ok();
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    Listener::open(&world.server, &before, &live(&world))
+        .await
+        .expect("a stream");
+    let answer = browser.get(&page).await.ok();
+    assert!(answer.header("set-cookie").is_some(), "a person came");
+    assert_eq!(before.clone().get(&page).await.status(), 303);
+    assert_eq!(browser.get(&page).await.status(), 200);
 }
 
 #[tokio::test]

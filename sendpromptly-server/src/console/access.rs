@@ -87,6 +87,7 @@ pub(super) async fn answer(
             return entered.map_err(PageError::of_reading);
         }
         visit.form = read_form(&head.headers, body).await?;
+        look_again(&mut visit).await.map_err(PageError::of_reading)?;
         enter(route, visit, &head.headers).await
     };
     let mut response = match answered.await {
@@ -127,7 +128,13 @@ async fn welcome(
         None => console.rates.count_visitor(client.address)?,
     }
     if let (Some(known), Some(held)) = (&session, &mut token) {
-        keep(console, known, held, by_itself, &client, cookies).await?;
+        let navigates = head.method == Method::GET && !by_itself;
+        if !by_itself && known.life.is_to_be_noted(now) {
+            console.setting.store.note_session(known.id, now).await?;
+        }
+        if navigates && known.rotate {
+            rotate(console, known, held, &client, cookies).await?;
+        }
     }
     let token = token.unwrap_or_else(|| {
         cookie::read(cookie::Kind::Visitor, &client, &head.headers).unwrap_or_else(|| {
@@ -156,6 +163,15 @@ async fn welcome(
     })
 }
 
+/// Finds out once more whose session it is: it may have ended while the body was on its way.
+async fn look_again(visit: &mut Visit) -> Result<(), PageError> {
+    visit.now = clock::now();
+    if visit.session.is_some() {
+        visit.session = visit.store().session(&visit.token, visit.now).await?;
+    }
+    Ok(())
+}
+
 /// The session of a token. So many unknown ones from a network, and no more are looked up for it.
 async fn look_up(
     console: &Arc<Console>,
@@ -170,24 +186,17 @@ async fn look_up(
     Ok(found?)
 }
 
-/// Notes that a session was used, and gives it another token where its user's rights have changed.
-async fn keep(
+/// Gives a session another token, for its user's rights have changed. Only the answer to a navigation is the place for one:
+/// a form was made under the token before, and a page's script fetches several at once with one cookie.
+async fn rotate(
     console: &Arc<Console>,
     session: &Session,
     held: &mut SessionToken,
-    by_itself: bool,
     client: &Client,
     cookies: &mut Vec<hyper::header::HeaderValue>,
 ) -> Result<(), PageError> {
-    let store = &console.setting.store;
-    let now = clock::now();
-    if !by_itself && session.life.is_to_be_noted(now) {
-        store.note_session(session.id, now).await?;
-    }
-    if !session.rotate {
-        return Ok(());
-    }
     let new = SessionToken::generate();
+    let store = &console.setting.store;
     if store.rotate_marked_session(session.id, &new).await? {
         cookies.push(cookie::set(cookie::Kind::Session, client, &new));
         *held = new;
@@ -206,7 +215,9 @@ async fn enter(route: &'static Route, mut visit: Visit, headers: &HeaderMap) -> 
             if sends {
                 visit.console.rates.count_form(visit.client.address)?;
             }
-            take_form(route, &mut visit).await?;
+            if route.form != FormUse::OfSession || visit.session.is_some() {
+                take_form(route, &mut visit).await?;
+            }
             finish(route, visit, handler).await
         }
         Door::SignedIn(step_up, handler) => {
@@ -297,7 +308,7 @@ fn check_form(route: &Route, visit: &mut Visit) -> Result<(), PageError> {
 /// Takes a form once; one that may come again is told apart by its handler.
 async fn take_form(route: &Route, visit: &mut Visit) -> Result<(), PageError> {
     check_form(route, visit)?;
-    let Some(token) = visit.form_token.filter(|_| route.form == FormUse::Once) else {
+    let Some(token) = visit.form_token.filter(|_| route.form.is_once()) else {
         return Ok(());
     };
     if visit.store().use_form(token.id()).await? {
@@ -319,7 +330,7 @@ where
     A: Future<Output = Result<Response, PageError>>,
 {
     let store = visit.store().clone();
-    let taken = visit.form_token.filter(|_| route.form == FormUse::Once);
+    let taken = visit.form_token.filter(|_| route.form.is_once());
     end_of(&store, taken, handler(visit).await).await
 }
 
@@ -345,7 +356,11 @@ fn to_sign_in(visit: &Visit, sends: bool) -> Response {
     if visit.session.is_some() {
         return page::see_other("/sign-in/code");
     }
-    if sends || visit.path == "/" {
+    if sends {
+        let then = page::encoded(step_up::page_of(&visit.path));
+        return page::see_other(&format!("/sign-in?done=not-done&then={then}"));
+    }
+    if visit.path == "/" {
         return page::see_other("/sign-in");
     }
     let then = page::encoded(&visit.target);
@@ -378,13 +393,54 @@ fn agent(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::console::House;
+    use crate::store::rows::Sql;
+    use crate::testing::console::{Ask, House};
 
     async fn end(house: &House, token: FormToken, end: Result<Response, PageError>) -> bool {
         let store = &house.console.setting.store;
         assert!(store.use_form(token.id()).await.unwrap());
         let _ = end_of(store, Some(token), end).await;
         store.use_form(token.id()).await.unwrap()
+    }
+
+    /// The order to end all sessions.
+    async fn end_sessions(house: &House) {
+        house.world.write(Sql::new("DELETE FROM sessions")).await;
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_while_a_form_is_on_its_way_does_nothing_any_more() {
+        let house = House::open().await;
+        let ada = house.person("ada@example.com").await;
+        let form = Ask::post("/orgs/new", &[("name", "Another")]).with_form_of(&ada);
+        let answer = house.send_late(&ada, &form, end_sessions(&house)).await;
+        assert!(answer.contains("/sign-in?done=not-done"), "{answer}");
+        let others = Sql::new("SELECT count(*) AS n FROM organizations WHERE name = 'Another'");
+        assert_eq!(house.world.number(others).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_form_that_comes_after_the_session_is_told_to_be_not_done_and_leads_back() {
+        let house = House::open().await;
+        let ada = house.member("ada@example.com", Role::Operator).await;
+        end_sessions(&house).await;
+        let path = format!("/orgs/{}/incidents", house.world.organization);
+        let answer = house.post(&ada, &format!("{path}/preview"), &[]).await;
+        let then = page::encoded(&path);
+        assert_eq!(answer.location(), format!("/sign-in?done=not-done&then={then}"));
+        let page = house.get(&house.visitor(), answer.location()).await;
+        assert!(page.body.contains("was not done"), "{}", page.body);
+        assert!(
+            page.body.contains(&format!(r#"name="then" value="{path}""#)),
+            "{}",
+            page.body
+        );
+        // Who signs out then is signed out.
+        let answer = house.post(&ada, "/sign-out", &[]).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.location()),
+            (303, "/sign-in?done=signed-out")
+        );
     }
 
     #[tokio::test]

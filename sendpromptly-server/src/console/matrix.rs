@@ -6,7 +6,7 @@
 use hyper::Method;
 use sendpromptly_core::access::{LATELY, Role, StepUp};
 
-use super::routes::{Door, ROUTES, Route};
+use super::routes::{Door, FormUse, ROUTES, Route};
 use crate::testing::console::{Answer, Ask, House, Person};
 use crate::testing::estate::{Estate, fill, parts};
 
@@ -184,7 +184,7 @@ async fn a_form_of_another_browser_or_of_none_is_refused() {
     for route in ROUTES.iter().filter(|route| sends(route)) {
         let path = path(route, &estate);
         let own = match route.door {
-            Door::Anyone(_) => house.visitor(),
+            Door::Anyone(_) if route.form != FormUse::OfSession => house.visitor(),
             _ => house.sign_in_with_code(&estate.owner, 0).await,
         };
         let other = house.sign_in(estate.owner.user, &estate.owner.email).await;

@@ -38,8 +38,21 @@ pub enum Door {
 pub enum FormUse {
     /// It is good once.
     Once,
+    /// It is good once; where the session has ended nothing is asked of it, for then nothing is done.
+    OfSession,
     /// It may come again; the handler takes it as the key of the order, so that it is one order.
     Repeatable,
+}
+
+impl FormUse {
+    /// Whether a form that was sent is not taken again.
+    #[must_use]
+    pub const fn is_once(self) -> bool {
+        match self {
+            Self::Once | Self::OfSession => true,
+            Self::Repeatable => false,
+        }
+    }
 }
 
 /// What becomes of a form once the organization's trial or subscription is over.
@@ -102,6 +115,13 @@ const fn repeatable(path: &'static str, door: Door) -> Route {
     }
 }
 
+const fn of_session(path: &'static str, door: Door) -> Route {
+    Route {
+        form: FormUse::OfSession,
+        ..post(path, door)
+    }
+}
+
 /// A form that is taken whatever became of the plan.
 const fn always(route: Route) -> Route {
     Route {
@@ -133,7 +153,7 @@ pub static ROUTES: &[Route] = &[
     get("/assets/{file}", door!(anyone(assets::serve))),
     get("/sign-in", door!(anyone(sign_in::form))),
     post("/sign-in", door!(anyone(sign_in::sign_in))),
-    post("/sign-out", door!(anyone(sign_in::sign_out))),
+    of_session("/sign-out", door!(anyone(sign_in::sign_out))),
     get("/sign-up", door!(anyone(sign_up::form))),
     post("/sign-up", door!(anyone(sign_up::sign_up))),
     get("/sign-up/sent", door!(anyone(sign_up::sent))),

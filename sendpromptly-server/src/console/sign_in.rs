@@ -50,6 +50,9 @@ pub async fn form(visit: Visit) -> Result<Response, PageError> {
         "joined" => Some("Your account is made. Sign in to begin."),
         "email" => Some("Your new address is confirmed."),
         "deleted" => Some("Your account is deleted."),
+        "not-done" => {
+            Some("Your session had ended, so what you sent was not done. Sign in, and send it again.")
+        }
         "ended" => Some("Your password was changed. Sign in with the new one."),
         _ => None,
     };

@@ -164,7 +164,7 @@ fn elsewhere(then: &str) -> Response {
 }
 
 /// The page on which the form of this path stands: the path itself, or the nearest one above it that is a page.
-fn page_of(path: &str) -> &str {
+pub(super) fn page_of(path: &str) -> &str {
     let mut page = path;
     while routes::find(&Method::GET, page).is_err() {
         match page.rsplit_once('/') {

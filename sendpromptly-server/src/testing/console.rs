@@ -14,7 +14,8 @@ use hyper_util::rt::TokioExecutor;
 use sendpromptly_core::access::Role;
 use sendpromptly_core::id::{OrganizationId, RequestId, UserId};
 use sendpromptly_core::replay::RetrySchedule;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use url::form_urlencoded;
 
 use super::World;
@@ -363,6 +364,32 @@ impl House {
             body = ask.body().into();
         }
         self.http.request(request.body(Full::new(body)).unwrap()).await
+    }
+
+    /// Sends a form whose body follows when the server waits for it and something was done meanwhile. Gives the answer as
+    /// it came.
+    pub(crate) async fn send_late(
+        &self,
+        person: &Person,
+        ask: &Ask,
+        meanwhile: impl Future<Output = ()>,
+    ) -> String {
+        let (path, cookie, body) = (&ask.path, person.cookie(), ask.body());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: console\r\ncookie: {cookie}\r\ncontent-type: {FORM}\r\n\
+             content-length: {}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let mut stream = BufReader::new(TcpStream::connect(self.address).await.unwrap());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut waits = String::new();
+        stream.read_line(&mut waits).await.unwrap();
+        assert!(waits.contains("100"), "{waits}");
+        meanwhile.await;
+        stream.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 }
 
