@@ -48,6 +48,7 @@ pub mod incidents;
 pub mod invitations;
 pub mod key_rows;
 pub mod known_devices;
+mod last_receipt;
 pub mod links;
 pub mod mail_rates;
 pub mod master_keys;

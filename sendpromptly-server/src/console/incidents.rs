@@ -1,6 +1,6 @@
 //! The list of incidents, with its filters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use askama::Template;
 use sendpromptly_core::access::Role;
@@ -17,6 +17,8 @@ use crate::store::incident_list::{Count, IncidentFilter, IncidentPage, PageStart
 use crate::store::incidents::IncidentRecord;
 
 mod filter;
+#[cfg(test)]
+mod tests;
 
 /// Incidents on a page.
 const PAGE: u32 = 50;
@@ -76,12 +78,14 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let store = visit.store();
     // The place in the log comes first: what changes after it is told to the page.
     let seq = store.chain(seat.scope.id()).head().await?.seq;
-    let (found, projects, open, reprocessing) = tokio::try_join!(
+    let (found, mut projects, open, reprocessing) = tokio::try_join!(
         store.list_incidents(seat.scope, &filter, start, PAGE),
         store.project_names(seat.scope),
         store.count_incidents(seat.scope, IncidentState::Open),
         store.count_incidents(seat.scope, IncidentState::Reprocessing),
     )?;
+    let missing = beyond(&projects, &filter, &found);
+    projects.extend(store.names_of_projects(seat.scope, &missing).await?);
     let path = seat.path("/incidents");
     let here = format!("{path}{}", filter::query(&filter, PageStart::Newest));
     let (newer, older) = neighbours(&path, &filter, &found);
@@ -113,6 +117,18 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         newer,
         older,
     })
+}
+
+/// The projects that the page names and that are not among these.
+fn beyond(
+    projects: &[(ProjectId, String)],
+    filter: &IncidentFilter,
+    page: &IncidentPage,
+) -> BTreeSet<ProjectId> {
+    let known: BTreeSet<_> = projects.iter().map(|(id, _)| *id).collect();
+    let shown = page.incidents.iter().map(|record| record.project);
+    let named: BTreeSet<_> = shown.chain(filter.project).collect();
+    &named - &known
 }
 
 /// The pages above and below.

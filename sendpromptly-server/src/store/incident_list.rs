@@ -4,6 +4,9 @@
 //! list's order for each facet (see `store/incident_facets.rs`), from the place where the page
 //! before ended; only then is what is shown of them read. Ids are in the order in which incidents were opened.
 
+use std::collections::BTreeSet;
+
+use sea_orm::QueryResult;
 use sendpromptly_core::dedupe;
 use sendpromptly_core::event::{EffectType, Provider};
 use sendpromptly_core::id::{IncidentId, ProjectId};
@@ -123,7 +126,7 @@ impl Store {
         })
     }
 
-    /// The projects that the list can be narrowed to, by name, at most 200 of them.
+    /// The first 200 of the organization's projects, by name.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
@@ -136,13 +139,33 @@ impl Store {
              ORDER BY name, id LIMIT 200",
         );
         let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
-        let name = |row| {
-            Ok((
-                ProjectId::from_bytes(rows::id(row, "id")?),
-                rows::get(row, "name")?,
-            ))
-        };
-        found.iter().map(name).collect()
+        found.iter().map(named).collect()
+    }
+
+    /// Those of these projects that are the organization's, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn names_of_projects(
+        &self,
+        scope: OrganizationScope,
+        projects: &BTreeSet<ProjectId>,
+    ) -> Result<Vec<(ProjectId, String)>, StoreError> {
+        const COLUMNS: &[Column] = &[Column::new("id", Kind::Id)];
+        if projects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut wanted = Rows::new(COLUMNS);
+        for project in projects {
+            wanted.push([project.as_bytes().into()]);
+        }
+        let query = Sql::over(
+            "SELECT p.id, p.name FROM {rows} JOIN projects p ON p.id = r.id
+             WHERE p.organization_id = {} AND p.deleted_at IS NULL ORDER BY p.name, p.id",
+            wanted,
+        );
+        let found = query.bind(scope.as_bytes()).all(&self.reader).await?;
+        found.iter().map(named).collect()
     }
 
     /// How many of an organization's incidents are in this state.
@@ -166,6 +189,11 @@ impl Store {
         let row = query.one(&self.reader).await?;
         Ok(Count(row.map_or(Ok(0), |row| rows::count(&row, "n"))?))
     }
+}
+
+fn named(project: &QueryResult) -> Result<(ProjectId, String), StoreError> {
+    let id = ProjectId::from_bytes(rows::id(project, "id")?);
+    Ok((id, rows::get(project, "name")?))
 }
 
 /// One more incident than fits on a page is read: it tells whether another page follows.

@@ -1,14 +1,14 @@
 //! The projects of an organization as its people see them, with what goes on in each.
 
 use sea_orm::QueryResult;
-use sendpromptly_core::id::{EventId, ProjectId};
+use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::incident::IncidentState;
 use sendpromptly_core::time::Timestamp;
 
 use super::projects::{COLUMNS, Project, project_of};
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
-use super::{Store, StoreError, incident_facets};
+use super::{Store, StoreError, incident_facets, last_receipt};
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +23,7 @@ pub struct ListedProject {
     pub project: Project,
     /// Its open incidents, [`MOST_COUNTED`] at most.
     pub open_incidents: u32,
-    /// When its last receipt came. Events are stored in the order of their ids, so no index more is kept for it.
+    /// When its last receipt came, of its newest events.
     pub last_receipt_at: Option<Timestamp>,
 }
 
@@ -69,17 +69,16 @@ fn select(which: &str) -> String {
             (SELECT count(*) FROM (SELECT 1 FROM incidents i
                 WHERE i.project_id = p.id AND i.facet BETWEEN {first_open} AND {last_open}
                 LIMIT {MOST_COUNTED}) counted) AS open_incidents,
-            (SELECT e.id FROM events e WHERE e.project_id = p.id AND e.received_at IS NOT NULL
-                ORDER BY e.id DESC LIMIT 1) AS last_event
-         FROM projects p WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND {which}"
+            {} AS last_receipt
+         FROM projects p WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND {which}",
+        last_receipt::of_project("p.id")
     )
 }
 
 fn listed(row: &QueryResult) -> Result<ListedProject, StoreError> {
-    let last_event = rows::optional_id(row, "last_event")?.map(EventId::from_bytes);
     Ok(ListedProject {
         project: project_of(row)?,
         open_incidents: rows::count(row, "open_incidents")?,
-        last_receipt_at: last_event.map(|event| event.made_at()),
+        last_receipt_at: rows::optional_time(row, "last_receipt")?,
     })
 }

@@ -7,13 +7,10 @@ use sendpromptly_core::time::Timestamp;
 
 use crate::platform::entropy;
 use crate::store::billing::{self, PLAN};
+use crate::store::last_receipt::EVENTS;
 use crate::store::retry::retried;
 use crate::store::rows::{self, Sql};
 use crate::store::{Store, StoreError};
-
-/// Events of a project that its last receipt is looked for among: an app that is down may leave many that a provider
-/// announced and that no receipt came for.
-const EVENTS: u32 = 1_000;
 
 /// A project that is listened to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,20 +56,6 @@ impl Store {
                 })
             })
             .collect()
-    }
-
-    /// When the last receipt of a project came, of its newest events: one that a provider had announced before has an
-    /// old id.
-    ///
-    /// # Errors
-    /// [`StoreError`] by its cause.
-    pub async fn last_receipt(&self, project: ProjectId) -> Result<Option<Timestamp>, StoreError> {
-        let query = Sql::new(format!(
-            "SELECT max(e.received_at) AS last_receipt FROM
-                (SELECT n.received_at FROM events n WHERE n.project_id = {{}} ORDER BY n.id DESC LIMIT {EVENTS}) e"
-        ));
-        let row = query.bind(project.as_bytes()).one(&self.reader).await?;
-        row.map_or(Ok(None), |row| rows::optional_time(&row, "last_receipt"))
     }
 
     /// Notes that it is quiet in a project, or no longer, and tells of it; nothing where another node has done so.

@@ -1,6 +1,7 @@
 //! What a list of projects shows, and of whose.
 
 use sendpromptly_core::id::OrganizationId;
+use sendpromptly_core::time::MINUTE_MS;
 
 use super::*;
 use crate::platform::entropy;
@@ -25,6 +26,23 @@ async fn a_list_shows_open_incidents_and_the_last_receipt() {
     assert_eq!(told, [(world.project, 2, Some(NOW)), (other, 0, None)]);
     let one = world.store.listed_project(world.scope(), world.project).await;
     assert_eq!(one.unwrap().as_ref(), list.first());
+}
+
+#[tokio::test]
+async fn the_last_receipt_of_a_listed_project_may_be_of_an_event_announced_before_others() {
+    let world = World::set_up().await;
+    let first = world.receive("evt_1").await;
+    world.receive("evt_2").await;
+    let late = NOW.plus_millis(9 * MINUTE_MS);
+    let receipt = Sql::new("UPDATE events SET received_at = {} WHERE id = {}");
+    world.write(receipt.bind(late).bind(first.as_bytes())).await;
+    let listed = world.store.listed_project(world.scope(), world.project).await;
+    assert_eq!(listed.unwrap().unwrap().last_receipt_at, Some(late));
+    world
+        .write(Sql::new("UPDATE events SET received_at = NULL"))
+        .await;
+    let listed = world.store.listed_project(world.scope(), world.project).await;
+    assert_eq!(listed.unwrap().unwrap().last_receipt_at, None);
 }
 
 #[tokio::test]
