@@ -56,6 +56,10 @@ async fn a_user_sees_where_the_account_is_signed_in(kind: StoreKind) {
             .all(|row| row.contains("127.0.0.1") && row.contains("UTC")),
         "{rows:?}"
     );
+    assert_eq!(
+        page.texts_of("[data-test=sessions] button"),
+        ["Sign out", "End the session of curl at 127.0.0.1"]
+    );
 }
 
 async fn a_user_ends_one_session_or_all_others(kind: StoreKind) {

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use sendpromptly_core::replay::Effect;
 use sendpromptly_core::spread::Step;
 
 use super::*;
+use crate::platform::clock;
 use crate::store::hours::Figures;
 use crate::testing::console::House;
 
@@ -137,4 +139,22 @@ async fn every_period_has_its_page_and_none_is_heavy() {
         assert!(page.body.len() < 50_000, "{} bytes", page.body.len());
         assert!(!page.body.contains("style="));
     }
+}
+
+#[tokio::test]
+async fn what_was_repaired_is_not_told_as_a_part_of_what_was_opened() {
+    let house = House::open().await;
+    let viewer = house.member("ada@example.com", Role::Viewer).await;
+    let world = &house.world;
+    let now = clock::now();
+    let opened_at = now.plus_millis(-48 * HOUR_MS);
+    let (event, _) = world.failed_event_at(world.project, "evt_1", opened_at).await;
+    world.report(event, Effect::Success, None, now).await;
+    let path = format!("/orgs/{}?period=24h", world.organization);
+    let page = house.get(&viewer, &path).await.body;
+    assert!(page.contains("data-test=\"repaired\">1</span>"), "{page}");
+    assert!(
+        page.contains("and 0 opened") && !page.contains("of 0 opened"),
+        "{page}"
+    );
 }
