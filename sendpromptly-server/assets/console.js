@@ -30,23 +30,39 @@ document.addEventListener("change", (event) => {
 
 // A live part of a page: <div id="live" data-live="EVENTS" data-page="THIS PAGE">. When the server says that
 // something changed, the page is fetched again and the part is put in place of the old one. What the visitor has
-// typed, ticked, opened and focused stays; elements that should keep it have an id.
+// typed, ticked, opened and focused stays; elements that should keep what was done to them have an id.
+
+// Finds an element again in the part that was put in place: what has its id; or leads where it led, or says what it said.
+function finder(part, element) {
+  const { id, localName } = element;
+  if (id) return () => document.getElementById(id);
+  const mark = (other) => other.getAttribute("href") ?? other.textContent;
+  const wanted = mark(element);
+  const alike = () => [...part.querySelectorAll(localName)].filter((other) => mark(other) === wanted);
+  const place = alike().indexOf(element);
+  return () => alike()[place];
+}
+
 function remember(part) {
   const kept = [];
   for (const element of part.querySelectorAll("[id]")) {
     const { id, open, checked, value } = element;
     if (element.localName === "details" && open) kept.push([id, { open }]);
-    else if (element.type === "checkbox" && checked !== element.defaultChecked) kept.push([id, { checked }]);
-    else if ("defaultValue" in element && value !== element.defaultValue) kept.push([id, { value }]);
+    else if (element.type === "checkbox") {
+      if (checked !== element.defaultChecked) kept.push([id, { checked }]);
+    } else if ("defaultValue" in element && (value || element.defaultValue)) {
+      kept.push([id, { value }]); // also what a refusal gave back, which a fresh page lacks
+    }
   }
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  const find = focused && finder(part, focused);
   const caret = focused && focused.localName === "textarea" || focused?.type === "text" ? [focused.selectionStart, focused.selectionEnd] : null;
   return () => {
     for (const [id, state] of kept) {
       const element = document.getElementById(id);
       if (element) Object.assign(element, state);
     }
-    const again = focused && (document.getElementById(focused.id) || document.querySelector(`#live a[href="${CSS.escape(focused.getAttribute("href") || "")}"]`));
+    const again = find?.();
     again?.focus({ preventScroll: true });
     if (again && caret) again.setSelectionRange(...caret);
   };
@@ -54,40 +70,83 @@ function remember(part) {
 
 const live = document.getElementById("live");
 if (live?.dataset.live && window.EventSource) {
-  const events = new EventSource(live.dataset.live);
+  let events;
+  let ended = false;
   let fetching = false;
   let again = false;
+  let waiting = false;
+  const say = (text, look) => {
+    const said = document.getElementById("live-said");
+    said.className = look;
+    said.textContent = text;
+  };
   // The page would look live and be old: it says so, for all to see.
   const end = () => {
-    events.close();
-    const said = document.getElementById("live-said");
-    said.className = "warning";
-    said.textContent = "No longer renewed. Reload the page.";
+    ended = true;
+    events?.close();
+    say(live.dataset.end ?? "No longer renewed. Reload the page.", "warning");
+  };
+  // What a part says, but for how long ago it was.
+  const words = (part) => {
+    const copy = part.cloneNode(true);
+    for (const time of copy.querySelectorAll("time")) time.textContent = time.dateTime;
+    return copy.textContent;
+  };
+  const isTicked = () => live.querySelector("input[name=incident]:checked") !== null;
+  const show = (fresh) => {
+    const changed = words(fresh) !== words(live);
+    // A row that is pushed off the page would take its tick along.
+    if (changed && isTicked()) {
+      waiting = true;
+      say("There are changes. They are shown when nothing is ticked.", "warning");
+      return;
+    }
+    if (changed || waiting) say(changed ? "The page was updated." : "", "visually-hidden");
+    waiting = false;
+    live.toggleAttribute("data-busy", fresh.hasAttribute("data-busy"));
+    // Nothing is put in an element's place for the time's sake: a selection and a press of a button would be lost.
+    if (!changed) {
+      const times = fresh.querySelectorAll("time");
+      live.querySelectorAll("time").forEach((time, index) => { time.textContent = times[index].textContent; });
+      return;
+    }
+    const restore = remember(live);
+    live.replaceChildren(...fresh.childNodes);
+    showSelectAll();
+    restore();
+  };
+  const fetchPart = async () => {
+    const answer = await fetch(live.dataset.page, { headers: { "x-live": "1", accept: "text/html" } });
+    if (answer.redirected || !answer.ok) { end(); return; } // signed out, or gone
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("live");
+    if (fresh) show(fresh);
   };
   const renew = async () => {
     if (fetching) { again = true; return; }
     fetching = true;
     do {
       again = false;
-      try {
-        const answer = await fetch(live.dataset.page, { headers: { "x-live": "1", accept: "text/html" } });
-        if (answer.redirected || !answer.ok) { end(); break; } // signed out, or gone
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const fresh = page.getElementById("live");
-        if (!fresh) break;
-        if (fresh.textContent !== live.textContent) document.getElementById("live-said").textContent = "The page was updated.";
-        const restore = remember(live);
-        live.replaceChildren(...fresh.childNodes);
-        live.toggleAttribute("data-busy", fresh.hasAttribute("data-busy"));
-        showSelectAll();
-        restore();
-      } catch { break; } // the server is away; the next change renews the page
-    } while (again);
+      try { await fetchPart(); } catch { /* the server is away; the next change renews the page */ }
+    } while (again && !ended);
     fetching = false;
   };
-  events.addEventListener("change", renew);
-  // It connects again by itself, unless it was refused.
-  events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) end(); });
-  // Single calls of a replay are not told of, so while one is under way the page looks by itself.
-  setInterval(() => { if (live.hasAttribute("data-busy") && !document.hidden && events.readyState !== EventSource.CLOSED) renew(); }, 5000);
+  const listen = () => {
+    events?.close();
+    events = new EventSource(live.dataset.live);
+    events.addEventListener("change", renew);
+    // It connects again by itself, unless it was refused.
+    events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) end(); });
+  };
+  if (!document.hidden) listen();
+  // Over HTTP/1.1 a browser has six connections to a host, and a stream holds one: a page that nobody sees holds none.
+  document.addEventListener("visibilitychange", () => {
+    if (ended) return;
+    if (document.hidden) { events?.close(); return; }
+    listen();
+    renew();
+  });
+  document.addEventListener("change", () => { if (waiting && !isTicked()) renew(); });
+  // Not everything is told of, such as single calls of a replay and receipts: where such is awaited, the page looks by itself.
+  setInterval(() => { if (live.hasAttribute("data-busy") && !document.hidden && !ended) renew(); }, 5000);
 }

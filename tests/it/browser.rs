@@ -61,6 +61,38 @@ async fn with_the_keyboard_alone_an_incident_is_repaired() {
     repair_with("keyboard.mjs").await;
 }
 
+#[tokio::test]
+async fn a_page_that_renews_itself_takes_away_neither_the_focus_nor_what_was_typed() {
+    let endpoint = Endpoint::start(|_, _| Reply::result("success")).await;
+    let world = World::start_calling(StoreKind::Sqlite, &endpoint).await;
+    run_script("renewal.mjs", &settings_of_owner(&world, "desktop")).await;
+}
+
+#[tokio::test]
+async fn what_no_entry_of_the_audit_log_tells_of_is_shown_without_a_reload() {
+    renew_with("news.mjs").await;
+}
+
+#[tokio::test]
+async fn what_is_ticked_stays_until_nothing_is_ticked() {
+    renew_with("ticks.mjs").await;
+}
+
+#[tokio::test]
+async fn pages_that_nobody_sees_hold_no_connections_and_are_renewed_when_they_are_seen() {
+    renew_with("hidden.mjs").await;
+}
+
+#[tokio::test]
+async fn a_change_that_comes_while_a_renewal_fails_is_shown() {
+    renew_with("away.mjs").await;
+}
+
+async fn renew_with(script: &str) {
+    let world = World::start(StoreKind::Sqlite).await;
+    run_script(script, &settings_of_owner(&world, "desktop")).await;
+}
+
 async fn repair_with(script: &str) {
     let endpoint = Endpoint::start(|_, _| Reply::result("success")).await;
     let world = World::start_calling(StoreKind::Sqlite, &endpoint).await;

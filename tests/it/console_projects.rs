@@ -108,6 +108,9 @@ async fn a_project_is_made_and_its_key_and_secret_are_shown_once(kind: StoreKind
     assert!(key.starts_with("sk_") && key.len() == 43, "{key}");
     assert!(secret.starts_with("spsec_") && secret.len() == 49, "{secret}");
     assert_eq!(made.header("cache-control"), Some("no-store"));
+    // Whoever reloads it would see neither any more.
+    let end = made.all("#live")[0].must_have("data-end");
+    assert_eq!(end, "No longer renewed. Copy both, then go on to the project.");
     let project = made.link("I have copied both. Go on to the project");
     assert!(!project.contains("sk_"), "{project}");
 

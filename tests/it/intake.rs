@@ -14,6 +14,7 @@ use sendpromptly_tests::store::StoreKind;
 use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 
+mod listed;
 mod second_name;
 mod strangers;
 

@@ -165,7 +165,7 @@ async fn render(visit: &Visit, seat: &Seat, refused: Option<Refused>) -> Result<
         frame: visit.frame_of(seat, "Incident", Nav::Incidents).telling(notice),
         list: seat.path("/incidents"),
         live: format!("{}?since={seq}", seat.path("/live")),
-        busy: busy || record.incident.state == IncidentState::Reprocessing,
+        busy: busy || !record.incident.state.is_settled(),
         title: title(&record),
         meaning: words::meaning(&record),
         state: words::state(record.incident.state),

@@ -6,7 +6,7 @@ use askama::Template;
 use sendpromptly_core::access::Role;
 use sendpromptly_core::event::{EffectType, Provider};
 use sendpromptly_core::id::ProjectId;
-use sendpromptly_core::incident::IncidentState;
+use sendpromptly_core::incident::{IncidentReason, IncidentState};
 
 use super::access::Seat;
 use super::incident::words;
@@ -29,6 +29,7 @@ struct ListPage {
     frame: Frame,
     path: String,
     live: String,
+    busy: bool,
     page: String,
     /// The address of the list without its page.
     here: String,
@@ -93,6 +94,7 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     page::page(&ListPage {
         frame: visit.frame_of(&seat, "Incidents", Nav::Incidents),
         live: format!("{}?since={seq}", seat.path("/live")),
+        busy: found.incidents.iter().any(awaits_its_receipt),
         page: visit.target.clone(),
         here,
         projects_path: seat.path("/projects"),
@@ -117,6 +119,13 @@ pub async fn list(visit: Visit, seat: Seat) -> Result<Response, PageError> {
         newer,
         older,
     })
+}
+
+/// Whether a receipt may yet say what the effect and the reference are: it comes without an entry in the audit log.
+fn awaits_its_receipt(record: &IncidentRecord) -> bool {
+    let incident = &record.incident;
+    let is_missed = incident.reason == IncidentReason::MissingReceipt && !incident.state.is_settled();
+    is_missed || record.effect_type.is_none() || record.internal_reference.is_none()
 }
 
 /// The projects that the page names and that are not among these.

@@ -1,9 +1,12 @@
 //! Live pages: whoever listens to an organization is told when something of it has changed, as server-sent events.
 //!
-//! What changes an incident writes to the organization's audit log, whatever node it happens on; so the place of
-//! the log's head tells that there is something new. One query a second asks for the heads of all organizations
+//! What changes an incident's state writes to the organization's audit log, whatever node it happens on; so the place
+//! of the log's head tells that there is something new. One query a second asks for the heads of all organizations
 //! that somebody listens to, and none where nobody does. The page is then fetched again by the script that
 //! listens; nothing of its content travels this way.
+//!
+//! Receipts, further failures of what is open and the calls of a replay write no entry. A page on which one of these
+//! may yet come says `data-busy`, and its script looks by itself.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -22,13 +22,13 @@ export class Customer {
       internal_reference: reference,
       occurred_at: new Date().toISOString(),
     });
-    const result = await this.#send('result', {
-      event_id: event.event_id,
-      status: 'failed',
-      error_code: 'db_timeout',
-      error_message: 'The entitlements database did not answer.',
-    });
+    const result = await this.failAgain(event.event_id, 'The entitlements database did not answer.');
     return { event: event.event_id, incident: result.incident_id };
+  }
+
+  /** The effect of a payment failed, perhaps not for the first time. */
+  async failAgain(event, message) {
+    return this.#send('result', { event_id: event, status: 'failed', error_code: 'db_timeout', error_message: message });
   }
 
   /** The effect was applied after all. */
