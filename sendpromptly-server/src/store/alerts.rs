@@ -120,7 +120,7 @@ impl Store {
         if all_of(scope, new.project).all(&tx).await?.len() >= MOST {
             return Ok(Added::TooMany);
         }
-        let told_to = newest(&tx, new.project, new.escalation).await?;
+        let told_to = self.newest(&tx, new.project, new.escalation).await?;
         let insert = Sql::new(
             "INSERT INTO alert_destinations (project_id, id, channel, sealed, shown, escalation, newest, told_to, created_at)
              VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {})",
@@ -145,6 +145,32 @@ impl Store {
         self.write_audited(&tx, vec![insert], &drafts).await?;
         tx.commit().await?;
         Ok(Added::Done)
+    }
+
+    /// The number of the newest news for destinations of this kind: a new one is told only of what comes after. Who is
+    /// handing news on is waited for, and what came of that is read by statements of their own.
+    async fn newest(
+        &self,
+        tx: &DatabaseTransaction,
+        project: ProjectId,
+        escalation: bool,
+    ) -> Result<i64, StoreError> {
+        let lock = self.dialect.for_update_of("d");
+        let others = Sql::new(format!(
+            "SELECT d.newest FROM alert_destinations d WHERE d.project_id = {{}} AND d.escalation = {{}}
+             ORDER BY d.id{lock}"
+        ));
+        let others = others.bind(project.as_bytes()).bind(escalation).all(tx).await?;
+        let told = others.iter().map(|row| rows::get(row, "newest"));
+        if let Some(newest) = told.collect::<Result<Vec<i64>, _>>()?.into_iter().max() {
+            return Ok(newest);
+        }
+        let left = Sql::new(
+            "SELECT COALESCE(max(n.number), 0) AS newest FROM alert_news n
+             WHERE n.project_id = {} AND n.escalation = {}",
+        );
+        let row = left.bind(project.as_bytes()).bind(escalation).one(tx).await?;
+        row.map_or(Ok(0), |row| rows::get(&row, "newest"))
     }
 
     /// The destinations of a project, in the order in which they were made.
@@ -304,18 +330,6 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
-}
-
-/// The number of the newest news for destinations of this kind: a new one is told only of what comes after.
-async fn newest(tx: &DatabaseTransaction, project: ProjectId, escalation: bool) -> Result<i64, StoreError> {
-    let query = Sql::new(
-        "SELECT COALESCE(
-            (SELECT max(d.newest) FROM alert_destinations d WHERE d.project_id = {} AND d.escalation = {}),
-            (SELECT max(n.number) FROM alert_news n WHERE n.project_id = {} AND n.escalation = {}), 0) AS newest",
-    );
-    let query = query.bind(project.as_bytes()).bind(escalation);
-    let row = query.bind(project.as_bytes()).bind(escalation).one(tx).await?;
-    row.map_or(Ok(0), |row| rows::get(&row, "newest"))
 }
 
 fn in_words(minutes: Option<u32>) -> String {

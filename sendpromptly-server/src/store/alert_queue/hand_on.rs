@@ -41,6 +41,9 @@ pub(super) struct Door {
     next: Next,
 }
 
+/// The number of the newest news of each kind that has destinations.
+type Newest = BTreeMap<(ProjectId, bool), i64>;
+
 /// What is news in these changes of cases, for those of projects that have destinations.
 pub(in crate::store) fn news(changes: &[CaseChange]) -> Sql {
     let mut news = Rows::new(CHANGES);
@@ -48,13 +51,14 @@ pub(in crate::store) fn news(changes: &[CaseChange]) -> Sql {
         let after = change.after.incident.as_ref();
         let told = alert::news_of(change.before.incident.as_ref(), after);
         if let (Some(told), Some(incident)) = (told, after) {
-            let id = entropy::ordered_id(change.at);
+            let at = told_at(change);
+            let id = entropy::ordered_id(at);
             news.push([
                 change.project.as_bytes().into(),
                 id.into(),
                 incident.id.as_bytes().into(),
                 told.as_str().into(),
-                change.at.into(),
+                at.into(),
             ]);
         }
     }
@@ -64,6 +68,15 @@ pub(in crate::store) fn news(changes: &[CaseChange]) -> Sql {
          WHERE EXISTS (SELECT 1 FROM alert_destinations d WHERE d.project_id = r.project_id)",
         news,
     )
+}
+
+/// When a change is told to have been. The clocks of two nodes may be apart, and the last news of an incident are those
+/// that are told: what follows on its opening is never told to be before it.
+fn told_at(change: &CaseChange) -> Timestamp {
+    let before = change.before.incident.as_ref();
+    before.map_or(change.at, |incident| {
+        change.at.max(incident.opened_at.plus_millis(1))
+    })
 }
 
 const CHANGES: &[Column] = &[
@@ -90,7 +103,8 @@ impl Store {
             changes.extend(self.take_escalations(&tx, now).await?);
             if !changes.is_empty() {
                 let doors = self.lock_doors(&tx, &changes).await?;
-                write_together(&tx, hand_on(&changes, &doors, now)).await?;
+                let newest = newest(&tx, &doors).await?;
+                write_together(&tx, hand_on(&changes, &doors, newest, now)).await?;
             }
             tx.commit().await?;
             Ok(changes.len() >= batch(self.dialect))
@@ -164,21 +178,48 @@ fn waits(now: Timestamp) -> Sql {
     query.bind(now)
 }
 
-/// The statements that hand news on: numbered, to destinations that are due by then; and for open incidents the time at
-/// which the second destinations are told. What is for nobody is dropped.
-fn hand_on(changes: &[Change], doors: &[Door], now: Timestamp) -> Vec<Sql> {
-    let mut newest = BTreeMap::new();
+/// The numbers after which news go on. The news themselves count too: a destination that is added while others are locked
+/// has not heard of what these are told, and it may be the only one that is left.
+async fn newest(tx: &DatabaseTransaction, doors: &[Door]) -> Result<Newest, StoreError> {
+    const KINDS: &[Column] = &[
+        Column::new("project_id", Kind::Id),
+        Column::new("escalation", Kind::Int),
+    ];
+    let mut newest = Newest::new();
     for door in doors {
         let last = newest.entry((door.project, door.escalation)).or_insert(0);
         *last = door.newest.max(*last);
     }
+    let mut kinds = Rows::new(KINDS);
+    for (project, escalation) in newest.keys() {
+        kinds.push([project.as_bytes().into(), (*escalation).into()]);
+    }
+    let query = Sql::over(
+        "SELECT r.project_id, r.escalation, COALESCE((SELECT max(n.number) FROM alert_news n
+            WHERE n.project_id = r.project_id AND n.escalation = r.escalation), 0) AS number FROM {rows}",
+        kinds,
+    );
+    for row in query.all(tx).await? {
+        let project = ProjectId::from_bytes(rows::id(&row, "project_id")?);
+        let number: i64 = rows::get(&row, "number")?;
+        let last = newest
+            .entry((project, rows::flag(&row, "escalation")?))
+            .or_insert(0);
+        *last = number.max(*last);
+    }
+    Ok(newest)
+}
+
+/// The statements that hand news on: numbered, to destinations that are due by then; and for open incidents the time at
+/// which the second destinations are told. What is for nobody is dropped.
+fn hand_on(changes: &[Change], doors: &[Door], mut newest: Newest, now: Timestamp) -> Vec<Sql> {
     let news = number(changes, &mut newest);
     let [open, settled] = escalations::note(changes, doors);
     vec![make_due(doors, &newest, now), news, open, settled]
 }
 
 /// The news with their numbers, which go on from the newest of each kind.
-fn number(changes: &[Change], newest: &mut BTreeMap<(ProjectId, bool), i64>) -> Sql {
+fn number(changes: &[Change], newest: &mut Newest) -> Sql {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
         Column::new("escalation", Kind::Int),
@@ -210,7 +251,7 @@ fn number(changes: &[Change], newest: &mut BTreeMap<(ProjectId, bool), i64>) -> 
 }
 
 /// Tells the destinations of news how many there are, and when their message is due.
-fn make_due(doors: &[Door], newest: &BTreeMap<(ProjectId, bool), i64>, now: Timestamp) -> Sql {
+fn make_due(doors: &[Door], newest: &Newest, now: Timestamp) -> Sql {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
         Column::new("id", Kind::Id),
@@ -265,8 +306,56 @@ fn door(row: &QueryResult) -> Result<Door, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use tokio::task::yield_now;
+
     use super::*;
-    use crate::testing::{NOW, World, over_many};
+    use crate::store::alert_queue::tests::{add, claim, counts, happens};
+    use crate::testing::{NOW, World, operator, over_many};
+
+    #[tokio::test]
+    async fn a_destination_that_is_added_while_news_are_handed_on_begins_after_them() {
+        let world = Arc::new(World::set_up().await);
+        let (store, first) = (&world.store, add(&world, false).await);
+        world.failed_event("evt_1").await;
+        let tx = store.begin().await.unwrap();
+        let changes = store.take_changes(&tx).await.unwrap();
+        let doors = store.lock_doors(&tx, &changes).await.unwrap();
+        let added_to = world.clone();
+        let adding = tokio::spawn(async move { add(&added_to, false).await });
+        while !adding.is_finished() && !world.waits_for_a_lock().await {
+            yield_now().await;
+        }
+        let newest = newest(&tx, &doors).await.unwrap();
+        let writes = hand_on(&changes, &doors, newest, NOW);
+        write_together(&tx, writes).await.unwrap();
+        tx.commit().await.unwrap();
+        let second = adding.await.unwrap();
+        let origin = operator();
+        let removed = store.remove_alert(world.scope(), world.project, first, &origin, NOW);
+        assert!(removed.await.unwrap());
+        world.failed_event("evt_2").await;
+        let told = claim(&world, NOW).await.unwrap();
+        assert_eq!(
+            (told.destination, counts(&told)),
+            (second, vec![(News::Opened, 1)])
+        );
+    }
+
+    #[tokio::test]
+    async fn news_are_numbered_after_those_that_there_are_whatever_their_destinations_know_of_them() {
+        let world = World::set_up().await;
+        add(&world, false).await;
+        happens(&world, world.project, [1; 16], "opened", NOW).await;
+        assert!(!world.store.hand_on_alerts(NOW).await.unwrap());
+        world
+            .write(Sql::new("UPDATE alert_destinations SET newest = 0"))
+            .await;
+        happens(&world, world.project, [2; 16], "opened", NOW).await;
+        let told = claim(&world, NOW).await.unwrap();
+        assert_eq!(counts(&told), [(News::Opened, 2)]);
+    }
 
     #[tokio::test]
     async fn whether_an_escalation_is_due_is_found_by_its_time_also_in_a_table_never_analyzed() {

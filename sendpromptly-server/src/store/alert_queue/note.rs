@@ -92,8 +92,9 @@ impl Ended {
         Ok(())
     }
 
-    /// Of each incident the message told the last of its news. No incident is locked: one of which there were news is
-    /// long from being forgotten.
+    /// Of each incident the message told the last of its news. Where a batch before has noted the incident, and the news
+    /// were forgotten by which that shows, it stays as it is. No incident is locked: one of which there were news is long
+    /// from being forgotten.
     fn rows(&self, to: i64) -> Sql {
         Sql::over(
             "INSERT INTO told_alerts (project_id, incident_id, id, destination_id, channel, news, incidents, named,
@@ -104,7 +105,8 @@ impl Ended {
              WHERE n.project_id = {} AND n.escalation = {} AND n.number > {} AND n.number <= {} AND NOT EXISTS
                 (SELECT 1 FROM alert_news l
                  WHERE l.project_id = n.project_id AND l.escalation = n.escalation AND l.subject_id = n.subject_id
-                    AND l.number <= {} AND (l.at > n.at OR (l.at = n.at AND l.number > n.number)))",
+                    AND l.number <= {} AND (l.at > n.at OR (l.at = n.at AND l.number > n.number)))
+             ON CONFLICT (project_id, incident_id, id) DO NOTHING",
             self.named(),
         )
         .bind(self.id)

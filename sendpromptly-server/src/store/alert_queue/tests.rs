@@ -79,7 +79,7 @@ pub(in crate::store) async fn end(world: &World, claimed: &ClaimedAlert, end: Al
     world.store.end_alert(claimed, &end, now).await.unwrap();
 }
 
-fn counts(claimed: &ClaimedAlert) -> Vec<(News, u32)> {
+pub(super) fn counts(claimed: &ClaimedAlert) -> Vec<(News, u32)> {
     let counts = claimed.message.content.counts.iter();
     counts.map(|(news, count)| (*news, *count)).collect()
 }
@@ -193,6 +193,19 @@ async fn of_an_incident_the_last_is_told_also_where_two_nodes_hand_on_in_another
     let later = NOW.plus(GROUPED_FOR);
     assert!(claim(&world, later).await.is_none(), "nothing to tell");
     assert_eq!(behind(&world).await, 0);
+}
+
+#[tokio::test]
+async fn that_an_incident_is_resolved_is_told_also_where_the_clock_of_the_node_that_opened_it_is_ahead() {
+    let world = World::set_up().await;
+    add(&world, false).await;
+    let event = world.receive("evt_1").await;
+    let (ahead, behind) = (NOW.plus_millis(1_500), NOW.plus_millis(1_000));
+    world.report(event, Effect::Failed, None, ahead).await;
+    hand_on(&world, NOW).await;
+    world.report(event, Effect::Success, None, behind).await;
+    let told = claim(&world, NOW).await.unwrap();
+    assert_eq!(counts(&told), [(News::Resolved, 1)]);
 }
 
 #[tokio::test]

@@ -203,6 +203,34 @@ async fn a_message_that_told_much_is_noted_bit_by_bit_and_its_news_stay_until_th
 }
 
 #[tokio::test]
+async fn a_message_that_told_much_is_noted_to_its_end_also_where_nodes_with_clocks_apart_numbered_its_news() {
+    let world = World::set_up().await;
+    add(&world, false).await;
+    let (_, incident) = world.failed_event("evt_1").await;
+    hand_on(&world, NOW).await;
+    let (first, last) = (NOW.plus_millis(1_000), NOW.plus_millis(2_000));
+    happens(&world, world.project, *incident.as_bytes(), "opened", last).await;
+    hand_on(&world, NOW).await;
+    for number in 0..150_u8 {
+        happens(&world, world.project, [number; 16], "opened", NOW).await;
+    }
+    hand_on(&world, NOW).await;
+    happens(&world, world.project, *incident.as_bytes(), "resolved", first).await;
+    let claimed = claim(&world, NOW).await.unwrap();
+    end(&world, &claimed, AlertEnd::Sent, NOW).await;
+    while world.store.note_told_alerts().await.unwrap() {
+        while world.store.forget_told_news().await.unwrap() {}
+    }
+    assert_eq!(rows(&world, "told_messages").await, 0);
+    let told = told(&world, incident).await;
+    assert_eq!(
+        (told.len(), told[0].news),
+        (1, News::Opened),
+        "as the message said"
+    );
+}
+
+#[tokio::test]
 async fn a_node_that_was_too_slow_leaves_nothing_to_be_noted() {
     let world = World::set_up().await;
     add(&world, false).await;
