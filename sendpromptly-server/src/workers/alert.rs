@@ -32,6 +32,9 @@ const EVERY: Duration = Duration::from_secs(2);
 /// The rest between two batches of news, or of those that are noted or forgotten: receipts get the store in between.
 const BETWEEN: Duration = Duration::from_millis(25);
 
+/// Messages that are claimed in a round: the worker gives a sign of life after each.
+const CLAIMS: usize = 64;
+
 /// How often is looked for news that everybody was told.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
 
@@ -97,17 +100,18 @@ impl Rounds for Alert {
         self.outbound.under_way.wake.clone()
     }
 
+    /// Does some of each kind of work, whatever becomes of the others. The first failure is told once all had their turn.
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
         let store = &self.outbound.store;
         self.outbound.take_over(now).await?;
         let handed_on = self.hand_on.take(store.hand_on_alerts(now)).await;
-        // What cannot be handed on, noted, forgotten or listened to holds up no message that is due.
-        self.outbound.clone().send_what_is_due(now).await?;
-        handed_on?;
-        self.note.take(store.note_told_alerts()).await?;
-        self.forget.take(store.forget_told_news()).await?;
-        self.listener.listen(store, now).await?;
-        Ok(Left::Nothing)
+        let sent = self.outbound.clone().send_what_is_due(now).await;
+        let noted = self.note.take(store.note_told_alerts()).await;
+        let forgotten = self.forget.take(store.forget_told_news()).await;
+        let listened = self.listener.listen(store, now).await;
+        let left = handed_on.and(sent)?;
+        noted.and(forgotten).and(listened)?;
+        Ok(left)
     }
 }
 
@@ -156,8 +160,12 @@ impl Outbound {
         Ok(())
     }
 
-    async fn send_what_is_due(self: Arc<Self>, now: Timestamp) -> Result<(), StoreError> {
-        while *self.stage.borrow() == Stage::Running {
+    /// Sends what is due, so many messages at most.
+    async fn send_what_is_due(self: Arc<Self>, now: Timestamp) -> Result<Left, StoreError> {
+        for _ in 0..CLAIMS {
+            if *self.stage.borrow() != Stage::Running {
+                return Ok(Left::Nothing);
+            }
             // The lease counts from here: what came between may have taken long.
             let (room, now) = (self.under_way.room(), clock::now().max(now));
             match self.store.claim_alert(&room, now).await {
@@ -165,14 +173,14 @@ impl Outbound {
                     let place = self.under_way.take(claimed.project, claimed.channel);
                     tokio::spawn(self.clone().see_through(claimed, place));
                 }
-                Ok(None) => break,
+                Ok(None) => return Ok(Left::Nothing),
                 Err(StoreError::Corrupt(why)) => {
                     tracing::error!(%why, "an alert cannot be made; the others go on");
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(Left::More)
     }
 
     /// Sends a message and records what became of it.
@@ -237,3 +245,6 @@ fn end_of(sent: Result<(), SendFailure>, claimed: &ClaimedAlert, now: Timestamp)
         None => AlertEnd::GivenUp(words),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 mod payloads;
-mod scene;
+pub(super) mod scene;
 
 use scene::{Scene, development};
 

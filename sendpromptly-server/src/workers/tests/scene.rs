@@ -15,16 +15,16 @@ use crate::store::rows::Sql;
 use crate::testing::World;
 
 /// A world whose project is called at this endpoint, with its workers' parts.
-pub(super) struct Scene {
-    pub(super) world: World,
-    pub(super) vault: Vault,
+pub(in crate::workers) struct Scene {
+    pub(in crate::workers) world: World,
+    pub(in crate::workers) vault: Vault,
     pub(super) secret: SigningSecret,
     pub(super) keys: KeyConfig,
     pub(super) endpoint: TcpListener,
 }
 
 impl Scene {
-    pub(super) async fn set_up() -> Self {
+    pub(in crate::workers) async fn set_up() -> Self {
         let world = World::set_up().await;
         let keys = world.keys();
         let vault = Vault::open(&world.store, &keys).await.unwrap();
@@ -53,17 +53,22 @@ impl Scene {
         }
     }
 
-    pub(super) fn start(&self, policy: &AddressPolicy) -> Workers {
+    /// What alerts are sent with.
+    pub(in crate::workers) fn sender(&self, policy: &AddressPolicy) -> Sender {
         let mail = MailConfig {
             smtp: None,
             from: "us@example.com".parse().unwrap(),
         };
-        let alerts = Sender {
+        Sender {
             client: CallbackClient::new(ClientConfig::new(policy.clone())).unwrap(),
             policy: policy.clone(),
             transport: Transport::new(&mail, self.world.directory.path()).unwrap(),
             base_url: "http://127.0.0.1:9".into(),
-        };
+        }
+    }
+
+    pub(super) fn start(&self, policy: &AddressPolicy) -> Workers {
+        let alerts = self.sender(policy);
         Workers::start(WorkerContext {
             store: self.world.store.clone(),
             vault: self.vault.clone(),
@@ -142,7 +147,7 @@ impl Scene {
     }
 }
 
-pub(super) fn development() -> AddressPolicy {
+pub(in crate::workers) fn development() -> AddressPolicy {
     AddressPolicy {
         allow_private: true,
         ..AddressPolicy::default()
