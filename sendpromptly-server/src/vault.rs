@@ -330,19 +330,34 @@ impl Vault {
         Ok(live.map(|opened| opened.secret.clone()).collect())
     }
 
+    /// One that opens no more is passed over: the others sign without it.
     async fn open_secrets(&self, project: ProjectId) -> Result<Arc<Vec<OpenedSecret>>, VaultError> {
-        let mut opened = Vec::new();
+        let (mut opened, mut lost) = (Vec::new(), None);
         for stored in self.store.signing_secrets(project).await? {
-            let plain = self
-                .open_sealed(Purpose::SigningSecret(project), &stored.id, &stored.sealed)
-                .await?;
-            let text = std::str::from_utf8(&plain).map_err(|_| OpenError)?;
-            opened.push(OpenedSecret {
-                secret: SigningSecret::parse(text).map_err(|_| OpenError)?,
-                expires_at: stored.expires_at,
-            });
+            match self.open_secret(&stored).await {
+                Ok(secret) => opened.push(secret),
+                Err(error) if error.is_final() || error.is_damage() => {
+                    let secret = format_args!("{:032x}", u128::from_be_bytes(stored.id));
+                    tracing::error!(%project, %secret, %error, "a signing secret opens no more");
+                    lost = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Arc::new(opened))
+        match lost {
+            Some(error) if opened.is_empty() => Err(error),
+            _ => Ok(Arc::new(opened)),
+        }
+    }
+
+    async fn open_secret(&self, stored: &SealedSecret) -> Result<OpenedSecret, VaultError> {
+        let purpose = Purpose::SigningSecret(stored.project);
+        let plain = self.open_sealed(purpose, &stored.id, &stored.sealed).await?;
+        let text = std::str::from_utf8(&plain).map_err(|_| OpenError)?;
+        Ok(OpenedSecret {
+            secret: SigningSecret::parse(text).map_err(|_| OpenError)?,
+            expires_at: stored.expires_at,
+        })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::mail::{Post, Transport};
 use crate::metrics::Metrics;
 use crate::retention::Keeper;
 use crate::store::Store;
+use crate::store::overdue::DuePlace;
 use crate::stripe::client::StripeClient;
 use crate::vault::Vault;
 
@@ -196,10 +197,12 @@ impl Workers {
             store: store.clone(),
             schedule,
             interval,
+            after: DuePlace::first(),
         });
         supervisor.start_rounds(Answers {
             store: store.clone(),
             interval,
+            after: DuePlace::first(),
         });
         let keeper = Keeper::new(store.clone(), context.checkpoints.clone());
         supervisor.start_rounds(Retain::new(keeper, context.metrics.retention.clone()));

@@ -13,7 +13,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::old_rows::OldRows;
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::{Store, StoreError, data_keys};
+use super::{Dialect, Store, StoreError, data_keys};
 use crate::vault::Purpose;
 
 /// How long an attempt belongs to the node that began it.
@@ -63,6 +63,8 @@ pub struct Attempt {
     pub number: u32,
     /// Under which lease it runs.
     pub lease: LeaseToken,
+    /// When it began.
+    pub started_at: Timestamp,
     /// How long the replay waits for its result once it is delivered, in minutes.
     pub answer_minutes: u32,
 }
@@ -100,23 +102,43 @@ impl AttemptEnd {
 }
 
 impl Store {
-    /// Attempts under way that began by this time, at most `limit` of them.
+    /// Attempts under way that began by this time, by project and time, at most `limit` of them: the first ones, or those
+    /// that follow this one.
     ///
     /// # Errors
     /// [`StoreError`] by its cause.
-    pub async fn attempts_begun_by(&self, time: Timestamp, limit: u32) -> Result<Vec<Attempt>, StoreError> {
-        let under_way = self.dialect.by_index(UNDER_WAY);
-        let query = Sql::new(format!(
-            "SELECT a.project_id, p.organization_id, q.event_id, a.replay_id, a.number, a.lease_token,
-                p.timeout_minutes
-             FROM attempts a{under_way}
-             JOIN replays q ON q.project_id = a.project_id AND q.id = a.replay_id
-             JOIN projects p ON p.id = a.project_id
-             WHERE a.ended_at IS NULL AND a.started_at <= {{}} LIMIT {limit}"
-        ));
-        let found = query.bind(time).all(&self.reader).await?;
-        found.iter().map(attempt).collect()
+    pub async fn attempts_begun_by(
+        &self,
+        time: Timestamp,
+        after: Option<&Attempt>,
+        limit: u32,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        let found = begun_by(self.dialect, time, after, limit);
+        found.all(&self.reader).await?.iter().map(attempt).collect()
     }
+}
+
+fn begun_by(dialect: Dialect, time: Timestamp, after: Option<&Attempt>, limit: u32) -> Sql {
+    let under_way = dialect.by_index(UNDER_WAY);
+    let query = Sql::new(format!(
+        "SELECT a.project_id, p.organization_id, q.event_id, a.replay_id, a.number, a.lease_token, a.started_at,
+            p.timeout_minutes
+         FROM attempts a{under_way}
+         JOIN replays q ON q.project_id = a.project_id AND q.id = a.replay_id
+         JOIN projects p ON p.id = a.project_id
+         WHERE a.ended_at IS NULL AND a.started_at <= {{}}
+            AND (a.project_id, a.started_at, a.replay_id) > ({{}}, {{}}, {{}})
+         ORDER BY a.project_id, a.started_at, a.replay_id LIMIT {limit}"
+    ));
+    let (project, started_at, replay) =
+        after.map_or(([0; 16], Timestamp::from_millis(i64::MIN), [0; 16]), |after| {
+            (
+                *after.project.as_bytes(),
+                after.started_at,
+                *after.replay.as_bytes(),
+            )
+        });
+    query.bind(time).bind(project).bind(started_at).bind(replay)
 }
 
 /// The heads of answers that are kept no longer.
@@ -154,6 +176,7 @@ fn attempt(row: &QueryResult) -> Result<Attempt, StoreError> {
         replay: ReplayId::from_bytes(rows::id(row, "replay_id")?),
         number: rows::count(row, "number")?,
         lease: LeaseToken::from_bytes(rows::id(row, "lease_token")?),
+        started_at: rows::time(row, "started_at")?,
         answer_minutes: rows::count(row, "timeout_minutes")?,
     })
 }
@@ -161,7 +184,7 @@ fn attempt(row: &QueryResult) -> Result<Attempt, StoreError> {
 /// Begins these attempts: each takes hold of its replay, and has a row. What holds a replay must have its
 /// case locked.
 #[must_use]
-pub fn begin<'a>(attempts: impl IntoIterator<Item = (&'a Attempt, &'a Nonce)>, now: Timestamp) -> [Sql; 2] {
+pub fn begin<'a>(attempts: impl IntoIterator<Item = (&'a Attempt, &'a Nonce)>) -> [Sql; 2] {
     const COLUMNS: &[Column] = &[
         Column::new("project_id", Kind::Id),
         Column::new("replay_id", Kind::Id),
@@ -178,7 +201,7 @@ pub fn begin<'a>(attempts: impl IntoIterator<Item = (&'a Attempt, &'a Nonce)>, n
             attempt.number.into(),
             nonce.as_str().into(),
             attempt.lease.as_bytes().into(),
-            now.into(),
+            attempt.started_at.into(),
         ]);
     }
     [
@@ -254,4 +277,27 @@ pub fn end(ends: &[AttemptEnd]) -> Sql {
         rows,
     )
     .bind(CUT_OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, World, over_many};
+
+    #[tokio::test]
+    async fn attempts_under_way_are_found_among_them_alone_also_in_tables_never_analyzed() {
+        let world = World::set_up().await;
+        let ended = over_many(
+            "INSERT INTO attempts (project_id, replay_id, number, nonce, lease_token, started_at, ended_at, outcome)
+             SELECT {}, r.id, 1, '', r.id, r.number, r.number, 'answered' FROM {rows}",
+        );
+        world.write(ended.bind(world.project.as_bytes())).await;
+        let query = begun_by(world.store.dialect, NOW, None, 64);
+        let plan = query.plan(&world.store.reader).await;
+        assert!(plan.contains(UNDER_WAY), "{plan}");
+        assert!(
+            !plan.contains("TEMP B-TREE"),
+            "it sorts what lies in order: {plan}"
+        );
+    }
 }

@@ -132,14 +132,34 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
         let tx = self.begin().await?;
-        let failures = self.hold_projects(&tx, projects).await?;
-        let due = self.due_calls(&tx, failures.keys().copied(), now).await?;
+        match self.claim_in(&tx, projects, most, now).await {
+            Ok(claims) if !claims.is_empty() => {
+                tx.commit().await?;
+                Ok(claims)
+            }
+            nothing => {
+                // Awaited, so that the next claim does not meet the locks of this one and pass over its projects.
+                tx.rollback().await?;
+                nothing
+            }
+        }
+    }
+
+    async fn claim_in(
+        &self,
+        tx: &DatabaseTransaction,
+        projects: &[ProjectId],
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let failures = self.hold_projects(tx, projects).await?;
+        let due = self.due_calls(tx, failures.keys().copied(), now).await?;
         let chosen = choose(due, &failures, most);
         let keys: BTreeSet<CaseKey> = chosen.iter().map(|due| (due.project, due.event)).collect();
         let cases = if keys.is_empty() {
             BTreeMap::new()
         } else {
-            self.lock_free_cases(&tx, &keys).await?
+            self.lock_free_cases(tx, &keys).await?
         };
         let claims: Vec<Claim> = chosen
             .into_iter()
@@ -148,13 +168,8 @@ impl Store {
                 claim(due, stored, now)
             })
             .collect();
-        if claims.is_empty() {
-            tx.rollback().await?;
-            return Ok(claims);
-        }
         let begun = claims.iter().map(|claim| (&claim.attempt, &claim.nonce));
-        rows::write_together(&tx, attempts::begin(begun, now)).await?;
-        tx.commit().await?;
+        rows::write_together(tx, attempts::begin(begun)).await?;
         Ok(claims)
     }
 
@@ -314,6 +329,7 @@ fn claim(due: DueCall, stored: &StoredCase, now: Timestamp) -> Option<Claim> {
             replay: due.replay,
             number,
             lease: LeaseToken::from_bytes(entropy::bytes()),
+            started_at: now,
             answer_minutes: due.answer_minutes,
         },
         nonce: Nonce::from_entropy(entropy::bytes()),

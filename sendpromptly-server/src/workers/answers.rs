@@ -7,6 +7,7 @@ use sendpromptly_core::time::Timestamp;
 
 use super::overdue::{self, Overdue};
 use super::rounds::{Left, Rounds};
+use crate::store::overdue::DuePlace;
 use crate::store::{Store, StoreError};
 
 /// The worker.
@@ -14,6 +15,8 @@ use crate::store::{Store, StoreError};
 pub(super) struct Answers {
     pub(super) store: Store,
     pub(super) interval: Duration,
+    /// Where this pass goes on.
+    pub(super) after: DuePlace,
 }
 
 impl Rounds for Answers {
@@ -24,14 +27,18 @@ impl Rounds for Answers {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        end_unanswered(&self.store, now).await
+        end_unanswered(&self.store, &mut self.after, now).await
     }
 }
 
-/// Ends one batch of the replays that are overdue.
-pub(super) async fn end_unanswered(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
+/// Ends one batch of the replays that are overdue, those behind this place.
+pub(super) async fn end_unanswered(
+    store: &Store,
+    after: &mut DuePlace,
+    now: Timestamp,
+) -> Result<Left, StoreError> {
     let origin = Origin::system(Answers::NAME);
-    let due = store.overdue_answers(now, overdue::BATCH).await?;
+    let due = store.overdue_answers(now, *after, overdue::BATCH).await?;
     let overdue = Overdue {
         store,
         origin: &origin,
@@ -39,5 +46,7 @@ pub(super) async fn end_unanswered(store: &Store, now: Timestamp) -> Result<Left
         follows: None,
         now,
     };
-    overdue.settle(due, |case| case.miss_answer(&origin, now)).await
+    overdue
+        .settle(due, after, |case| case.miss_answer(&origin, now))
+        .await
 }

@@ -3,6 +3,7 @@
 //! A call holds one of a bounded number of slots from its claim until its end is committed. So memory is
 //! bounded, and where the store is down nothing new is begun.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -36,7 +37,7 @@ const PROJECTS: u32 = 64;
 /// How often to look for calls whose node died.
 const LOOK_FOR_DEAD: Duration = Duration::from_secs(1);
 
-/// How often while there are some whose end the store refuses.
+/// How often while the store refuses some: their ends, or the claims of a project.
 const LOOK_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// Calls of dead nodes that are cut off in one transaction.
@@ -77,6 +78,8 @@ pub(super) struct Deliver {
     /// Whether this pass over the projects has claimed a call.
     claimed: bool,
     look_for_dead: Instant,
+    /// Projects whose calls the store has refused, and until when they are left alone.
+    refused: BTreeMap<ProjectId, Instant>,
 }
 
 impl Rounds for Deliver {
@@ -117,11 +120,14 @@ impl Deliver {
             after: FIRST_PROJECT,
             claimed: false,
             look_for_dead: Instant::now(),
+            refused: BTreeMap::new(),
         }
     }
 
     /// Claims calls of these projects and sends them on their way; gives how many.
-    async fn call(&self, projects: Vec<ProjectId>, now: Timestamp) -> Result<usize, StoreError> {
+    async fn call(&mut self, mut projects: Vec<ProjectId>, now: Timestamp) -> Result<usize, StoreError> {
+        self.refused.retain(|_, until| *until > Instant::now());
+        projects.retain(|project| !self.refused.contains_key(project));
         let keyring = self.keyring(projects, now).await;
         if keyring.is_empty() {
             return Ok(0);
@@ -130,9 +136,7 @@ impl Deliver {
             return Ok(0);
         };
         let projects: Vec<ProjectId> = keyring.iter().map(|(project, _)| *project).collect();
-        let (store, free) = (&self.calls.store, slots.num_permits());
-        // The lease counts from here, not from the round's start: what came between may have taken long.
-        let claims = store.claim_calls(&projects, free, clock::now()).await?;
+        let claims = self.claim(&projects, slots.num_permits()).await?;
         let claimed = claims.len();
         for claim in claims {
             let project = claim.attempt.project;
@@ -149,6 +153,32 @@ impl Deliver {
             }
         }
         Ok(claimed)
+    }
+
+    /// Claims at most `most` calls of these projects, together or else project by project: one whose calls the store
+    /// refuses does not hold up the others, and is left alone for a while.
+    async fn claim(&mut self, projects: &[ProjectId], most: usize) -> Result<Vec<Claim>, StoreError> {
+        let store = &self.calls.store;
+        // The lease counts from here, not from the round's start: what came between may have taken long.
+        match store.claim_calls(projects, most, clock::now()).await {
+            Err(error) if !error.is_passing() => {}
+            done => return done,
+        }
+        let mut claims = Vec::new();
+        for project in projects {
+            let (one, room) = (std::slice::from_ref(project), most - claims.len());
+            match store.claim_calls(one, room, clock::now()).await {
+                Ok(more) => claims.extend(more),
+                Err(error) if !error.is_passing() => {
+                    tracing::error!(%project, %error, "its calls could not be claimed, so they wait");
+                    self.refused.insert(*project, Instant::now() + LOOK_AFTER_REFUSAL);
+                }
+                Err(error) if claims.is_empty() => return Err(error),
+                // What is claimed by now must be called.
+                Err(_) => break,
+            }
+        }
+        Ok(claims)
     }
 
     /// Takes the free slots, unless there is none or the stop has begun. They are taken before the stage is
@@ -193,21 +223,25 @@ impl Deliver {
         } else {
             now.minus(LEASE)
         };
-        let mut refused = 0;
+        let (mut refused, mut last) = (0, None);
         loop {
-            let dead = calls.store.attempts_begun_by(begun_by, DEAD_BATCH).await?;
+            let store = &calls.store;
+            let dead = store
+                .attempts_begun_by(begun_by, last.as_ref(), DEAD_BATCH)
+                .await?;
             let ends: Vec<AttemptEnd> = dead
                 .iter()
                 .map(|attempt| AttemptEnd::cut_off(*attempt, now))
                 .collect();
             if !ends.is_empty() {
                 tracing::warn!(calls = ends.len(), "calls were cut off; they go again");
-                refused = record::commit_each(&calls.store, &ends, &calls.schedule).await?;
+                refused += record::commit_each(store, &ends, &calls.schedule).await?;
             }
-            // What is refused would be found again and again.
-            if refused > 0 || ends.len() < DEAD_BATCH as usize {
+            if dead.len() < DEAD_BATCH as usize {
                 break;
             }
+            // What is refused would be found again and again.
+            last = dead.last().copied();
         }
         calls.took_over.store(true, Ordering::Relaxed);
         let pause = if refused > 0 {

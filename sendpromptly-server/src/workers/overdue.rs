@@ -15,7 +15,7 @@ use sendpromptly_core::time::Timestamp;
 use super::rounds::Left;
 use super::standing::Standing;
 use crate::store::cases::{CaseChanges, CaseKey};
-use crate::store::overdue::DueCase;
+use crate::store::overdue::{DueCase, DuePlace};
 use crate::store::{Store, StoreError};
 
 /// Cases in one transaction.
@@ -32,59 +32,56 @@ pub(super) struct Overdue<'a> {
 }
 
 impl Overdue<'_> {
-    /// Decides on a batch of cases. There is more to do where it was full and every case was decided on.
+    /// Decides on a batch of cases. Where it was full there may be more to do behind it, whatever became of its cases:
+    /// the next one then begins at the place that is set. Else the pass is over, and the next one begins anew.
     pub(super) async fn settle(
         &self,
         due: Vec<DueCase>,
+        after: &mut DuePlace,
         rule: impl Fn(Case) -> Decision,
     ) -> Result<Left, StoreError> {
-        if due.is_empty() {
+        *after = DuePlace::first();
+        let Some(last) = due.last().copied() else {
             return Ok(Left::Nothing);
-        }
+        };
         let found = due.len();
-        let owners: BTreeMap<CaseKey, OrganizationId> = due.into_iter().collect();
-        let decided = match self.commit(&owners, &rule).await {
+        let owners = due.into_iter().map(|due| (due.key, due.organization)).collect();
+        match self.commit(&owners, &rule).await {
             Err(error) if !error.is_passing() && found > 1 => self.one_by_one(owners, &rule).await?,
             done => done?,
-        };
-        let full = found == BATCH as usize;
-        Ok(if full && decided == found {
-            Left::More
-        } else {
-            Left::Nothing
-        })
+        }
+        if found < BATCH as usize {
+            return Ok(Left::Nothing);
+        }
+        *after = last.place;
+        Ok(Left::More)
     }
 
     async fn one_by_one(
         &self,
         owners: BTreeMap<CaseKey, OrganizationId>,
         rule: &impl Fn(Case) -> Decision,
-    ) -> Result<usize, StoreError> {
-        let mut decided = 0;
+    ) -> Result<(), StoreError> {
         for (key, organization) in owners {
             match self.commit(&BTreeMap::from([(key, organization)]), rule).await {
                 Err(error) if !error.is_passing() => {
                     let (project, event) = key;
                     tracing::error!(%project, %event, %error, "an overdue case could not be decided on");
                 }
-                done => decided += done?,
+                done => done?,
             }
         }
-        Ok(decided)
+        Ok(())
     }
 
-    /// Gives how many cases were decided on.
     async fn commit(
         &self,
         owners: &BTreeMap<CaseKey, OrganizationId>,
         rule: &impl Fn(Case) -> Decision,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<(), StoreError> {
         let tx = self.store.begin().await?;
         match self.decide(&tx, owners, rule).await {
-            Ok(decided) => {
-                tx.commit().await?;
-                Ok(decided)
-            }
+            Ok(()) => Ok(tx.commit().await?),
             Err(error) => {
                 // Awaited, so that whoever goes on does not meet the locks of this transaction and pass over its cases.
                 tx.rollback().await?;
@@ -98,7 +95,7 @@ impl Overdue<'_> {
         tx: &DatabaseTransaction,
         owners: &BTreeMap<CaseKey, OrganizationId>,
         rule: &impl Fn(Case) -> Decision,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<(), StoreError> {
         let (store, now) = (self.store, self.now);
         let cases = store
             .lock_free_cases(tx, &owners.keys().copied().collect())
@@ -119,7 +116,6 @@ impl Overdue<'_> {
             }
         }
         let orders = standing.map(Standing::into_sql).into_iter().collect();
-        store.write_cases(tx, &changes.into_vec(), orders).await?;
-        Ok(cases.len())
+        store.write_cases(tx, &changes.into_vec(), orders).await
     }
 }

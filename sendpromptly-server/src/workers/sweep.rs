@@ -11,6 +11,7 @@ use sendpromptly_core::time::Timestamp;
 use super::overdue::{self, Overdue};
 use super::rounds::{Left, Rounds};
 use crate::platform::entropy;
+use crate::store::overdue::DuePlace;
 use crate::store::{Store, StoreError};
 
 #[cfg(test)]
@@ -23,6 +24,8 @@ pub(super) struct Sweep {
     /// When the attempts are made of what projects let it order.
     pub(super) schedule: Arc<RetrySchedule>,
     pub(super) interval: Duration,
+    /// Where this pass goes on.
+    pub(super) after: DuePlace,
 }
 
 impl Rounds for Sweep {
@@ -33,18 +36,20 @@ impl Rounds for Sweep {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        sweep(&self.store, &self.schedule, now).await
+        sweep(&self.store, &self.schedule, &mut self.after, now).await
     }
 }
 
-/// Opens the incidents of one batch of events that are overdue, and orders what projects let it order.
+/// Opens the incidents of one batch of events that are overdue, those behind this place, and orders what projects let
+/// it order.
 pub(super) async fn sweep(
     store: &Store,
     schedule: &RetrySchedule,
+    after: &mut DuePlace,
     now: Timestamp,
 ) -> Result<Left, StoreError> {
     let origin = Origin::system(Sweep::NAME);
-    let due = store.overdue_events(now, overdue::BATCH).await?;
+    let due = store.overdue_events(now, *after, overdue::BATCH).await?;
     let overdue = Overdue {
         store,
         origin: &origin,
@@ -52,7 +57,7 @@ pub(super) async fn sweep(
         now,
     };
     overdue
-        .settle(due, |case| {
+        .settle(due, after, |case| {
             let incident = IncidentId::new(now, entropy::for_id());
             case.time_out(incident, &origin, now)
         })

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 mod payloads;
+mod refusals;
 pub(super) mod scene;
 
 use scene::{Scene, development};
@@ -109,30 +110,6 @@ async fn a_call_that_a_dead_node_began_is_cut_off_and_goes_again() {
     answer(stream, "HTTP/1.1 204 No Content\r\n\r\n").await;
     scene.until_replay_is(event, ReplayState::Delivered).await;
     workers.stop().await;
-}
-
-#[tokio::test]
-async fn a_dead_call_whose_end_is_refused_does_not_hold_up_the_others() {
-    let scene = Scene::set_up().await;
-    let (world, now) = (&scene.world, platform::clock::now());
-    for provider_event in ["evt_1", "evt_2", "evt_3"] {
-        let (_, incident) = world.failed_event(provider_event).await;
-        let order = world.reprocess_of(world.project, incident, None, false, now);
-        order.await.unwrap();
-    }
-    let begun = now.plus_millis(-i64::try_from(LEASE.as_millis()).unwrap());
-    let due = Sql::new("UPDATE replays SET next_attempt_at = {}").bind(begun);
-    world.write(due).await;
-    let claims = world.claim(begun).await;
-    let spoilt = claims[0].attempt;
-    let spoil = Sql::new("UPDATE incidents SET state = 'spoilt' WHERE event_id = {}");
-    world.write(spoil.bind(spoilt.event.as_bytes())).await;
-    let (_, stage) = watch::channel(Stage::Stopping);
-    let mut deliver = Deliver::new(scene.calls(), stage);
-    deliver.round(now).await.unwrap();
-    let open = Sql::new("SELECT count(*) AS n FROM attempts WHERE ended_at IS NULL");
-    assert_eq!(world.number(open).await, 1);
-    assert_eq!(world.attempt_outcome(&claims[0]).await, None);
 }
 
 #[tokio::test]

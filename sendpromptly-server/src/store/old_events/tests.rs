@@ -11,6 +11,7 @@ use super::*;
 use crate::operate::Desk;
 use crate::platform::entropy;
 use crate::store::attempts::AttemptEnd;
+use crate::store::overdue::DuePlace;
 use crate::store::projects::ProjectChange;
 use crate::store::purge::tests::fill;
 use crate::testing::{NOW, Sale, World, operator};
@@ -229,7 +230,12 @@ async fn an_event_that_was_not_swept_yet_is_not_lost() {
     assert_eq!(batch.events, 1);
     let batch = world.store.forget_events(None, day(500), 10).await.unwrap();
     assert_eq!((batch.events, batch.more), (0, false));
-    let due = world.store.overdue_events(day(500), 10).await.unwrap();
+    let due = world
+        .store
+        .overdue_events(day(500), DuePlace::first(), 10)
+        .await
+        .unwrap();
+    let due: Vec<_> = due.iter().map(|due| (due.key, due.organization)).collect();
     assert_eq!(due, [((world.project, missing), world.organization)]);
     world.report(missing, Effect::Failed, None, day(500)).await;
     assert_eq!(forget(&world, day(500)).await, 1);

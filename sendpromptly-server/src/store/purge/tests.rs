@@ -8,6 +8,7 @@ use super::*;
 use crate::platform::entropy;
 use crate::store::Dialect;
 use crate::store::attempts::AttemptEnd;
+use crate::store::overdue::DuePlace;
 use crate::store::rows::Cell;
 use crate::testing::{NOW, TIMEOUT, World, operator};
 use crate::vault::{Purpose, Vault};
@@ -140,7 +141,10 @@ async fn a_deleted_project_is_not_found_its_keys_open_nothing_and_nobody_is_call
     assert!(world.claim(NOW).await.is_empty());
     let claims = store.claim_calls(&[world.project], 9, NOW).await.unwrap();
     assert!(claims.is_empty(), "also where it was found to be due before");
-    let overdue = store.overdue_events(NOW.plus(TIMEOUT), 9).await.unwrap();
+    let overdue = store
+        .overdue_events(NOW.plus(TIMEOUT), DuePlace::first(), 9)
+        .await
+        .unwrap();
     assert_eq!(overdue, []);
     let again = store
         .delete_project(world.scope(), world.project, &operator(), NOW)

@@ -76,3 +76,23 @@ async fn a_rotation_is_audited() {
     assert_eq!(last.action, Action::SecretRotated.as_str());
     assert_eq!(last.target, PROJECT.to_string());
 }
+
+#[tokio::test]
+async fn a_secret_that_opens_no_more_does_not_keep_the_next_one_from_signing() {
+    let fixture = Fixture::set_up().await;
+    fixture.create_project(&fixture.vault().await).await;
+    let stored = fixture.store.signing_secrets(PROJECT).await.unwrap().remove(0);
+    let id = sendpromptly_core::envelope::data_key_id(&stored.sealed).unwrap();
+    let mut damaged = fixture.store.data_key(&id).await.unwrap().unwrap();
+    damaged.wrapped[20] ^= 1;
+    let flip = Sql::new("UPDATE data_keys SET wrapped = {} WHERE id = {}");
+    let flip = flip.bind(damaged.wrapped).bind(id);
+    fixture.store.commit_together(vec![flip]).await.unwrap();
+
+    let vault = fixture.vault().await;
+    let error = vault.live_secrets(PROJECT, NOW).await.unwrap_err();
+    assert!(error.is_damage(), "{error}");
+    let at = NOW.plus_millis(1);
+    let (second, _) = fixture.rotate(&vault, at, Duration::ZERO).await;
+    assert_eq!(fixture.live(at).await, [second.expose()]);
+}

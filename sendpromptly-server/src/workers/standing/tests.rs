@@ -8,6 +8,7 @@ use sendpromptly_core::replay::{AttemptOutcome, Effect, ReplayState};
 
 use super::*;
 use crate::store::attempts::AttemptEnd;
+use crate::store::overdue::DuePlace;
 use crate::testing::{NOW, TIMEOUT, World};
 use crate::workers::answers::end_unanswered;
 use crate::workers::record;
@@ -22,7 +23,7 @@ fn due() -> Timestamp {
 }
 
 async fn sweep(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
-    sweep::sweep(store, &RetrySchedule::default(), now).await
+    sweep::sweep(store, &RetrySchedule::default(), &mut DuePlace::first(), now).await
 }
 
 /// A world whose project lets time-outs be reprocessed so often.
@@ -141,7 +142,14 @@ async fn two_nodes_that_sweep_at_once_give_one_order_an_event() {
     let (one, two) = tokio::join!(sweep(&world.store, due()), sweep(&other, due()));
     one.unwrap();
     two.unwrap();
-    while world.store.overdue_events(due(), 1).await.unwrap().len() == 1 {
+    while world
+        .store
+        .overdue_events(due(), DuePlace::first(), 1)
+        .await
+        .unwrap()
+        .len()
+        == 1
+    {
         sweep(&world.store, due()).await.unwrap();
     }
     sweep(&other, due()).await.unwrap();
@@ -221,7 +229,10 @@ async fn a_delivered_repair_without_a_result_waits_for_a_person() {
     let event = world.receive("evt_1").await;
     sweep(&world.store, due()).await.unwrap();
     let later = answer_all(&world, 200).await;
-    end_unanswered(&world.store, later.plus(TIMEOUT)).await.unwrap();
+    let mut after = DuePlace::first();
+    end_unanswered(&world.store, &mut after, later.plus(TIMEOUT))
+        .await
+        .unwrap();
     assert_eq!(
         states(&world, event).await,
         (IncidentState::Open, vec![ReplayState::Unanswered])

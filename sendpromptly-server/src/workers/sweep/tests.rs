@@ -1,6 +1,6 @@
 //! What a sweep finds, and what it passes over.
 
-use sendpromptly_core::id::{OrganizationId, ProjectId};
+use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::incident::{IncidentReason, IncidentState};
 use sendpromptly_core::replay::Effect;
 
@@ -9,8 +9,17 @@ use super::*;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, TIMEOUT, World};
 
+fn worker(world: &World) -> Sweep {
+    Sweep {
+        store: world.store.clone(),
+        schedule: Arc::default(),
+        interval: Duration::ZERO,
+        after: DuePlace::first(),
+    }
+}
+
 async fn sweep(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
-    super::sweep(store, &RetrySchedule::default(), now).await
+    super::sweep(store, &RetrySchedule::default(), &mut DuePlace::first(), now).await
 }
 
 #[tokio::test]
@@ -55,7 +64,14 @@ async fn two_nodes_that_sweep_at_once_open_one_incident_an_event() {
     let (one, two) = tokio::join!(sweep(&world.store, due), sweep(&other, due));
     one.unwrap();
     two.unwrap();
-    while world.store.overdue_events(due, 1).await.unwrap().len() == 1 {
+    while world
+        .store
+        .overdue_events(due, DuePlace::first(), 1)
+        .await
+        .unwrap()
+        .len()
+        == 1
+    {
         sweep(&world.store, due).await.unwrap();
     }
     for table in ["incidents", "audit_entries"] {
@@ -83,29 +99,55 @@ async fn a_sweep_passes_over_an_event_whose_result_is_being_taken() {
     assert!(world.case(event).await.case.incident.is_some());
 }
 
+/// Makes a project each of whose cases the store refuses: the audit log of its organization cannot be read.
+async fn add_spoilt_project(world: &World) -> ProjectId {
+    let stranger = world.add_organization("b").await;
+    let project = ProjectId::new(NOW, entropy::for_id());
+    world.add_project(project).await;
+    let moved = Sql::new("UPDATE projects SET organization_id = {} WHERE id = {}");
+    let moved = moved.bind(stranger.as_bytes()).bind(project.as_bytes());
+    world.write(moved).await;
+    let head = Sql::new(
+        "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq) VALUES ({}, 1, {}, 0, 0)",
+    );
+    world.write(head.bind(stranger.as_bytes()).bind(vec![7; 3])).await;
+    project
+}
+
 #[tokio::test]
 async fn a_case_that_the_store_refuses_does_not_hold_up_the_others() {
     let world = World::set_up().await;
     let good = world.receive("evt_1").await;
-    let stranger = OrganizationId::new(NOW, entropy::for_id());
-    let project = ProjectId::new(NOW, entropy::for_id());
-    world.add_project(project).await;
-    let moved = Sql::new("UPDATE projects SET organization_id = {} WHERE id = {}");
-    let broken = Sql::new(
-        "INSERT INTO audit_heads (organization_id, seq, hash, at, checkpoint_seq) VALUES ({}, 1, {}, 0, 0)",
-    );
-    let organization = Sql::new("INSERT INTO organizations (id, name, created_at) VALUES ({}, 'b', 0)");
-    world.write(organization.bind(stranger.as_bytes())).await;
-    world
-        .write(broken.bind(stranger.as_bytes()).bind(vec![7; 3]))
-        .await;
-    world
-        .write(moved.bind(stranger.as_bytes()).bind(project.as_bytes()))
-        .await;
-    world.receive_for(project, "evt_2").await;
-
+    let spoilt = add_spoilt_project(&world).await;
+    world.receive_for(spoilt, "evt_2").await;
     sweep(&world.store, NOW.plus(TIMEOUT)).await.unwrap();
     assert!(world.case(good).await.case.incident.is_some());
+}
+
+#[tokio::test]
+async fn a_batch_that_the_store_refuses_does_not_hold_up_the_events_behind_it() {
+    let world = World::set_up().await;
+    let spoilt = add_spoilt_project(&world).await;
+    for number in 0..BATCH {
+        world.receive_for(spoilt, &format!("evt_{number}")).await;
+    }
+    let good = world.receive("evt_good").await;
+    let later = Sql::new("UPDATE events SET sweep_at = sweep_at + 1 WHERE id = {}");
+    world.write(later.bind(good.as_bytes())).await;
+    let mut worker = worker(&world);
+    let due = NOW.plus(TIMEOUT).plus_minutes(1);
+    while worker.round(due).await.unwrap() == Left::More {}
+    assert!(world.case(good).await.case.incident.is_some());
+
+    let mended = Sql::new("DELETE FROM audit_heads WHERE checkpoint_seq = 0 AND seq = 1 AND at = 0");
+    world.write(mended).await;
+    while worker.round(due).await.unwrap() == Left::More {}
+    let incidents = Sql::new("SELECT count(*) AS n FROM incidents");
+    assert_eq!(
+        world.number(incidents).await,
+        i64::from(BATCH) + 1,
+        "each pass begins anew"
+    );
 }
 
 #[tokio::test]

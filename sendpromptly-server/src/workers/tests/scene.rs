@@ -1,7 +1,7 @@
 //! Where the workers' tests begin: a project whose calls go to an endpoint on loopback.
 
 use sendpromptly_core::credential::SigningSecret;
-use sendpromptly_core::id::{EventId, ReplayId};
+use sendpromptly_core::id::{EventId, ProjectId, ReplayId};
 use sendpromptly_core::replay::ReplayState;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,18 +28,7 @@ impl Scene {
         let world = World::set_up().await;
         let keys = world.keys();
         let vault = Vault::open(&world.store, &keys).await.unwrap();
-        let (secret, stored) = vault
-            .new_secret(world.project, platform::clock::now())
-            .await
-            .unwrap();
-        let insert = Sql::new(
-            "INSERT INTO signing_secrets (id, project_id, sealed, created_at) VALUES ({}, {}, {}, 0)",
-        );
-        let insert = insert
-            .bind(stored.id)
-            .bind(world.project.as_bytes())
-            .bind(stored.sealed);
-        world.write(insert).await;
+        let secret = add_secret(&world, &vault, world.project).await;
         let endpoint = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/repair", endpoint.local_addr().unwrap());
         let change = Sql::new("UPDATE projects SET repair_url = {}").bind(url);
@@ -145,6 +134,19 @@ impl Scene {
             }
         }
     }
+}
+
+/// Gives a project a secret to sign with.
+pub(super) async fn add_secret(world: &World, vault: &Vault, project: ProjectId) -> SigningSecret {
+    let (secret, stored) = vault.new_secret(project, platform::clock::now()).await.unwrap();
+    let insert =
+        Sql::new("INSERT INTO signing_secrets (id, project_id, sealed, created_at) VALUES ({}, {}, {}, 0)");
+    let insert = insert
+        .bind(stored.id)
+        .bind(project.as_bytes())
+        .bind(stored.sealed);
+    world.write(insert).await;
+    secret
 }
 
 pub(in crate::workers) fn development() -> AddressPolicy {
