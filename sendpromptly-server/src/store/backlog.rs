@@ -3,8 +3,9 @@
 
 use sendpromptly_core::time::Timestamp;
 
+use super::claims::TO_ATTEMPT;
 use super::rows::{self, Sql};
-use super::{Store, StoreError};
+use super::{Dialect, Store, StoreError};
 
 /// What waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,20 +32,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn backlog(&self) -> Result<Backlog, StoreError> {
-        let incidents = self.dialect.by_index("incidents_unsettled");
-        let incidents = Sql::new(format!(
-            "SELECT state, COUNT(*) AS n, MIN(opened_at) AS oldest FROM incidents{incidents}
-             WHERE state IN ('open', 'reprocessing') GROUP BY state"
-        ));
-        let rest = Sql::new(
-            "SELECT (SELECT MIN(sweep_at) FROM events WHERE sweep_at IS NOT NULL) AS sweep,
-                (SELECT MIN(next_attempt_at) FROM replays
-                    WHERE next_attempt_at IS NOT NULL AND lease_token IS NULL) AS call,
-                (SELECT MIN(due_at) FROM alert_destinations WHERE due_at IS NOT NULL) AS tell,
-                (SELECT COUNT(*) FROM outbox) AS mails",
-        );
         let mut backlog = Backlog::default();
-        for row in incidents.all(&self.reader).await? {
+        for row in incidents(self.dialect).all(&self.reader).await? {
             let (state, n): (String, i64) = (rows::get(&row, "state")?, rows::get(&row, "n")?);
             if state == "open" {
                 backlog.open = n.unsigned_abs();
@@ -53,7 +42,7 @@ impl Store {
                 backlog.reprocessing = n.unsigned_abs();
             }
         }
-        if let Some(row) = rest.one(&self.reader).await? {
+        if let Some(row) = rest(self.dialect).one(&self.reader).await? {
             backlog.first_to_sweep = rows::optional_time(&row, "sweep")?;
             backlog.first_to_call = rows::optional_time(&row, "call")?;
             backlog.first_to_tell = rows::optional_time(&row, "tell")?;
@@ -61,6 +50,27 @@ impl Store {
         }
         Ok(backlog)
     }
+}
+
+fn incidents(dialect: Dialect) -> Sql {
+    let unsettled = dialect.by_index("incidents_unsettled");
+    Sql::new(format!(
+        "SELECT i.state, COUNT(*) AS n, MIN(i.opened_at) AS oldest
+         FROM incidents i{unsettled} LEFT JOIN projects p ON p.id = i.project_id
+         WHERE i.state IN ('open', 'reprocessing') AND p.deleted_at IS NULL GROUP BY i.state"
+    ))
+}
+
+fn rest(dialect: Dialect) -> Sql {
+    let (to_sweep, to_attempt) = (dialect.by_index("events_to_sweep"), dialect.by_index(TO_ATTEMPT));
+    Sql::new(format!(
+        "SELECT (SELECT e.sweep_at FROM events e{to_sweep} LEFT JOIN projects p ON p.id = e.project_id
+                WHERE e.sweep_at IS NOT NULL AND p.deleted_at IS NULL ORDER BY e.sweep_at LIMIT 1) AS sweep,
+            (SELECT MIN(q.next_attempt_at) FROM replays q{to_attempt} LEFT JOIN projects p ON p.id = q.project_id
+                WHERE q.next_attempt_at IS NOT NULL AND q.lease_token IS NULL AND p.deleted_at IS NULL) AS call,
+            (SELECT MIN(due_at) FROM alert_destinations WHERE due_at IS NOT NULL) AS tell,
+            (SELECT COUNT(*) FROM outbox) AS mails"
+    ))
 }
 
 #[cfg(test)]

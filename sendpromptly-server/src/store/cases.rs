@@ -17,7 +17,7 @@ use super::attempts::LeaseToken;
 use super::dialect::LockClause;
 use super::receipts::EVENTS_BY_NAME;
 use super::rows::{self, Column, Kind, Rows, Sql};
-use super::{Store, StoreError};
+use super::{Dialect, Store, StoreError};
 
 mod changes;
 
@@ -142,7 +142,7 @@ impl Store {
         if keys.is_empty() {
             return Ok(cases);
         }
-        for row in Sql::over(incidents_with_replays(), keys).all(tx).await? {
+        for row in incidents_with_replays(self.dialect, keys).all(tx).await? {
             let key = (
                 ProjectId::from_bytes(rows::id(&row, "project_id")?),
                 EventId::from_bytes(rows::id(&row, "event_id")?),
@@ -169,13 +169,17 @@ pub(super) const REPLAY_COLUMNS: &str =
         CAST(CASE WHEN EXISTS (SELECT 1 FROM attempts a WHERE a.project_id = p.project_id AND a.replay_id = p.id
             AND a.status BETWEEN 502 AND 504) THEN 1 ELSE 0 END AS bigint) AS unclear";
 
-fn incidents_with_replays() -> String {
-    format!(
-        "SELECT i.project_id, i.event_id, i.id AS incident_id, i.state AS incident_state, i.reason,
-            i.opened_at, i.resolved_at, p.lease_token, {REPLAY_COLUMNS}
-         FROM {{rows}} JOIN incidents i ON i.project_id = r.project_id AND i.event_id = r.id
-         LEFT JOIN replays p ON p.project_id = i.project_id AND p.event_id = i.event_id
-         ORDER BY p.id"
+fn incidents_with_replays(dialect: Dialect, keys: Rows) -> Sql {
+    let by_event = dialect.by_index("replays_by_event");
+    Sql::over(
+        format!(
+            "SELECT i.project_id, i.event_id, i.id AS incident_id, i.state AS incident_state, i.reason,
+                i.opened_at, i.resolved_at, p.lease_token, {REPLAY_COLUMNS}
+             FROM {{rows}} JOIN incidents i ON i.project_id = r.project_id AND i.event_id = r.id
+             LEFT JOIN replays p{by_event} ON p.project_id = i.project_id AND p.event_id = i.event_id
+             ORDER BY p.id"
+        ),
+        keys,
     )
 }
 
@@ -229,4 +233,26 @@ pub(super) fn replay(row: &QueryResult) -> Result<Option<Replay>, StoreError> {
         next_attempt_at: rows::optional_time(row, "next_attempt_at")?,
         answer_due_at: rows::optional_time(row, "answer_due_at")?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{World, over_many};
+
+    #[tokio::test]
+    async fn the_replays_of_a_case_are_found_by_its_event_also_in_tables_never_analyzed() {
+        let world = World::set_up().await;
+        world.settle_many().await;
+        let replays = over_many(
+            "INSERT INTO replays (project_id, id, incident_id, event_id, state, attempts, steps, cut_offs, doubtful, body,
+                created_at) SELECT {}, r.id, r.id, r.id, 'succeeded', 1, 0, 0, 0, '', r.number FROM {rows}",
+        );
+        world.write(replays.bind(world.project.as_bytes())).await;
+        let (event, _) = world.failed_event("evt_1").await;
+        let keys = key_rows([(world.project, event)]);
+        let query = incidents_with_replays(world.store.dialect, keys);
+        let plan = query.plan(world.store.reader()).await;
+        assert!(plan.contains("replays_by_event"), "{plan}");
+    }
 }

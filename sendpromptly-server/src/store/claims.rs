@@ -24,7 +24,7 @@ use crate::platform::entropy;
 mod tests;
 
 /// The index of replays that wait for an attempt, by project and time.
-const TO_ATTEMPT: &str = "replays_to_attempt";
+pub(super) const TO_ATTEMPT: &str = "replays_to_attempt";
 
 /// A call to make: its attempt is committed.
 #[derive(Clone)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sendpromptly_core::alert::Channel;
 
 use super::*;
-use crate::testing::{NOW, TIMEOUT, World};
+use crate::testing::{NOW, TIMEOUT, World, operator, over_many};
 use crate::vault::Vault;
 
 #[tokio::test]
@@ -32,6 +32,40 @@ async fn what_waits_is_counted_and_the_oldest_of_it_is_told() {
     assert_eq!(call.len(), 1);
     let backlog = world.store.backlog().await.unwrap();
     assert_eq!(backlog.first_to_call, None, "a callback under way does not wait");
+}
+
+#[tokio::test]
+async fn of_a_deleted_project_nothing_waits() {
+    let world = World::set_up().await;
+    world.receive("evt_waits").await;
+    world.failed_event("evt_open").await;
+    world.queue(world.project, 1).await;
+    let (project, origin) = (world.project, operator());
+    let deleted = world.store.delete_project(world.scope(), project, &origin, NOW);
+    assert!(deleted.await.unwrap());
+    assert_eq!(world.store.backlog().await.unwrap(), Backlog::default());
+}
+
+#[tokio::test]
+async fn what_waits_is_found_by_what_still_waits_also_in_tables_never_analyzed() {
+    let world = World::set_up().await;
+    world.receive_many(3_000).await;
+    world.settle_many().await;
+    let settled = Sql::new("UPDATE events SET sweep_at = NULL, state = 'succeeded'");
+    world.write(settled).await;
+    let done = over_many(
+        "INSERT INTO replays (project_id, id, incident_id, event_id, state, attempts, steps, cut_offs, doubtful, body,
+            created_at) SELECT {}, r.id, r.id, r.id, 'succeeded', 1, 0, 0, 0, '', r.number FROM {rows}",
+    );
+    world.write(done.bind(world.project.as_bytes())).await;
+    let (dialect, reader) = (world.store.dialect, &world.store.reader);
+    let plan = incidents(dialect).plan(reader).await;
+    assert!(plan.contains("incidents_unsettled"), "{plan}");
+    let plan = rest(dialect).plan(reader).await;
+    for index in ["events_to_sweep", TO_ATTEMPT] {
+        assert!(plan.contains(index), "{plan}");
+    }
+    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
 }
 
 #[tokio::test]
