@@ -103,6 +103,8 @@ pub struct Store {
     dialect: Dialect,
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    /// Connections that committers have to themselves, where they are reserved.
+    commits: Option<DatabaseConnection>,
     /// Held for as long as a SQLite file is in use: by anybody, and by a server.
     locks: Option<Arc<[Option<File>; 2]>>,
 }
@@ -112,6 +114,18 @@ impl Store {
     #[must_use]
     pub const fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The same store for committers. Where connections are reserved, they go over these: nobody else's burst keeps them
+    /// waiting, and the database's process at the other end has at hand what it used a moment ago.
+    #[must_use]
+    pub fn for_commits(&self) -> Self {
+        let mut own = self.clone();
+        if let Some(commits) = &self.commits {
+            own.writer = commits.clone();
+            own.reader = commits.clone();
+        }
+        own
     }
 
     /// Where to read outside a transaction that writes. On SQLite these connections cannot write.
@@ -212,6 +226,9 @@ impl Store {
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.close().await?;
         self.reader.close().await?;
+        if let Some(commits) = self.commits {
+            commits.close().await?;
+        }
         drop(self.locks);
         Ok(())
     }

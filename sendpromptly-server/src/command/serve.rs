@@ -124,8 +124,10 @@ impl Server {
                  It is for development only"
             );
         }
-        let connections = CONNECTIONS + OF_A_COMMITTER * config.work.committers;
-        let context = Context::open_with(config, StoreRole::Serve, connections).await?;
+        let of_committers = OF_A_COMMITTER * config.work.committers;
+        let mut context = Context::open_with(config, StoreRole::Serve, CONNECTIONS).await?;
+        let database = &context.config.storage.database;
+        context.store.reserve_for_commits(database, of_committers).await?;
         let checkpoints = Arc::new(Checkpoints::open(&context.config.keys)?);
         let strangers = [
             checkpoints.stranger().await?,
@@ -159,7 +161,7 @@ impl Server {
             sweep_interval: config.work.sweep_interval,
         });
         let committers = committers(config, &context.store);
-        let (ingest, committers) = Ingest::start(&context.store, committers, &metrics.commits);
+        let (ingest, committers) = Ingest::start(&context.store.for_commits(), committers, &metrics.commits);
         let queue = ingest.queue();
         let readiness = readiness(context.store.clone(), workers.health());
         let app = App::new(

@@ -277,6 +277,22 @@ async fn results_by_our_id_and_by_the_providers_wait_for_no_second_connection() 
     }
 }
 
+#[tokio::test]
+async fn receipts_are_accepted_while_others_have_every_connection_but_the_committers() {
+    let fixture = Fixture::with_one_reserved().await;
+    if fixture.store.dialect() == Dialect::Sqlite {
+        return; // one writes at a time there, over the one connection that writes
+    }
+    let taken = fixture.store.begin().await.unwrap();
+    fixture.send("k1", receipt("evt_1")).await.unwrap();
+    let again = fixture.send("k2", receipt("evt_1")).await.unwrap();
+    assert!(
+        text(&again).contains("\"duplicate\":true"),
+        "looks at what is stored go the same way"
+    );
+    taken.rollback().await.unwrap();
+}
+
 /// Runs all at once and gives their outcomes in order.
 async fn futures_all<F: Future<Output = Result<Accepted, IngestError>>>(
     requests: impl Iterator<Item = F>,

@@ -29,6 +29,7 @@ impl Store {
             dialect: Dialect::Sqlite,
             writer: connect("0").await?,
             reader: connect("1").await?,
+            commits: None,
             locks: None,
         })
     }
@@ -43,6 +44,7 @@ impl Store {
             dialect: Dialect::Sqlite,
             writer: looking.clone(),
             reader: looking,
+            commits: None,
             locks: None,
         })
     }

@@ -73,6 +73,22 @@ impl Store {
         migrations::prepare(&store, role).await?;
         Ok(store)
     }
+
+    /// Opens connections to PostgreSQL that only committers use ([`for_commits`](Self::for_commits)); on SQLite all
+    /// write over one, in turns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it cannot be reached.
+    pub async fn reserve_for_commits(
+        &mut self,
+        url: &DatabaseUrl,
+        connections: u32,
+    ) -> Result<(), StoreError> {
+        if let DatabaseUrl::Postgres(url) = url {
+            self.commits = Some(connect_postgres(url, connections, StoreRole::Serve).await?);
+        }
+        Ok(())
+    }
 }
 
 async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> {
@@ -120,6 +136,7 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
         dialect: Dialect::Sqlite,
         writer,
         reader,
+        commits: None,
         locks: Some(locks),
     })
 }
@@ -169,9 +186,26 @@ fn is_outside_transactions(
 }
 
 pub(super) async fn open_postgres(url: &str, connections: u32, role: StoreRole) -> Result<Store, StoreError> {
-    let mut options = postgres_options(url, connections);
     if role == StoreRole::Serve {
         must_not_be_restored_into(url).await?;
+    }
+    let pool = connect_postgres(url, connections, role).await?;
+    Ok(Store {
+        dialect: Dialect::Postgres,
+        writer: pool.clone(),
+        reader: pool,
+        commits: None,
+        locks: None,
+    })
+}
+
+async fn connect_postgres(
+    url: &str,
+    connections: u32,
+    role: StoreRole,
+) -> Result<DatabaseConnection, StoreError> {
+    let mut options = postgres_options(url, connections);
+    if role == StoreRole::Serve {
         // Each connection keeps restores away, so that none gets in while one of them is made anew.
         options.map_sqlx_postgres_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
@@ -182,13 +216,7 @@ pub(super) async fn open_postgres(url: &str, connections: u32, role: StoreRole) 
             })
         });
     }
-    let pool = Database::connect(options).await?;
-    Ok(Store {
-        dialect: Dialect::Postgres,
-        writer: pool.clone(),
-        reader: pool,
-        locks: None,
-    })
+    Ok(Database::connect(options).await?)
 }
 
 /// A lock that servers share and a restore has alone: an arbitrary number, and the schema in which the tables lie.

@@ -15,13 +15,25 @@ impl Fixture {
     }
 
     pub(super) async fn with_connections(connections: u32) -> Self {
+        Self::start(connections, None).await
+    }
+
+    /// With one connection, and one more that is the committers' alone.
+    pub(super) async fn with_one_reserved() -> Self {
+        Self::start(1, Some(1)).await
+    }
+
+    async fn start(connections: u32, reserved: Option<u32>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = match std::env::var("SENDPROMPTLY_TEST_POSTGRES") {
             Ok(url) => url.parse().unwrap(),
             Err(_) => DatabaseUrl::Sqlite(directory.path().join("test.db")),
         };
-        let store = Store::open(&url, StoreRole::Serve, connections).await.unwrap();
-        let (ingest, _) = Ingest::start(&store, 2, &Default::default());
+        let mut store = Store::open(&url, StoreRole::Serve, connections).await.unwrap();
+        if let Some(reserved) = reserved {
+            store.reserve_for_commits(&url, reserved).await.unwrap();
+        }
+        let (ingest, _) = Ingest::start(&store.for_commits(), 2, &Default::default());
         let project = KeyHolder {
             key_id: KeyId::new(NOW, entropy::for_id()),
             project: ProjectId::new(NOW, entropy::for_id()),
