@@ -11,7 +11,7 @@ use sendpromptly_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::guesses::{Account, GuessError, Guesses, Place, Try};
-use super::hasher::{HashError, Hasher};
+use super::hasher::{HashError, Hasher, Turn};
 use super::password::Match;
 use super::quota::PasswordQuota;
 use crate::store::sign_ups::SignUp;
@@ -83,11 +83,13 @@ impl Passwords {
         place: &Place,
         now: Timestamp,
     ) -> Result<Checked, CheckError> {
+        let turn = self.hasher.turn().await?;
         let user = self.store.user_by_email(email_key).await?;
         let account = user
             .as_ref()
             .map_or_else(|| Account::unknown(email_key), |user| Account::User(user.id));
-        self.check_account(account, user, password, place, now).await
+        self.check_account(&turn, account, user, password, place, now)
+            .await
     }
 
     /// Checks what a user gives who is signed in already, to go on with something. So many in a row are refused
@@ -106,8 +108,10 @@ impl Passwords {
         if let Err(wait) = self.quota.count(user) {
             return Ok(Checked::Refused(Refusal { account, wait }));
         }
+        let turn = self.hasher.turn().await?;
         let stored = self.store.user(user).await?;
-        self.check_account(account, stored, password, place, now).await
+        self.check_account(&turn, account, stored, password, place, now)
+            .await
     }
 
     /// Checks what somebody gives to confirm a sign-up: its password, which whoever signed up knows. Gives the try,
@@ -124,12 +128,16 @@ impl Passwords {
     ) -> Result<Result<Try, Refusal>, CheckError> {
         let account = Account::SignUp(sign_up.id);
         let stored = Some(sign_up.password_hash.clone());
-        let checked = self.check_hash(account, stored, password, place, now).await?;
+        let turn = self.hasher.turn().await?;
+        let checked = self
+            .check_hash(&turn, account, stored, password, place, now)
+            .await?;
         Ok(checked.map(|(tried, _)| tried))
     }
 
     async fn check_account(
         &self,
+        turn: &Turn,
         account: Account,
         user: Option<StoredUser>,
         password: Zeroizing<String>,
@@ -138,12 +146,12 @@ impl Passwords {
     ) -> Result<Checked, CheckError> {
         let stored = user.as_ref().map(|user| user.password_hash.clone());
         let checked = self
-            .check_hash(account, stored, password.clone(), place, now)
+            .check_hash(turn, account, stored, password.clone(), place, now)
             .await?;
         match (checked, user) {
             (Ok((tried, false)), Some(user)) => Ok(Checked::Right(user, tried)),
             (Ok((tried, true)), Some(user)) => {
-                Ok(Checked::Right(self.strengthen(user, password).await, tried))
+                Ok(Checked::Right(self.strengthen(turn, user, password).await, tried))
             }
             (Ok((tried, _)), None) => Ok(Checked::Refused(Refusal {
                 account,
@@ -157,6 +165,7 @@ impl Passwords {
     /// is weak.
     async fn check_hash(
         &self,
+        turn: &Turn,
         account: Account,
         stored: Option<String>,
         password: Zeroizing<String>,
@@ -171,11 +180,11 @@ impl Passwords {
             Ok(tried) => tried,
             Err(GuessError::Store(error)) => return Err(error.into()),
             Err(GuessError::Wait(wait)) => {
-                self.hasher.matches(password, None).await?;
+                turn.matches(password, None).await?;
                 return Ok(Err(Refusal { account, wait }));
             }
         };
-        let found = match self.hasher.matches(password, stored).await {
+        let found = match turn.matches(password, stored).await {
             Ok(found) => found,
             Err(error) => {
                 self.guesses.take_back(tried).await?;
@@ -194,8 +203,8 @@ impl Passwords {
 
     /// Stores a stronger hash of a password that was right. Where it cannot be done now, it can at another
     /// sign-in.
-    async fn strengthen(&self, mut user: StoredUser, password: Zeroizing<String>) -> StoredUser {
-        let stronger = match self.hasher.hash_text(password).await {
+    async fn strengthen(&self, turn: &Turn, mut user: StoredUser, password: Zeroizing<String>) -> StoredUser {
+        let stronger = match turn.hash(password).await {
             Ok(stronger) => stronger,
             Err(error) => {
                 tracing::info!(user = %user.id, %error, "a weak hash of a password is kept for now");

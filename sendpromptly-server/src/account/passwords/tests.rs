@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use futures_util::FutureExt;
 
 use super::*;
 use crate::account::device::DeviceToken;
+use crate::store::rows::Sql;
 use crate::testing::{NOW, PASSWORD, World};
 
 const EMAIL: &str = "ada@example.com";
@@ -58,6 +60,27 @@ async fn unknown_wrong_waiting_and_right_take_one_hash_each() {
         };
         assert_eq!(refusal.wait, Duration::from_secs(15), "{email}");
     }
+}
+
+#[tokio::test]
+async fn a_check_asks_the_store_nothing_before_its_turn() {
+    let world = World::set_up().await;
+    world.add_user(EMAIL).await;
+    let passwords = passwords(&world);
+    let mut held = Vec::new();
+    while let Some(turn) = passwords.hasher.turn().now_or_never() {
+        held.push(turn.unwrap());
+    }
+    let mut check = std::pin::pin!(checked(&passwords, EMAIL, "wrong", NOW));
+    assert!(check.as_mut().now_or_never().is_none());
+    let counted = async || {
+        let guesses = Sql::new("SELECT count(*) AS n FROM guesses");
+        world.number(guesses).await > 0
+    };
+    assert!(!counted().await);
+    drop(held);
+    assert!(matches!(check.await, Checked::Refused(_)));
+    assert!(counted().await);
 }
 
 #[tokio::test]
