@@ -207,6 +207,16 @@ impl World {
         crate::store::rows::get(&row, "n").unwrap()
     }
 
+    /// Pages in SQLite's write-ahead log that are not in the file yet.
+    pub(crate) async fn pages_in_log(&self) -> i64 {
+        let row = Sql::new("PRAGMA wal_checkpoint(NOOP)")
+            .one(self.store.reader())
+            .await;
+        let row = row.unwrap().unwrap();
+        let pages = |column| crate::store::rows::get::<i64>(&row, column).unwrap();
+        pages("log") - pages("checkpointed")
+    }
+
     /// Signs a user in, with a password just shown and a code of the second factor at this time.
     pub(crate) async fn begin_session(
         &self,

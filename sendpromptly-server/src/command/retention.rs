@@ -90,10 +90,12 @@ async fn drop_all(pass: &Pass, keeper: &Keeper, now: Timestamp) -> Result<u64, C
     loop {
         let begin = Instant::now();
         let batch = pass.run(keeper, now, pace.limit()).await?;
+        let took = begin.elapsed();
+        keeper.store.write_log_back().await?;
         rows += batch.rows;
         if !batch.more {
             return Ok(rows);
         }
-        tokio::time::sleep(pace.rest_after(begin.elapsed())).await;
+        tokio::time::sleep(pace.rest_after(took)).await;
     }
 }

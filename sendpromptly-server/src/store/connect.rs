@@ -39,7 +39,7 @@ const USE: &str = "use.lock";
 /// What the store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreRole {
-    /// The server: on SQLite the only one at a time, and the one that checkpoints.
+    /// The server: on SQLite the only one at a time, and the one whose commits checkpoint.
     Serve,
     /// The command that brings the tables up to date.
     Migrate,
@@ -131,7 +131,13 @@ async fn open_sqlite(path: &Path, role: StoreRole) -> Result<Store, StoreError> 
     })
     .await?;
     must_be_sound_sqlite(&writer).await?;
-    let reader = connect_sqlite(path, SQLITE_READERS, |options| options.pragma("query_only", "1")).await?;
+    let reader = connect_sqlite(path, SQLITE_READERS, |options| {
+        // What goes from the log into the file over one of these must be on the disk before the log is written anew.
+        options
+            .pragma("query_only", "1")
+            .synchronous(SqliteSynchronous::Full)
+    })
+    .await?;
     Ok(Store {
         dialect: Dialect::Sqlite,
         writer,

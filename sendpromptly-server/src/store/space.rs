@@ -35,7 +35,23 @@ impl Store {
         }
         self.run_alone(&format!("PRAGMA incremental_vacuum({})", spare.min(pages.into())))
             .await?;
+        self.write_log_back().await?;
         Ok(spare > pages.into())
+    }
+
+    /// Puts what SQLite's write-ahead log holds into the file, as far as nobody reads what was there. Whoever has written
+    /// much does so: others write meanwhile, where otherwise the one whose commit fills the log would do it all, and every
+    /// receipt wait for that.
+    ///
+    /// # Errors
+    /// [`StoreError`] by its cause.
+    pub async fn write_log_back(&self) -> Result<(), StoreError> {
+        if self.dialect == Dialect::Sqlite {
+            // A connection that only reads may do it as well.
+            let statement = Statement::from_string(self.dialect.backend(), "PRAGMA wal_checkpoint(PASSIVE)");
+            self.reader.query_one_raw(statement).await?;
+        }
+        Ok(())
     }
 
     /// Rewrites a SQLite file without its free pages. From then on space is given back bit by bit.
@@ -118,6 +134,23 @@ mod tests {
         while world.store.give_space_back(100).await.unwrap() {}
         let after = pages(&world).await;
         assert!(after < empty * 2, "{empty} {full} {after}");
+    }
+
+    #[tokio::test]
+    async fn what_the_log_holds_is_put_into_the_file_while_others_write() {
+        let world = World::set_up().await;
+        if world.store.dialect() == Dialect::Postgres {
+            world.store.write_log_back().await.unwrap(); // it has nothing to do
+            return;
+        }
+        let synchronous = "SELECT synchronous AS n FROM pragma_synchronous";
+        assert_eq!(world.number(Sql::new(synchronous)).await, 2, "FULL");
+        fill_and_empty(&world).await;
+        assert!(world.pages_in_log().await > 800);
+        let others = world.store.begin().await.unwrap();
+        world.store.write_log_back().await.unwrap();
+        others.rollback().await.unwrap();
+        assert_eq!(world.pages_in_log().await, 0);
     }
 
     #[tokio::test]

@@ -65,6 +65,7 @@ impl Rounds for Retain {
             self.begin(now).await?;
         }
         let ran = self.run_each(now).await;
+        let ran = ran.and(self.keeper.store.write_log_back().await);
         if self.left.is_empty() {
             self.is_space_due = true;
             self.metrics.is_up_to_date(now);

@@ -55,6 +55,19 @@ async fn a_pass_that_always_fails_holds_up_none_of_the_others() {
 }
 
 #[tokio::test]
+async fn what_a_round_has_written_is_put_into_the_file_before_a_receipt_must_wait_for_that() {
+    let world = World::set_up().await;
+    if world.store.dialect() == Dialect::Postgres {
+        return; // whose checkpoints are a process of their own
+    }
+    let now = clock::now();
+    use_form(&world, now).await;
+    worker(&world, &FAILS[1..]).round(now).await.unwrap();
+    assert_eq!(forms(&world).await, 0);
+    assert_eq!(world.pages_in_log().await, 0);
+}
+
+#[tokio::test]
 async fn all_passes_begin_again_after_an_hour_of_rest() {
     let world = World::set_up().await;
     let mut retain = worker(&world, &FAILS[1..]);
