@@ -17,6 +17,9 @@ mod tests;
 
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
+/// How soon a clock that was in doubt is looked at again.
+const IN_DOUBT: Duration = Duration::from_secs(60);
+
 /// The worker.
 #[derive(Debug, Clone)]
 pub(super) struct Retain {
@@ -29,6 +32,8 @@ pub(super) struct Retain {
     left: Vec<(Pass, Pace)>,
     /// Whether space is to be given back.
     is_space_due: bool,
+    /// Whether the clock was in doubt, so that nothing was dropped.
+    is_in_doubt: bool,
 }
 
 impl Retain {
@@ -40,6 +45,7 @@ impl Retain {
             began: None,
             left: Vec::new(),
             is_space_due: false,
+            is_in_doubt: false,
         }
     }
 }
@@ -48,13 +54,15 @@ impl Rounds for Retain {
     const NAME: &'static str = "retain";
 
     fn interval(&self) -> Duration {
-        EVERY
+        if self.is_in_doubt { IN_DOUBT } else { EVERY }
     }
 
     /// Runs one batch of each pass that has more to do, so that a long one holds up none of the others. Nor does
     /// one that fails.
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        if let Some(doubt) = guard::doubt(&self.keeper.store, now).await? {
+        let doubt = guard::doubt(&self.keeper.store, now).await?;
+        self.is_in_doubt = doubt.is_some();
+        if let Some(doubt) = doubt {
             tracing::error!("nothing is dropped: {doubt}");
             return Ok(Left::Nothing);
         }

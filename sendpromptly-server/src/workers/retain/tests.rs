@@ -177,6 +177,12 @@ async fn on_sqlite_a_leap_is_refused_in_words_until_it_is_noted() {
     assert_eq!(doubt(4_000).await, None, "it has never run");
     world.store.note_retained(now).await.unwrap();
     assert_eq!(doubt(40).await, None);
+    let mut retain = worker(&world, retention::PASSES);
+    for (days, rest) in [(41, IN_DOUBT), (40, EVERY)] {
+        while retain.round(now.plus_millis(days * DAY_MS)).await.unwrap() == Left::More {}
+        assert_eq!(retain.interval(), rest, "{days}");
+    }
+    world.store.note_retained(now).await.unwrap();
     let words = doubt(41).await.unwrap().to_string();
     assert!(words.contains("retention run --clock-is-right"), "{words}");
     world
