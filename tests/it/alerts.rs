@@ -8,7 +8,7 @@ use sendpromptly_tests::server::Options;
 use sendpromptly_tests::smtp::SmtpSink;
 use sendpromptly_tests::sql::Sql;
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::wait::eventually;
+use sendpromptly_tests::wait::{PATIENCE, eventually, within};
 use sendpromptly_tests::world::World;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -173,7 +173,8 @@ async fn a_mail_server_that_hangs_holds_up_no_other_destination_and_is_shown(kin
     add(&world, "slack", &slack.url(), &[]).await;
     world.incident_for(REFERENCE).await;
     slack.after_calls(1).await;
-    let failed = eventually("the failure is shown", async || {
+    // The server itself waits for twenty seconds.
+    let failed = within(3 * PATIENCE, "the failure is shown", async || {
         let listed = listed(&world).await.remove(0);
         listed["failure"].is_string().then_some(listed)
     })

@@ -16,11 +16,12 @@ use super::Letter;
 use crate::config::MailConfig;
 use crate::platform::directory;
 
-/// How long a mail server may take for one command.
-const COMMAND: Duration = Duration::from_secs(8);
+/// How long connecting to one address of a mail server may take. Of what comes after, lettre bounds nothing.
+const CONNECTING: Duration = Duration::from_secs(8);
 
-/// How long sending one mail may take in all: less than a lease, and than a worker may be silent.
-const IN_ALL: Duration = Duration::from_secs(20);
+/// How long sending one mail may take in all: less than a lease, and than a worker may be silent, with what it reads and
+/// writes before and after.
+const IN_ALL: Duration = Duration::from_secs(12);
 
 /// Why a mail was not sent. It names no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +59,7 @@ impl Transport {
         let way = match &config.smtp {
             Some(server) => {
                 let builder = server.client().map_err(|error| describe(&error))?;
-                Way::Smtp(builder.timeout(Some(COMMAND)).build())
+                Way::Smtp(builder.timeout(Some(CONNECTING)).build())
             }
             None => Way::Directory(data_dir.join("mail")),
         };

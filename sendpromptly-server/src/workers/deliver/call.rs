@@ -17,10 +17,11 @@ use crate::payload::{self, Payload};
 use crate::platform::clock;
 use crate::store::attempts::{AttemptEnd, PAYLOAD_GONE};
 use crate::store::claims::Claim;
-use crate::vault::Purpose;
+use crate::vault::{Purpose, VaultError};
 use crate::workers::beat::Stage;
 
-/// How long a payload is waited for. With the call itself it is well within the lease.
+/// How long the key of a payload is waited for before the call, and that of an answer after it. With the call itself both
+/// are within the lease.
 const OPENING: Duration = Duration::from_secs(5);
 
 /// Makes the call, and gives how it ended; `None` where it was not begun, for the payload that goes along cannot be had
@@ -72,7 +73,7 @@ pub(super) async fn make(
     if claim.keep_answer && !head.is_empty() {
         end.answer_head = tokio::select! {
             biased;
-            sealed = seal(calls, claim, &head, end.ended_at) => sealed,
+            sealed = kept_in_time(project, seal(calls, claim, &head, end.ended_at)) => sealed,
             () = cut_off(&mut stage) => None,
         };
     }
@@ -206,17 +207,28 @@ fn system_time(at: Timestamp) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(at.as_millis()).unwrap_or(0))
 }
 
-/// Seals the first bytes of an answer. Where that fails they are not kept: the outcome matters more.
-async fn seal(calls: &Calls, claim: &Claim, head: &[u8], now: Timestamp) -> Option<Vec<u8>> {
-    let project: ProjectId = claim.attempt.project;
-    let row = claim.attempt.lease.as_bytes();
-    match calls.vault.seal(Purpose::Answer(project), row, head, now).await {
-        Ok(sealed) => Some(sealed),
-        Err(error) => {
+/// What is kept of an answer, sealed. Where that fails or takes long it is nothing: the outcome matters more.
+async fn kept_in_time(
+    project: ProjectId,
+    sealing: impl Future<Output = Result<Vec<u8>, VaultError>>,
+) -> Option<Vec<u8>> {
+    match tokio::time::timeout(OPENING, sealing).await {
+        Ok(Ok(sealed)) => return Some(sealed),
+        Ok(Err(error)) => {
             tracing::warn!(%project, %error, "an answer's first bytes could not be sealed and are not kept");
-            None
+        }
+        Err(_) => {
+            tracing::warn!(%project, "an answer's first bytes were not sealed in time and are not kept");
         }
     }
+    None
+}
+
+/// Seals the first bytes of an answer.
+async fn seal(calls: &Calls, claim: &Claim, head: &[u8], now: Timestamp) -> Result<Vec<u8>, VaultError> {
+    let purpose = Purpose::Answer(claim.attempt.project);
+    let row = claim.attempt.lease.as_bytes();
+    calls.vault.seal(purpose, row, head, now).await
 }
 
 const fn effect(reported: ReportedResult) -> Effect {
@@ -266,5 +278,12 @@ mod tests {
             effect: None,
         };
         assert_eq!((end.outcome, &head[..]), (answered, &b"busy"[..]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_whose_key_does_not_come_in_time_is_not_kept_and_its_outcome_goes_on() {
+        let project = ProjectId::from_bytes([1; 16]);
+        let blocked = std::future::pending();
+        assert_eq!(kept_in_time(project, blocked).await, None);
     }
 }
