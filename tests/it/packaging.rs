@@ -302,10 +302,15 @@ async fn each_night_has_a_backup_of_its_own_and_its_keys_lie_apart_and_not_for_l
     for place in [&backups, &keys] {
         fs::create_dir(place).unwrap();
     }
-    let of_long_ago = |file: PathBuf| {
+    let made_ago = |file: PathBuf, ago: &str| {
         fs::write(&file, "").unwrap();
-        run("touch", &["--date=29 days ago", file.to_str().unwrap()], root());
+        run(
+            "touch",
+            &[&format!("--date={ago} ago"), file.to_str().unwrap()],
+            root(),
+        );
     };
+    let of_long_ago = |file: PathBuf| made_ago(file, "29 days");
     let nightly = |path: &str| {
         program("sh", &directory)
             .arg(folder().join("debian/nightly-backup"))
@@ -319,16 +324,29 @@ async fn each_night_has_a_backup_of_its_own_and_its_keys_lie_apart_and_not_for_l
 
     of_long_ago(backups.join("old.backup"));
     of_long_ago(keys.join("old.backup.keys"));
+    // A night that was killed left these, under a name that no other night has.
+    for end in [".part", ".keys.part", ".copy", ".copy-journal"] {
+        made_ago(backups.join(format!("killed.backup{end}")), "25 hours");
+    }
+    // These are whole, though they could not be moved, or are being made by hand.
+    made_ago(backups.join("left.backup.keys"), "25 hours");
+    fs::write(backups.join("now.backup.part"), "").unwrap();
     let tools = store.directory().join("tools");
     fs::create_dir(&tools).unwrap();
     std::os::unix::fs::symlink("/bin/false", tools.join("sendpromptly")).unwrap();
     let failed = nightly(&format!("{}:{path}", tools.display()));
     assert!(!failed.status.success(), "what goes wrong is told to systemd");
     assert!(names_in(&keys).is_empty(), "what was forgotten stays forgotten");
-    assert!(
-        names_in(&backups).contains("old.backup"),
-        "no backup goes for nothing"
+    assert_eq!(
+        names_in(&backups),
+        ["left.backup.keys", "now.backup.part", "old.backup"]
+            .map(str::to_owned)
+            .into(),
+        "what is unfinished goes, and no backup for nothing"
     );
+    for other in ["left.backup.keys", "now.backup.part"] {
+        fs::remove_file(backups.join(other)).unwrap();
+    }
 
     succeeded("nightly-backup", &nightly(&with_program));
     let made = names_in(&backups);
