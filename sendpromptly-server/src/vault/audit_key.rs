@@ -44,7 +44,7 @@ fn put_public(path: &Path, public: &AuditPublicKey) -> Result<(), KeyFileError> 
         )),
         Err(KeyFileError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             // A directory that cannot be written has its reason.
-            let _ = fs::write(path, format!("{}\n", public.to_hex()));
+            let _ = key_file::create_readable(path, &format!("{}\n", public.to_hex()));
             Ok(())
         }
         Err(error) => Err(error),
@@ -79,6 +79,8 @@ fn malformed(path: &Path, why: &'static str) -> KeyFileError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -89,7 +91,14 @@ mod tests {
             named: false,
         };
         let public = open(&file).unwrap().public();
-        assert_eq!(read_public(&public_path(&file.path)).unwrap(), public);
+        let beside = public_path(&file.path);
+        assert_eq!(read_public(&beside).unwrap(), public);
+        assert_eq!(fs::metadata(&beside).unwrap().permissions().mode() & 0o777, 0o644);
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            2,
+            "no draft is left"
+        );
         assert!(open(&file).is_ok(), "the same key again");
         fs::remove_file(&file.path).unwrap();
         let refused = open(&file).unwrap_err().to_string();

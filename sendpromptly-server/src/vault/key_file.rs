@@ -1,6 +1,6 @@
 //! Files that hold keys: readable by their owner only, and made whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -94,17 +94,29 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, KeyFileError> {
 /// # Errors
 /// [`KeyFileError::Io`] where it cannot be written.
 pub fn create(path: &Path, text: &str) -> Result<(), KeyFileError> {
-    create_in_place(path, text).map_err(|error| KeyFileError::Io {
+    create_with(path, text, 0o600)
+}
+
+/// The same for a file of public keys, which all may read.
+///
+/// # Errors
+/// [`KeyFileError::Io`] where it cannot be written.
+pub fn create_readable(path: &Path, text: &str) -> Result<(), KeyFileError> {
+    create_with(path, text, 0o644)
+}
+
+fn create_with(path: &Path, text: &str, mode: u32) -> Result<(), KeyFileError> {
+    create_in_place(path, text, mode).map_err(|error| KeyFileError::Io {
         path: path.to_owned(),
         error,
     })
 }
 
-fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
+fn create_in_place(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let directory = directory::of_file(path);
     directory::make_private(directory)?;
     let draft = path.with_extension(format!("new-{}", hex::encode(&entropy::bytes::<8>())));
-    let linked = write_synced(&draft, text).and_then(|()| fs::hard_link(&draft, path));
+    let linked = write_synced(&draft, text, mode).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -114,9 +126,22 @@ fn create_in_place(path: &Path, text: &str) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// What processes that were killed while they made or changed a key file have left beside it. Keys are in it.
+/// What processes that were killed while they made or changed a key file have left beside it, and beside the file that a
+/// link leads to. Keys are in it.
 #[must_use]
 pub fn left_beside(path: &Path) -> Vec<PathBuf> {
+    let mut left = drafts_beside(path);
+    if let Ok(real) = path.canonicalize()
+        && real != path
+    {
+        left.extend(drafts_beside(&real));
+    }
+    left.sort();
+    left.dedup();
+    left
+}
+
+fn drafts_beside(path: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(directory::of_file(path)) else {
         return Vec::new();
     };
@@ -125,13 +150,10 @@ pub fn left_beside(path: &Path) -> Vec<PathBuf> {
         let name = found.as_os_str().as_encoded_bytes();
         *found == changed || name.starts_with(made.as_os_str().as_encoded_bytes())
     };
-    let mut left: Vec<_> = entries
+    let found = entries
         .flatten()
-        .map(|entry| path.with_file_name(entry.file_name()))
-        .filter(is_left)
-        .collect();
-    left.sort();
-    left
+        .map(|entry| path.with_file_name(entry.file_name()));
+    found.filter(is_left).collect()
 }
 
 fn draft_of_change(path: &Path) -> PathBuf {
@@ -183,7 +205,7 @@ fn write_like(path: &Path, draft: &Path, text: &str) -> io::Result<()> {
     // One that a kill has left.
     match fs::remove_file(draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => write_synced(draft, text)?,
+        _ => write_synced(draft, text, 0o600)?,
     }
     let made = fs::metadata(draft)?;
     if (made.uid(), made.gid()) != (like.uid(), like.gid()) {
@@ -192,12 +214,14 @@ fn write_like(path: &Path, draft: &Path, text: &str) -> io::Result<()> {
     fs::set_permissions(draft, like.permissions())
 }
 
-fn write_synced(path: &Path, text: &str) -> io::Result<()> {
+fn write_synced(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(path)?;
+    // Whatever the umask took away.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
@@ -246,6 +270,10 @@ mod tests {
         }
         let left = left_beside(&at("master.key"));
         assert_eq!(left, ["master.key.new", "master.new-00ff00ff00ff00ff"].map(at));
+        let link = directory.path().join("links/master.key");
+        fs::create_dir(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(at("master.key"), &link).unwrap();
+        assert_eq!(left_beside(&link), left, "beside the file that a link leads to");
     }
 
     #[test]
@@ -265,14 +293,14 @@ mod tests {
         let path = directory.path().join("a.key");
         create(&path, "key").unwrap();
         for mode in [0o640, 0o604, 0o660, 0o620] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             let refused = read(&path).unwrap_err().to_string();
             assert!(
                 refused.contains(&format!("{mode:04o}")) && refused.contains("chmod 600"),
                 "{refused}"
             );
         }
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
         assert!(read(&path).is_ok());
     }
 }
