@@ -4,9 +4,9 @@
 //! server and the database. Its load is bounded in count and goes to loopback only.
 
 use std::io;
+use std::iter::Enumerate;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -41,7 +41,20 @@ pub(crate) async fn run(
     connections: usize,
     requests: Vec<Request>,
 ) -> io::Result<Figures> {
-    send(server, api_key, connections, requests, None).await
+    send(server, connections, prepared(server, api_key, requests), None).await
+}
+
+/// The same, where each request is made right before it goes, as an app makes its own. Large ones that lie ready have
+/// left the processor's caches by then, and what that costs is not the server's.
+pub(crate) async fn run_fresh(
+    server: SocketAddr,
+    api_key: &str,
+    connections: usize,
+    requests: impl Iterator<Item = Request> + Send + 'static,
+) -> io::Result<Figures> {
+    let api_key = api_key.to_owned();
+    let requests = requests.map(move |request| on_the_wire(server, &api_key, &request));
+    send(server, connections, requests, None).await
 }
 
 /// Sends so many requests a second, whatever the answers take. A request's time counts from when it was due, so
@@ -54,31 +67,34 @@ pub(crate) async fn run_at(
     requests: Vec<Request>,
 ) -> io::Result<Figures> {
     let interval = Duration::from_secs_f64(1.0 / rate);
-    send(server, api_key, connections, requests, Some(interval)).await
+    let requests = prepared(server, api_key, requests);
+    send(server, connections, requests, Some(interval)).await
+}
+
+/// The requests as they go over the wire, all made.
+fn prepared(server: SocketAddr, api_key: &str, requests: Vec<Request>) -> std::vec::IntoIter<Vec<u8>> {
+    let requests = requests.iter();
+    let wire: Vec<_> = requests
+        .map(|request| on_the_wire(server, api_key, request))
+        .collect();
+    wire.into_iter()
 }
 
 async fn send(
     server: SocketAddr,
-    api_key: &str,
     connections: usize,
-    requests: Vec<Request>,
+    requests: impl Iterator<Item = Vec<u8>> + Send + 'static,
     interval: Option<Duration>,
 ) -> io::Result<Figures> {
-    let prepared: Arc<Vec<Vec<u8>>> = Arc::new(
-        requests
-            .iter()
-            .map(|request| on_the_wire(server, api_key, request))
-            .collect(),
-    );
-    let next = Arc::new(AtomicUsize::new(0));
+    let requests = Arc::new(Mutex::new(requests.enumerate()));
     let start = Instant::now();
     let tasks: Vec<_> = (0..connections)
         .map(|_| {
             let pace = interval.map(|interval| (start, interval));
-            tokio::spawn(one_connection(server, prepared.clone(), next.clone(), pace))
+            tokio::spawn(one_connection(server, requests.clone(), pace))
         })
         .collect();
-    let (mut times, mut refused) = (Vec::with_capacity(prepared.len()), 0);
+    let (mut times, mut refused) = (Vec::new(), 0);
     for task in tasks {
         let (accepted, others) = task.await.map_err(io::Error::other)??;
         times.extend(accepted);
@@ -114,18 +130,15 @@ fn on_the_wire(server: SocketAddr, api_key: &str, request: &Request) -> Vec<u8> 
 
 async fn one_connection(
     server: SocketAddr,
-    requests: Arc<Vec<Vec<u8>>>,
-    next: Arc<AtomicUsize>,
+    requests: Arc<Mutex<Enumerate<impl Iterator<Item = Vec<u8>>>>>,
     pace: Option<(Instant, Duration)>,
 ) -> io::Result<(Vec<Duration>, usize)> {
     let mut stream = TcpStream::connect(server).await?;
     stream.set_nodelay(true)?;
     let (mut times, mut refused, mut buffer) = (Vec::new(), 0, Vec::with_capacity(4_096));
     loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
-        let Some(request) = requests.get(number) else {
-            break;
-        };
+        let next = requests.lock().ok().and_then(|mut requests| requests.next());
+        let Some((number, request)) = next else { break };
         let start = match pace {
             Some((begin, interval)) => {
                 let due = begin + interval.mul_f64(number as f64);
@@ -134,7 +147,7 @@ async fn one_connection(
             }
             None => Instant::now(),
         };
-        stream.write_all(request).await?;
+        stream.write_all(&request).await?;
         if read_answer(&mut stream, &mut buffer).await? == 202 {
             times.push(start.elapsed());
         } else {

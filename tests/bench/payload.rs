@@ -8,9 +8,11 @@ pub(crate) const SIZE: usize = TEMPLATE.len();
 
 /// A payload like no other.
 pub(crate) fn payload() -> String {
-    let fill = |letter| match letter {
-        '~' => fastrand::alphanumeric(),
-        other => other,
-    };
-    TEMPLATE.chars().map(fill).collect()
+    let mut payload = String::with_capacity(SIZE);
+    for text in TEMPLATE.split_inclusive('~') {
+        let fixed = text.trim_end_matches('~');
+        payload.push_str(fixed);
+        payload.extend((fixed.len()..text.len()).map(|_| fastrand::alphanumeric()));
+    }
+    payload
 }

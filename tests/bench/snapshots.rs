@@ -109,7 +109,7 @@ async fn receipts(report: &mut Report, world: &World, store: &str) {
     assert_eq!(world.cli.run(&set).await.code, 0);
     let send = async |key: &str, count| {
         let requests = Events::new(count).receipts_with(payload);
-        let sent = load::run(world.server.address, key, CONNECTIONS, requests).await;
+        let sent = load::run_fresh(world.server.address, key, CONNECTIONS, requests).await;
         let figures = sent.unwrap();
         assert_eq!(figures.refused, 0, "every request is to be accepted");
         figures.rate

@@ -23,11 +23,12 @@ impl Events {
         self.requests("/api/v1/receipt", |id| format!("{}}}", receipt(id)))
     }
 
-    /// The same, each with a payload.
-    pub(crate) fn receipts_with(&self, payload: impl Fn() -> String) -> Vec<Request> {
-        self.requests("/api/v1/receipt", |id| {
-            format!(r#"{},"payload":{}}}"#, receipt(id), payload())
-        })
+    /// The same, each with a payload, and each made when it is asked for.
+    pub(crate) fn receipts_with(self, payload: impl Fn() -> String) -> impl Iterator<Item = Request> {
+        let body = move |id: &str| format!(r#"{},"payload":{}}}"#, receipt(id), payload());
+        self.ids
+            .into_iter()
+            .map(move |id| request("/api/v1/receipt", body(&id)))
     }
 
     /// A result with this status for each, under a key of its own.
@@ -38,12 +39,16 @@ impl Events {
     }
 
     fn requests(&self, path: &'static str, body: impl Fn(&str) -> String) -> Vec<Request> {
-        let request = |id: &String| Request {
-            path,
-            idempotency_key: random_digits(),
-            body: body(id),
-        };
-        self.ids.iter().map(request).collect()
+        self.ids.iter().map(|id| request(path, body(id))).collect()
+    }
+}
+
+/// A request under a key of its own.
+fn request(path: &'static str, body: String) -> Request {
+    Request {
+        path,
+        idempotency_key: random_digits(),
+        body,
     }
 }
 
