@@ -18,7 +18,6 @@ use crate::mail::{Post, Transport};
 use crate::metrics::Metrics;
 use crate::retention::Keeper;
 use crate::store::Store;
-use crate::store::overdue::DuePlace;
 use crate::stripe::client::StripeClient;
 use crate::vault::Vault;
 
@@ -33,6 +32,7 @@ mod mail;
 mod master_keys;
 mod overdue;
 mod record;
+mod refused;
 mod retain;
 mod rounds;
 mod sign_ins;
@@ -54,6 +54,7 @@ pub(crate) use deliver::SLOTS;
 use deliver::{Calls, Deliver};
 use mail::SendMail;
 use master_keys::MasterKeys;
+use overdue::Pass;
 use record::{Inbox, Recorder};
 use retain::Retain;
 use rounds::Rounds;
@@ -197,12 +198,12 @@ impl Workers {
             store: store.clone(),
             schedule,
             interval,
-            after: DuePlace::first(),
+            pass: Pass::first(),
         });
         supervisor.start_rounds(Answers {
             store: store.clone(),
             interval,
-            after: DuePlace::first(),
+            pass: Pass::first(),
         });
         let keeper = Keeper::new(store.clone(), context.checkpoints.clone());
         supervisor.start_rounds(Retain::new(keeper, context.metrics.retention.clone()));

@@ -233,8 +233,12 @@ impl World {
 
     /// An event's case.
     pub(crate) async fn case(&self, event: EventId) -> StoredCase {
+        self.case_of(self.project, event).await
+    }
+
+    pub(crate) async fn case_of(&self, project: ProjectId, event: EventId) -> StoredCase {
         let tx = self.store.begin().await.unwrap();
-        let key = (self.project, event);
+        let key = (project, event);
         let found = self.store.lock_cases(&tx, &BTreeSet::from([key])).await;
         tx.rollback().await.unwrap();
         found.unwrap().remove(&key).unwrap()

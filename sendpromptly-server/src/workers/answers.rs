@@ -5,9 +5,8 @@ use std::time::Duration;
 use sendpromptly_core::audit::Origin;
 use sendpromptly_core::time::Timestamp;
 
-use super::overdue::{self, Overdue};
+use super::overdue::{self, Overdue, Pass};
 use super::rounds::{Left, Rounds};
-use crate::store::overdue::DuePlace;
 use crate::store::{Store, StoreError};
 
 /// The worker.
@@ -15,8 +14,7 @@ use crate::store::{Store, StoreError};
 pub(super) struct Answers {
     pub(super) store: Store,
     pub(super) interval: Duration,
-    /// Where this pass goes on.
-    pub(super) after: DuePlace,
+    pub(super) pass: Pass,
 }
 
 impl Rounds for Answers {
@@ -27,18 +25,18 @@ impl Rounds for Answers {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        end_unanswered(&self.store, &mut self.after, now).await
+        end_unanswered(&self.store, &mut self.pass, now).await
     }
 }
 
-/// Ends one batch of the replays that are overdue, those behind this place.
+/// Ends the next batch of the replays that are overdue.
 pub(super) async fn end_unanswered(
     store: &Store,
-    after: &mut DuePlace,
+    pass: &mut Pass,
     now: Timestamp,
 ) -> Result<Left, StoreError> {
     let origin = Origin::system(Answers::NAME);
-    let due = store.overdue_answers(now, *after, overdue::BATCH).await?;
+    let due = store.overdue_answers(now, pass.after, overdue::BATCH).await?;
     let overdue = Overdue {
         store,
         origin: &origin,
@@ -47,6 +45,6 @@ pub(super) async fn end_unanswered(
         now,
     };
     overdue
-        .settle(due, after, |case| case.miss_answer(&origin, now))
+        .settle(due, pass, |case| case.miss_answer(&origin, now))
         .await
 }

@@ -3,7 +3,6 @@
 //! A call holds one of a bounded number of slots from its claim until its end is committed. So memory is
 //! bounded, and where the store is down nothing new is begun.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use tokio::time::Instant;
 
 use super::beat::Stage;
 use super::record::{self, Ended};
+use super::refused::{LOOK_AFTER_REFUSAL, RefusedProjects};
 use super::rounds::{Left, Rounds};
 use crate::callback::{AddressPolicy, CallbackClient};
 use crate::metrics::CallMetrics;
@@ -36,9 +36,6 @@ const PROJECTS: u32 = 64;
 
 /// How often to look for calls whose node died.
 const LOOK_FOR_DEAD: Duration = Duration::from_secs(1);
-
-/// How often while the store refuses some: their ends, or the claims of a project.
-const LOOK_AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 /// Calls of dead nodes that are cut off in one transaction.
 const DEAD_BATCH: u32 = 64;
@@ -78,8 +75,7 @@ pub(super) struct Deliver {
     /// Whether this pass over the projects has claimed a call.
     claimed: bool,
     look_for_dead: Instant,
-    /// Projects whose calls the store has refused, and until when they are left alone.
-    refused: BTreeMap<ProjectId, Instant>,
+    refused: RefusedProjects,
 }
 
 impl Rounds for Deliver {
@@ -120,14 +116,14 @@ impl Deliver {
             after: FIRST_PROJECT,
             claimed: false,
             look_for_dead: Instant::now(),
-            refused: BTreeMap::new(),
+            refused: RefusedProjects::default(),
         }
     }
 
     /// Claims calls of these projects and sends them on their way; gives how many.
     async fn call(&mut self, mut projects: Vec<ProjectId>, now: Timestamp) -> Result<usize, StoreError> {
-        self.refused.retain(|_, until| *until > Instant::now());
-        projects.retain(|project| !self.refused.contains_key(project));
+        self.refused.begin_pass();
+        projects.retain(|project| !self.refused.contain(*project));
         let keyring = self.keyring(projects, now).await;
         if keyring.is_empty() {
             return Ok(0);
@@ -171,7 +167,7 @@ impl Deliver {
                 Ok(more) => claims.extend(more),
                 Err(error) if !error.is_passing() => {
                     tracing::error!(%project, %error, "its calls could not be claimed, so they wait");
-                    self.refused.insert(*project, Instant::now() + LOOK_AFTER_REFUSAL);
+                    self.refused.note(*project);
                 }
                 Err(error) if claims.is_empty() => return Err(error),
                 // What is claimed by now must be called.

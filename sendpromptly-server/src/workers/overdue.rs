@@ -1,7 +1,7 @@
 //! Decides on cases that are overdue, a batch in one transaction.
 //!
 //! A case that another transaction has locked is passed over and left to the next look. One that the store
-//! refuses does not hold up the others.
+//! refuses holds up no other, and makes no round fail: it says nothing of the store.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::time::Timestamp;
 
+use super::refused::RefusedProjects;
 use super::rounds::Left;
 use super::standing::Standing;
 use crate::store::cases::{CaseChanges, CaseKey};
@@ -20,6 +21,24 @@ use crate::store::{Store, StoreError};
 
 /// Cases in one transaction.
 pub(super) const BATCH: u32 = 256;
+
+/// A worker's pass over all cases that are overdue, batch by batch.
+#[derive(Debug, Clone)]
+pub(super) struct Pass {
+    /// Where the next batch begins.
+    pub(super) after: DuePlace,
+    refused: RefusedProjects,
+}
+
+impl Pass {
+    /// The first one, before its first batch.
+    pub(super) fn first() -> Self {
+        Self {
+            after: DuePlace::first(),
+            refused: RefusedProjects::default(),
+        }
+    }
+}
 
 /// How cases that are overdue are decided on.
 #[derive(Debug, Clone, Copy)]
@@ -37,29 +56,29 @@ impl Overdue<'_> {
     pub(super) async fn settle(
         &self,
         due: Vec<DueCase>,
-        after: &mut DuePlace,
+        pass: &mut Pass,
         rule: impl Fn(Case) -> Decision,
     ) -> Result<Left, StoreError> {
-        *after = DuePlace::first();
-        let Some(last) = due.last().copied() else {
-            return Ok(Left::Nothing);
-        };
-        let found = due.len();
-        let owners = due.into_iter().map(|due| (due.key, due.organization)).collect();
+        pass.after = DuePlace::first(); // where this fails, the next round begins anew
+        let last = due.last().filter(|_| due.len() == BATCH as usize).copied();
+        let free = due.iter().filter(|due| !pass.refused.contain(due.key.0));
+        let owners: BTreeMap<_, _> = free.map(|due| (due.key, due.organization)).collect();
         match self.commit(&owners, &rule).await {
-            Err(error) if !error.is_passing() && found > 1 => self.one_by_one(owners, &rule).await?,
+            Err(error) if !error.is_passing() => self.one_by_one(owners, pass, &rule).await?,
             done => done?,
         }
-        if found < BATCH as usize {
+        let Some(last) = last else {
+            pass.refused.begin_pass();
             return Ok(Left::Nothing);
-        }
-        *after = last.place;
+        };
+        pass.after = last.place;
         Ok(Left::More)
     }
 
     async fn one_by_one(
         &self,
         owners: BTreeMap<CaseKey, OrganizationId>,
+        pass: &mut Pass,
         rule: &impl Fn(Case) -> Decision,
     ) -> Result<(), StoreError> {
         for (key, organization) in owners {
@@ -67,6 +86,7 @@ impl Overdue<'_> {
                 Err(error) if !error.is_passing() => {
                     let (project, event) = key;
                     tracing::error!(%project, %event, %error, "an overdue case could not be decided on");
+                    pass.refused.note(project);
                 }
                 done => done?,
             }
@@ -79,6 +99,9 @@ impl Overdue<'_> {
         owners: &BTreeMap<CaseKey, OrganizationId>,
         rule: &impl Fn(Case) -> Decision,
     ) -> Result<(), StoreError> {
+        if owners.is_empty() {
+            return Ok(());
+        }
         let tx = self.store.begin().await?;
         match self.decide(&tx, owners, rule).await {
             Ok(()) => Ok(tx.commit().await?),

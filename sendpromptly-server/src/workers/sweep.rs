@@ -8,10 +8,9 @@ use sendpromptly_core::id::IncidentId;
 use sendpromptly_core::replay::RetrySchedule;
 use sendpromptly_core::time::Timestamp;
 
-use super::overdue::{self, Overdue};
+use super::overdue::{self, Overdue, Pass};
 use super::rounds::{Left, Rounds};
 use crate::platform::entropy;
-use crate::store::overdue::DuePlace;
 use crate::store::{Store, StoreError};
 
 #[cfg(test)]
@@ -24,8 +23,7 @@ pub(super) struct Sweep {
     /// When the attempts are made of what projects let it order.
     pub(super) schedule: Arc<RetrySchedule>,
     pub(super) interval: Duration,
-    /// Where this pass goes on.
-    pub(super) after: DuePlace,
+    pub(super) pass: Pass,
 }
 
 impl Rounds for Sweep {
@@ -36,20 +34,19 @@ impl Rounds for Sweep {
     }
 
     async fn round(&mut self, now: Timestamp) -> Result<Left, StoreError> {
-        sweep(&self.store, &self.schedule, &mut self.after, now).await
+        sweep(&self.store, &self.schedule, &mut self.pass, now).await
     }
 }
 
-/// Opens the incidents of one batch of events that are overdue, those behind this place, and orders what projects let
-/// it order.
+/// Opens the incidents of the next batch of events that are overdue, and orders what projects let it order.
 pub(super) async fn sweep(
     store: &Store,
     schedule: &RetrySchedule,
-    after: &mut DuePlace,
+    pass: &mut Pass,
     now: Timestamp,
 ) -> Result<Left, StoreError> {
     let origin = Origin::system(Sweep::NAME);
-    let due = store.overdue_events(now, *after, overdue::BATCH).await?;
+    let due = store.overdue_events(now, pass.after, overdue::BATCH).await?;
     let overdue = Overdue {
         store,
         origin: &origin,
@@ -57,7 +54,7 @@ pub(super) async fn sweep(
         now,
     };
     overdue
-        .settle(due, after, |case| {
+        .settle(due, pass, |case| {
             let incident = IncidentId::new(now, entropy::for_id());
             case.time_out(incident, &origin, now)
         })

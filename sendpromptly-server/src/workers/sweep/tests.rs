@@ -6,6 +6,7 @@ use sendpromptly_core::replay::Effect;
 
 use super::overdue::BATCH;
 use super::*;
+use crate::store::overdue::DuePlace;
 use crate::store::rows::Sql;
 use crate::testing::{NOW, TIMEOUT, World};
 
@@ -14,12 +15,12 @@ fn worker(world: &World) -> Sweep {
         store: world.store.clone(),
         schedule: Arc::default(),
         interval: Duration::ZERO,
-        after: DuePlace::first(),
+        pass: Pass::first(),
     }
 }
 
 async fn sweep(store: &Store, now: Timestamp) -> Result<Left, StoreError> {
-    super::sweep(store, &RetrySchedule::default(), &mut DuePlace::first(), now).await
+    super::sweep(store, &RetrySchedule::default(), &mut Pass::first(), now).await
 }
 
 #[tokio::test]
@@ -114,6 +115,12 @@ async fn add_spoilt_project(world: &World) -> ProjectId {
     project
 }
 
+/// Makes the cases of the spoilt project what the store takes.
+async fn mend(world: &World) {
+    let head = Sql::new("DELETE FROM audit_heads WHERE checkpoint_seq = 0 AND seq = 1 AND at = 0");
+    world.write(head).await;
+}
+
 #[tokio::test]
 async fn a_case_that_the_store_refuses_does_not_hold_up_the_others() {
     let world = World::set_up().await;
@@ -134,20 +141,35 @@ async fn a_batch_that_the_store_refuses_does_not_hold_up_the_events_behind_it() 
     let good = world.receive("evt_good").await;
     let later = Sql::new("UPDATE events SET sweep_at = sweep_at + 1 WHERE id = {}");
     world.write(later.bind(good.as_bytes())).await;
-    let mut worker = worker(&world);
+    let mut spoilt = worker(&world);
     let due = NOW.plus(TIMEOUT).plus_minutes(1);
-    while worker.round(due).await.unwrap() == Left::More {}
+    while spoilt.round(due).await.unwrap() == Left::More {}
     assert!(world.case(good).await.case.incident.is_some());
 
-    let mended = Sql::new("DELETE FROM audit_heads WHERE checkpoint_seq = 0 AND seq = 1 AND at = 0");
-    world.write(mended).await;
-    while worker.round(due).await.unwrap() == Left::More {}
+    mend(&world).await;
+    let mut mended = worker(&world);
+    while mended.round(due).await.unwrap() == Left::More {}
     let incidents = Sql::new("SELECT count(*) AS n FROM incidents");
     assert_eq!(
         world.number(incidents).await,
         i64::from(BATCH) + 1,
         "each pass begins anew"
     );
+}
+
+#[tokio::test]
+async fn a_refused_case_that_is_due_alone_makes_no_round_fail_and_is_left_alone_for_a_while() {
+    let world = World::set_up().await;
+    let spoilt = add_spoilt_project(&world).await;
+    let event = world.receive_for(spoilt, "evt_1").await;
+    let (mut sweep, due) = (worker(&world), NOW.plus(TIMEOUT));
+    assert_eq!(sweep.round(due).await.unwrap(), Left::Nothing);
+    mend(&world).await;
+    let is_opened = async || world.case_of(spoilt, event).await.case.incident.is_some();
+    assert_eq!(sweep.round(due).await.unwrap(), Left::Nothing);
+    assert!(!is_opened().await);
+    worker(&world).round(due).await.unwrap();
+    assert!(is_opened().await);
 }
 
 #[tokio::test]
