@@ -15,7 +15,7 @@ use crate::config::KeyConfig;
 use crate::config::keys::KeyFile;
 use crate::platform::directory;
 use crate::store::{Store, StoreError};
-use crate::vault::audit_key;
+use crate::vault::audit_key::{self, KnownKeys};
 use crate::vault::key_file::KeyFileError;
 
 pub mod declare;
@@ -50,15 +50,16 @@ pub enum CheckpointError {
 pub enum Stranger {
     /// The newest one in the checkpoint file.
     #[error(
-        "the newest checkpoint in {} was signed by another audit key, or changed: put that key back; where it is lost, move \
-         the file and audit.pub aside together, so that they prove the log up to now",
+        "the newest checkpoint in {} was signed by another audit key, or changed: put that key back; where it is lost, add \
+         the line of its audit.pub to the one at hand, or move the file aside with it, so that they prove the log up to now",
         .0.display()
     )]
     OfFile(PathBuf),
     /// The newest one of which the store knows.
     #[error(
         "the newest checkpoint that the store notes was signed by another audit key, whose audit.pub holds {0}: put that key \
-         back; where it is lost, keep its audit.pub and its checkpoint files, for they alone prove the log up to now"
+         back; where it is lost, add that line to the audit.pub at hand, and keep the checkpoint files: they prove the log up \
+         to now"
     )]
     OfStore(String),
 }
@@ -67,6 +68,7 @@ pub enum Stranger {
 #[derive(Debug, Clone)]
 pub struct Checkpoints {
     key: AuditKey,
+    known: KnownKeys,
     path: PathBuf,
 }
 
@@ -91,22 +93,29 @@ impl Checkpoints {
         Self::open_file(config, audit_key::open(&there)?)
     }
 
-    fn open_file(config: &KeyConfig, key: AuditKey) -> Result<Self, CheckpointError> {
+    fn open_file(config: &KeyConfig, (key, known): (AuditKey, KnownKeys)) -> Result<Self, CheckpointError> {
         let path = config.checkpoints.path.clone();
         if !config.checkpoints.named {
             directory::make_private(directory::of_file(&path)).map_err(|error| unusable(&path, error))?;
         }
         open_to_append(&path).map_err(|error| unusable(&path, error))?;
-        Ok(Self { key, path })
+        Ok(Self { key, known, path })
     }
 
-    /// The key that checks them.
+    /// The public half of the key that signs them.
     #[must_use]
     pub fn public_key(&self) -> AuditPublicKey {
         self.key.public()
     }
 
-    /// What is wrong where the newest checkpoint of the file, or of those that the store notes, was signed by another key.
+    /// The keys whose signatures count.
+    #[must_use]
+    pub const fn known_keys(&self) -> &KnownKeys {
+        &self.known
+    }
+
+    /// What is wrong where the newest checkpoint of the file, or of those that the store notes, was signed by a key that is
+    /// not known.
     ///
     /// # Errors
     /// [`CheckpointError`] where the file cannot be read, or the store fails.
@@ -117,8 +126,8 @@ impl Checkpoints {
         }
     }
 
-    /// What is wrong where the newest checkpoint of the file was signed by another key than this one: then no one
-    /// public key checks them all.
+    /// What is wrong where the newest checkpoint of the file was signed by a key that is not known: then the known ones do
+    /// not check them all.
     ///
     /// # Errors
     /// [`CheckpointError::File`] where the file cannot be read.
@@ -129,19 +138,20 @@ impl Checkpoints {
             .unwrap_or_else(|error| Err(io::Error::other(error)))
             .map_err(|error| unusable(&self.path, error))?;
         let is_foreign = matches!(ExportLine::parse(&last),
-            Ok(ExportLine::Checkpoint(signed)) if !self.public_key().has_signed(&signed));
+            Ok(ExportLine::Checkpoint(signed)) if !self.known.have_signed(&signed));
         Ok(is_foreign.then(|| Stranger::OfFile(self.path.clone())))
     }
 
-    /// What is wrong where the newest checkpoint that the store notes, in whichever file, was signed by another key than
-    /// this one: the key was lost, and a new pair made.
+    /// What is wrong where the newest checkpoint that the store notes, in whichever file, was signed by a key that is not
+    /// known: the key was lost, and a new pair made.
     ///
     /// # Errors
     /// [`CheckpointError::Store`] where the store fails.
     pub async fn stranger_to(&self, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
-        let own = self.public_key().to_hex();
         let newest = store.audit_keys().await?.into_iter().next();
-        Ok(newest.filter(|key| *key != own).map(Stranger::OfStore))
+        Ok(newest
+            .filter(|key| !self.known.contain(key))
+            .map(Stranger::OfStore))
     }
 
     /// Reads the checkpoint file. It blocks.
@@ -149,7 +159,7 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError::File`] where it cannot be read.
     pub fn read(&self) -> Result<CheckpointFile, CheckpointError> {
-        file::read(&self.path, &self.public_key()).map_err(|error| unusable(&self.path, error))
+        file::read(&self.path, &self.known).map_err(|error| unusable(&self.path, error))
     }
 
     /// Reads the checkpoints that are wanted, and checks no other's signature; lines that prove nothing are passed
@@ -161,7 +171,7 @@ impl Checkpoints {
         &self,
         wanted: impl Fn(&SignedCheckpoint) -> bool,
     ) -> Result<Vec<SignedCheckpoint>, CheckpointError> {
-        file::read_some(&self.path, &self.public_key(), wanted).map_err(|error| unusable(&self.path, error))
+        file::read_some(&self.path, &self.known, wanted).map_err(|error| unusable(&self.path, error))
     }
 
     /// Signs a checkpoint of a chain that ends here.

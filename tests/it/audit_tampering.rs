@@ -12,6 +12,7 @@ on_both_stores!(
     tampering_is_found_and_located,
     a_chain_that_is_gone_is_missed,
     a_new_audit_key_beside_an_empty_checkpoint_file_is_told_everywhere,
+    what_a_lost_audit_key_has_signed_counts_on_where_somebody_vouches_for_it,
 );
 
 const TABLES: [&str; 3] = ["audit_entries", "audit_details", "audit_heads"];
@@ -180,6 +181,42 @@ async fn a_new_audit_key_beside_an_empty_checkpoint_file_is_told_everywhere(kind
         .await;
     assert_eq!(verified.code, 1, "{verified:?}");
     assert!(verified.stderr.contains(TOLD), "{verified:?}");
+}
+
+async fn what_a_lost_audit_key_has_signed_counts_on_where_somebody_vouches_for_it(kind: StoreKind) {
+    let (mut world, sql, _) = start(kind).await;
+    let file = |name: &str| world.store.data_dir().join(name);
+    let (key, public, earlier) = (file("audit.key"), file("audit.pub"), file("audit.pub.earlier"));
+    std::fs::remove_file(key).unwrap();
+    std::fs::rename(&public, &earlier).unwrap();
+    assert_eq!(
+        world.cli.run(&["doctor"]).await.code,
+        1,
+        "it makes the new pair, and misses the other"
+    );
+    assert_eq!(world.cli.run(&["audit", "verify"]).await.code, 1);
+
+    let own = std::fs::read_to_string(&public).unwrap();
+    let lost = std::fs::read_to_string(&earlier).unwrap();
+    std::fs::write(&public, format!("{own}{lost}")).unwrap();
+    assert_eq!(world.cli.run(&["doctor"]).await.code, 0);
+    let verified = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!((verified.code, verified.stderr.as_str()), (0, ""), "{verified:?}");
+    let export = world
+        .cli
+        .run(&["audit", "export", "--org", &world.organization])
+        .await;
+    assert_eq!(export.code, 0, "{export:?}");
+
+    // The new key signs on in the same file, and the earlier one's word still finds a change.
+    world.restart(&Options::quick()).await;
+    assert!(!world.server.log().contains("another audit key"));
+    world.api().new_incident().await;
+    world.server.stop().await;
+    assert_eq!(world.cli.run(&["audit", "verify"]).await.code, 0);
+    rewrite_from(&sql, &world.organization, 3).await;
+    let verified = world.cli.run(&["audit", "verify"]).await;
+    assert_eq!(verified.code, 1, "{verified:?}");
 }
 
 /// A store whose server has stopped, and so has signed where its one chain ended, without the guards that keep

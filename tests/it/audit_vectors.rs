@@ -2,7 +2,7 @@
 //! the first bad entry of what is not.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn vector(name: &str) -> PathBuf {
@@ -23,6 +23,10 @@ fn whole() -> Vec<String> {
 
 /// Verifies these files, the export first; gives the exit code and what was said.
 fn verify(files: &[&[String]]) -> (i32, String) {
+    verify_by(&vector("audit_public_key"), files)
+}
+
+fn verify_by(keys: &Path, files: &[&[String]]) -> (i32, String) {
     let directory = tempfile::tempdir().unwrap();
     let written = files.iter().zip(0..).map(|(lines, number)| {
         let path = directory.path().join(format!("file-{number}"));
@@ -32,7 +36,7 @@ fn verify(files: &[&[String]]) -> (i32, String) {
     let ended = Command::new("python3")
         .arg(vector("verify_audit.py"))
         .arg("--public-key")
-        .arg(vector("audit_public_key"))
+        .arg(keys)
         .args(written)
         .output()
         .unwrap();
@@ -63,6 +67,24 @@ fn edited(line: usize, old: &str, new: &str) -> Vec<String> {
 fn whole_pruned_and_restored_chains_pass() {
     for name in ["audit.jsonl", "audit_pruned.jsonl", "audit_restored.jsonl"] {
         passes(&[&lines(name)]);
+    }
+}
+
+#[test]
+fn what_any_of_several_keys_has_signed_counts() {
+    let key = fs::read_to_string(vector("audit_public_key")).unwrap();
+    let (other, whole) = ("07".repeat(32), whole());
+    let directory = tempfile::tempdir().unwrap();
+    for (keys, code) in [
+        (format!("{other}\n{key}"), 0),
+        (format!("{key}{other}\n"), 0),
+        (format!("{other}\n"), 1),
+        (format!("{key}{}\n", &other[1..]), 1),
+    ] {
+        let path = directory.path().join("keys");
+        fs::write(&path, &keys).unwrap();
+        let (ended, said) = verify_by(&path, &[&whole]);
+        assert_eq!(ended, code, "{keys}: {said}");
     }
 }
 

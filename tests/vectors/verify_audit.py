@@ -5,7 +5,8 @@
 
 EXPORT is what `sendpromptly audit export` printed. CHECKPOINTS are checkpoint files that you have kept: they
 find a tail that was cut off, or a chain that was rewritten, after they were written. FILE holds the audit
-key's public half, 64 hex digits; keep a copy of your own. The formats are told in `docs/data.md`.
+key's public half, 64 hex digits; keep a copy of your own. Further lines may hold those of earlier keys whose signatures
+count. The formats are told in `docs/data.md`.
 
 Exit codes: 0 the chain is whole; 1 it is not, and the first bad entry is named; 2 wrong usage.
 """
@@ -149,7 +150,7 @@ def entry_of(fields):
     return entry
 
 
-def checkpoint_of(fields, public):
+def checkpoint_of(fields, known):
     checkpoint = {"seq": place(fields["seq"]), "at": milliseconds(fields["at"]), "kind": fields["kind"],
                   "organization": organization(fields["organization_id"]),
                   "head": hexadecimal(fields["head"], 32)}
@@ -158,12 +159,13 @@ def checkpoint_of(fields, public):
     message = (b"sendpromptly.audit.checkpoint.v1\0" + checkpoint["organization"] + prefixed(checkpoint["kind"])
                + checkpoint["seq"].to_bytes(8, "big") + checkpoint["head"]
                + checkpoint["at"].to_bytes(8, "big", signed=True))
-    if not has_signed(public, message, hexadecimal(fields["signature"], 64)):
+    signature = hexadecimal(fields["signature"], 64)
+    if not any(has_signed(public, message, signature) for public in known):
         raise ValueError("the checkpoint was not signed by this key, or was changed")
     return checkpoint
 
 
-def read(paths, public):
+def read(paths, known):
     entries, checkpoints = [], []
     for path in paths:
         with open(path, encoding="utf-8") as file:
@@ -173,7 +175,7 @@ def read(paths, public):
                     if fields["type"] == "entry":
                         entries.append(entry_of(fields))
                     else:
-                        checkpoints.append(checkpoint_of(fields, public))
+                        checkpoints.append(checkpoint_of(fields, known))
                 except (ValueError, AttributeError) as error:
                     raise Fault(f"{path}, line {number}: {error}") from None
     return entries, checkpoints
@@ -235,8 +237,8 @@ def walk(entries, seen, starts):
     return before[0], redacted
 
 
-def verify(paths, public):
-    entries, checkpoints = read(paths, public)
+def verify(paths, known):
+    entries, checkpoints = read(paths, known)
     if not entries:
         raise Fault("there is no entry to verify")
     owner = entries[0]["organization"]
@@ -261,8 +263,8 @@ def main():
     options = arguments.parse_args()
     try:
         with open(options.public_key, encoding="ascii") as file:
-            public = hexadecimal(file.read().strip(), 32)
-        verify([options.export, *options.checkpoints], public)
+            known = [hexadecimal(line.strip(), 32) for line in file.read().strip().split("\n")]
+        verify([options.export, *options.checkpoints], known)
     except (Fault, OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1

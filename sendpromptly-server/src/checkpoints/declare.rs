@@ -36,7 +36,7 @@ impl Seen {
         warn_of(&checkpoints.path, &own);
         let mut seen = own.checkpoints;
         for path in more {
-            let read = file::read(path, &checkpoints.public_key()).map_err(|error| unusable(path, error))?;
+            let read = file::read(path, checkpoints.known_keys()).map_err(|error| unusable(path, error))?;
             warn_of(path, &read);
             seen.extend(read.checkpoints);
         }

@@ -1,10 +1,12 @@
-//! Reading checkpoint files, and holding what they hold against a public key.
+//! Reading checkpoint files, and holding what they hold against public keys.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use sendpromptly_core::audit::{AuditPublicKey, ExportLine, SignedCheckpoint};
+use sendpromptly_core::audit::{ExportLine, SignedCheckpoint};
+
+use crate::vault::audit_key::KnownKeys;
 
 /// A line of a checkpoint file that proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,21 +33,21 @@ pub struct CheckpointFile {
 ///
 /// # Errors
 /// [`io::Error`] where the file cannot be read.
-pub fn read(path: &Path, key: &AuditPublicKey) -> io::Result<CheckpointFile> {
-    Ok(parse(&fs::read_to_string(path)?, key))
+pub fn read(path: &Path, keys: &KnownKeys) -> io::Result<CheckpointFile> {
+    Ok(parse(&fs::read_to_string(path)?, keys))
 }
 
 /// Reads the checkpoints that are wanted and whose signatures hold, line by line.
 pub(super) fn read_some(
     path: &Path,
-    key: &AuditPublicKey,
+    keys: &KnownKeys,
     wanted: impl Fn(&SignedCheckpoint) -> bool,
 ) -> io::Result<Vec<SignedCheckpoint>> {
     let mut found = Vec::new();
     for line in BufReader::new(File::open(path)?).lines() {
         if let Ok(ExportLine::Checkpoint(signed)) = ExportLine::parse(&line?)
             && wanted(&signed)
-            && key.has_signed(&signed)
+            && keys.have_signed(&signed)
         {
             found.push(signed);
         }
@@ -53,7 +55,7 @@ pub(super) fn read_some(
     Ok(found)
 }
 
-fn parse(text: &str, key: &AuditPublicKey) -> CheckpointFile {
+fn parse(text: &str, keys: &KnownKeys) -> CheckpointFile {
     let mut file = CheckpointFile::default();
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     file.broken_end = whole < text.len();
@@ -61,7 +63,7 @@ fn parse(text: &str, key: &AuditPublicKey) -> CheckpointFile {
         let bad = |why: String| BadLine { line: index + 1, why };
         match ExportLine::parse(line) {
             Ok(ExportLine::Entry(_)) => {}
-            Ok(ExportLine::Checkpoint(signed)) if key.has_signed(&signed) => file.checkpoints.push(signed),
+            Ok(ExportLine::Checkpoint(signed)) if keys.have_signed(&signed) => file.checkpoints.push(signed),
             Ok(ExportLine::Checkpoint(_)) => file.bad.push(bad(
                 "the checkpoint's signature is not the audit key's: it was changed, or signed by another key"
                     .to_owned(),
@@ -92,7 +94,10 @@ mod tests {
         let good = line(&key, 3);
         let changed = good.replace("\"seq\":3", "\"seq\":4");
         let foreign = line(&AuditKey::from_seed([8; 32]), 5);
-        let file = parse(&format!("{good}{changed}{foreign}{{}}\n{good}"), &key.public());
+        let file = parse(
+            &format!("{good}{changed}{foreign}{{}}\n{good}"),
+            &key.public().into(),
+        );
         assert_eq!(file.checkpoints.len(), 2);
         assert_eq!(file.bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [2, 3, 4]);
         assert!(!file.broken_end);
@@ -102,11 +107,11 @@ mod tests {
     fn a_line_that_a_crash_cut_off_counts_for_nothing() {
         let key = AuditKey::from_seed([7; 32]);
         let good = line(&key, 3);
-        let file = parse(&format!("{good}{}", &good[..40]), &key.public());
+        let file = parse(&format!("{good}{}", &good[..40]), &key.public().into());
         assert_eq!(
             (file.checkpoints.len(), file.bad.len(), file.broken_end),
             (1, 0, true)
         );
-        assert!(parse("", &key.public()).checkpoints.is_empty());
+        assert!(parse("", &key.public().into()).checkpoints.is_empty());
     }
 }

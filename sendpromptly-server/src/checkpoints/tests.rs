@@ -42,7 +42,7 @@ impl Fixture {
     }
 
     fn read(&self, checkpoints: &Checkpoints) -> CheckpointFile {
-        file::read(&self.config.checkpoints.path, &checkpoints.public_key()).unwrap()
+        file::read(&self.config.checkpoints.path, checkpoints.known_keys()).unwrap()
     }
 }
 
@@ -95,10 +95,10 @@ async fn a_key_that_an_option_names_must_be_there_and_others_are_made_with_their
     fixture.config.audit.named = false;
     Checkpoints::open_with_key(&fixture.config).unwrap_err();
     assert!(!fixture.config.audit.path.exists(), "who only prunes makes none");
-    let made = Checkpoints::open(&fixture.config).unwrap().public_key();
+    let made = Checkpoints::open(&fixture.config).unwrap().known_keys().clone();
     let public = audit_key::public_path(&fixture.config.audit.path);
-    assert_eq!(audit_key::read_public(&public).unwrap(), made);
-    assert_eq!(Checkpoints::open(&fixture.config).unwrap().public_key(), made);
+    assert_eq!(KnownKeys::read(&public).unwrap(), made);
+    assert_eq!(*Checkpoints::open(&fixture.config).unwrap().known_keys(), made);
 }
 
 #[tokio::test]

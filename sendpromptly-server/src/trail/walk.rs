@@ -1,9 +1,10 @@
 //! Walking a stored chain from its first entry to its head, and holding it against signed checkpoints.
 
-use sendpromptly_core::audit::{AuditPublicKey, Fault, Head, Restore, SignedCheckpoint, Walk};
+use sendpromptly_core::audit::{Fault, Head, Restore, SignedCheckpoint, Walk};
 use sendpromptly_core::id::OrganizationId;
 
 use crate::store::{Store, StoreError};
+use crate::vault::audit_key::KnownKeys;
 
 /// Entries read at once.
 const BATCH: u32 = 500;
@@ -22,7 +23,7 @@ pub struct Sound {
 }
 
 /// Walks an organization's chain; gives the first thing that is wrong with it, if any is. Where the chain begins
-/// after a pruning, the store's own word for that counts only if it was signed by this key.
+/// after a pruning, the store's own word for that counts only if it was signed by a known key.
 ///
 /// # Errors
 /// [`StoreError`] by its cause.
@@ -30,12 +31,12 @@ pub async fn walk(
     store: &Store,
     organization: OrganizationId,
     checkpoints: &[SignedCheckpoint],
-    key: Option<&AuditPublicKey>,
+    known: Option<&KnownKeys>,
 ) -> Result<Result<Sound, Fault>, StoreError> {
     loop {
         let pruned = store.chain(organization).prune_checkpoint().await?;
         let mut seen = checkpoints.to_vec();
-        seen.extend(pruned.filter(|signed| key.is_some_and(|key| key.has_signed(signed))));
+        seen.extend(pruned.filter(|signed| known.is_some_and(|known| known.have_signed(signed))));
         let walked = walk_against(store, organization, &seen).await?;
         // What was pruned while it was walked is no fault.
         if walked.is_ok() || store.chain(organization).prune_checkpoint().await? == pruned {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use sendpromptly_core::audit::{AuditPublicKey, INSTANCE, Restore, SignedCheckpoint};
+use sendpromptly_core::audit::{INSTANCE, Restore, SignedCheckpoint};
 use sendpromptly_core::hex;
 use sendpromptly_core::id::OrganizationId;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::checkpoints::{Stranger, file};
 use crate::config::KeyConfig;
 use crate::store::{Store, StoreError};
 use crate::trail;
-use crate::vault::audit_key;
+use crate::vault::audit_key::{self, KnownKeys};
 
 /// The checkpoints of each chain.
 type Checkpoints = BTreeMap<OrganizationId, Vec<SignedCheckpoint>>;
@@ -68,17 +68,17 @@ pub(super) async fn run(
     let Evidence {
         checkpoints,
         bad_lines,
-        key,
+        known,
     } = read_checkpoints(store, &context.config.keys, files, public_key).await?;
-    let strange = match &key {
-        Some(key) => find_other_keys(store, key, public_key.is_some()).await?,
+    let strange = match &known {
+        Some(known) => find_other_keys(store, known, public_key.is_some()).await?,
         None => None,
     };
     let chains = chains(store, only, &checkpoints).await?;
     let mut broken = 0;
     for organization in &chains {
         let seen = checkpoints.get(organization).map_or(&[][..], Vec::as_slice);
-        let report = walk(store, *organization, seen, key.as_ref()).await?;
+        let report = walk(store, *organization, seen, known.as_ref()).await?;
         if let Report::Broken {
             organization_id,
             fault,
@@ -111,10 +111,10 @@ pub(in crate::command) async fn prove(
     let Evidence {
         checkpoints,
         bad_lines,
-        key,
+        known,
     } = read_checkpoints(store, &context.config.keys, &[], None).await?;
     let seen = checkpoints.get(&organization).map_or(&[][..], Vec::as_slice);
-    match walk(store, organization, seen, key.as_ref()).await? {
+    match walk(store, organization, seen, known.as_ref()).await? {
         Report::Broken { fault, .. } => Err(CommandError::Refused(fault)),
         Report::Sound { .. } if bad_lines > 0 || seen.is_empty() => Err(CommandError::refused(
             "no signed checkpoint vouches for the audit chain",
@@ -130,8 +130,8 @@ struct Evidence {
     checkpoints: Checkpoints,
     /// How many lines are none.
     bad_lines: usize,
-    /// The key by which they hold; not there where there are no checkpoints yet.
-    key: Option<AuditPublicKey>,
+    /// The keys by which they hold; not there where there are no checkpoints yet.
+    known: Option<KnownKeys>,
 }
 
 async fn read_checkpoints(
@@ -153,12 +153,12 @@ async fn read_checkpoints(
         );
         return Ok(Evidence::default());
     }
-    let key = find_public_key(config, public_key)?;
+    let known = find_public_keys(config, public_key)?;
     let mut checkpoints = Checkpoints::new();
     let mut bad_lines = 0;
     for path in files {
         let shown = path.display().to_string();
-        let read = file::read(path, &key)
+        let read = file::read(path, &known)
             .map_err(|error| CommandError::refused(format_args!("{shown}: {error}")))?;
         for bad in &read.bad {
             eprintln!("{shown}: {bad}");
@@ -190,7 +190,7 @@ async fn read_checkpoints(
     Ok(Evidence {
         checkpoints,
         bad_lines,
-        key: Some(key),
+        known: Some(known),
     })
 }
 
@@ -206,27 +206,26 @@ async fn must_have_no_checkpoints(store: &Store, expected: &Path) -> Result<(), 
 }
 
 /// Tells of other keys that have signed checkpoints of this store, for what they vouch for is not held against them here.
-/// Gives what is wrong where the newest one is among them, unless somebody has named this key to look at its time alone.
+/// Gives what is wrong where the newest one is among them, unless somebody has named these keys to look at their time alone.
 async fn find_other_keys(
     store: &Store,
-    key: &AuditPublicKey,
+    known: &KnownKeys,
     is_named: bool,
 ) -> Result<Option<Stranger>, StoreError> {
-    let own = key.to_hex();
     let noted = store.audit_keys().await?;
-    for other in noted.iter().filter(|other| **other != own) {
+    for other in noted.iter().filter(|other| !known.contain(other)) {
         eprintln!(
             "warning: checkpoints of this store were signed by another audit key as well, {other}: hold the log against them \
              by --public-key and --checkpoints"
         );
     }
-    let newest = noted.into_iter().next().filter(|newest| *newest != own);
+    let newest = noted.into_iter().next().filter(|newest| !known.contain(newest));
     Ok(newest.filter(|_| !is_named).map(Stranger::OfStore))
 }
 
-fn find_public_key(config: &KeyConfig, given: Option<&Path>) -> Result<AuditPublicKey, CommandError> {
+fn find_public_keys(config: &KeyConfig, given: Option<&Path>) -> Result<KnownKeys, CommandError> {
     let path = given.map_or_else(|| audit_key::public_path(&config.audit.path), Path::to_owned);
-    audit_key::read_public(&path).map_err(|error| {
+    KnownKeys::read(&path).map_err(|error| {
         CommandError::refused(format_args!(
             "{error}; name the public key that you kept with --public-key"
         ))
@@ -261,10 +260,10 @@ async fn walk(
     store: &Store,
     organization: OrganizationId,
     checkpoints: &[SignedCheckpoint],
-    key: Option<&AuditPublicKey>,
+    known: Option<&KnownKeys>,
 ) -> Result<Report, StoreError> {
     let organization_id = organization.to_string();
-    let walked = trail::walk::walk(store, organization, checkpoints, key).await?;
+    let walked = trail::walk::walk(store, organization, checkpoints, known).await?;
     Ok(match walked {
         Ok(sound) => Report::Sound {
             organization_id,

@@ -70,8 +70,8 @@ async fn find(visit: &Visit, seat: &Seat) -> Result<Found, PageError> {
     }
     // Read before the chain, which may grow meanwhile: no checkpoint is then newer than what is walked.
     let (checkpoints, bad) = checkpoints(visit, seat.scope.id()).await?;
-    let key = visit.console.setting.checkpoints.public_key();
-    let walked = walk::walk(store, seat.scope.id(), &checkpoints, Some(&key)).await?;
+    let known = visit.console.setting.checkpoints.known_keys();
+    let walked = walk::walk(store, seat.scope.id(), &checkpoints, Some(known)).await?;
     Ok(match walked {
         Ok(sound) => Found::Sound {
             sound,

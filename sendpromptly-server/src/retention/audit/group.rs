@@ -64,9 +64,9 @@ impl Group {
         organization: OrganizationId,
     ) -> Result<Vec<SignedCheckpoint>, StoreError> {
         let mut seen = self.seen.get(&organization).cloned().unwrap_or_default();
-        let key = keeper.checkpoints.public_key();
+        let known = keeper.checkpoints.known_keys();
         let pruned = keeper.store.chain(organization).prune_checkpoint().await?;
-        seen.extend(pruned.filter(|signed| key.has_signed(signed)));
+        seen.extend(pruned.filter(|signed| known.have_signed(signed)));
         Ok(seen)
     }
 

@@ -60,8 +60,8 @@ async fn stored(world: &World, organization: OrganizationId) -> Vec<u64> {
 
 async fn prove_all(world: &World, keeper: &Keeper) -> Result<Sound, String> {
     let (checkpoints, organization) = (keeper.checkpoints.read().unwrap().checkpoints, world.organization);
-    let key = keeper.checkpoints.public_key();
-    let walked = walk::walk(&world.store, organization, &checkpoints, Some(&key)).await;
+    let known = keeper.checkpoints.known_keys();
+    let walked = walk::walk(&world.store, organization, &checkpoints, Some(known)).await;
     walked.unwrap().map_err(|fault| fault.to_string())
 }
 
@@ -396,4 +396,22 @@ async fn what_a_restore_took_back_is_no_witness() {
         "up to where the restore went back to"
     );
     assert_eq!(stored(&world, world.organization).await, [2]);
+}
+
+#[tokio::test]
+async fn a_chain_that_a_lost_key_has_pruned_goes_on_where_somebody_vouches_for_that_key() {
+    let world = World::set_up().await;
+    fill(&world, &world.keeper()).await;
+    assert_eq!(world.retain(day(OVER)).await["audit_entries"], 4);
+    let (key, public) = (world.keys().audit.path, world.directory.path().join("audit.pub"));
+    let lost = fs::read_to_string(&public).unwrap();
+    fs::remove_file(key).unwrap();
+    fs::remove_file(&public).unwrap();
+    let run = async || prune(&world.keeper(), day(OVER + 2), 100).await.unwrap().rows;
+    assert_eq!(run().await, 0);
+    prove_all(&world, &world.keeper()).await.unwrap_err();
+    let own = fs::read_to_string(&public).unwrap();
+    fs::write(&public, own + &lost).unwrap();
+    assert_eq!(run().await, 8);
+    assert_eq!(prove_all(&world, &world.keeper()).await.unwrap().pruned, 9);
 }

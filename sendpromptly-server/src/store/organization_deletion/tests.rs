@@ -200,14 +200,14 @@ async fn nothing_is_left_of_a_deleted_organization_but_the_proof_of_its_log() {
 
     let file = checkpoints.read().unwrap();
     assert!(file.bad.is_empty());
-    let (store, organization, key) = (&world.store, world.organization, checkpoints.public_key());
+    let (store, organization, known) = (&world.store, world.organization, checkpoints.known_keys());
     let kinds = file.checkpoints.iter();
     let periodic: Vec<_> = kinds
         .filter(|signed| signed.checkpoint.kind == CheckpointKind::Periodic)
         .copied()
         .collect();
-    for (seen, key) in [(&file.checkpoints, None), (&periodic, Some(&key))] {
-        let sound = walk(store, organization, seen, key).await.unwrap();
+    for (seen, known) in [(&file.checkpoints, None), (&periodic, Some(known))] {
+        let sound = walk(store, organization, seen, known).await.unwrap();
         assert_eq!(sound.unwrap().head.hash, head.hash);
     }
     // Without the proof, its absence is a fault.
