@@ -197,6 +197,24 @@ impl Checkpoints {
         Ok(signed)
     }
 
+    /// Signs that a chain had these entries, and appends that; it is on disk then.
+    ///
+    /// # Errors
+    /// [`CheckpointError::File`] where it cannot be written.
+    pub async fn append_seen(
+        &self,
+        organization: OrganizationId,
+        heads: &[Head],
+        now: Timestamp,
+    ) -> Result<Vec<SignedCheckpoint>, CheckpointError> {
+        let signed: Vec<_> = heads
+            .iter()
+            .map(|head| self.sign(organization, *head, now))
+            .collect();
+        self.append(&signed).await?;
+        Ok(signed)
+    }
+
     /// Appends a checkpoint of every chain that has grown since its last one; gives how many. They are on
     /// disk before the store notes them.
     ///

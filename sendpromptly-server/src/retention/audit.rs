@@ -23,8 +23,12 @@ pub(super) use group::Group;
 /// 12 months are never less than this.
 const KEPT_DAYS: i64 = 366;
 
-/// How far beyond a part a checkpoint is looked for that has seen it. One is made at least hourly.
+/// How far beyond a part a checkpoint is looked for that has seen it. One is made at least hourly; where more was logged in
+/// an hour, the chain gets milestones first.
 const LOOK_ON: u64 = 2_000;
+
+/// Entries from one milestone to the next.
+const MILESTONE: u64 = LOOK_ON / 2;
 
 /// Entries read at once.
 const READ: u32 = 500;
@@ -77,10 +81,9 @@ async fn prune_group(
             break;
         };
         let organization = part.organization;
-        let seen = group.seen(keeper, organization).await?;
-        let dropped = match prove(keeper, part, &seen, limit - rows).await? {
+        let dropped = match prove_near(keeper, group, part, limit - rows, now).await? {
             Ok(head) => drop_up_to(keeper, organization, part.first, head, now).await?,
-            Err(Stays::Unseen) => {
+            Err(Stays::Unseen | Stays::SeenFar(_)) => {
                 tracing::info!(
                     %organization,
                     "the audit log is not pruned by this node: no checkpoint vouches for its old end in this node's file"
@@ -109,22 +112,54 @@ async fn prune_group(
 enum Stays {
     /// No checkpoint that this node has of it says what was there: another node's may.
     Unseen,
+    /// The next checkpoint saw this entry, which is too far to walk to for each batch.
+    SeenFar(u64),
     /// This is wrong with it.
     Wrong(String),
 }
 
-fn wrong(why: impl Into<String>) -> Result<Head, Stays> {
-    Err(Stays::Wrong(why.into()))
-}
-
 /// Up to where a part may go, and the checkpoint that vouches for it: one that saw the part whole, or as much of it
 /// as one did see. That a chain agrees with itself proves nothing to whoever owns the database.
-fn vouched_for(walk: &Walk, first: u64, last: u64) -> Option<(u64, u64)> {
-    if let Some(beyond) = walk.seen_from(last).filter(|seq| *seq <= last + LOOK_ON) {
-        return Some((last, beyond));
+fn vouched_for(walk: &Walk, first: u64, last: u64) -> Result<(u64, u64), Stays> {
+    let beyond = walk.seen_from(last);
+    if let Some(near) = beyond.filter(|seq| *seq <= last + LOOK_ON) {
+        return Ok((last, near));
     }
-    let within = walk.seen_up_to(last).filter(|seq| *seq >= first)?;
-    Some((within, within))
+    match walk.seen_up_to(last) {
+        Some(within) if within >= first => Ok((within, within)),
+        _ => Err(beyond.map_or(Stays::Unseen, Stays::SeenFar)),
+    }
+}
+
+/// Proves a part by a checkpoint that is near, made for it where there is none.
+async fn prove_near(
+    keeper: &Keeper,
+    group: &mut Group,
+    part: OldPart,
+    limit: u64,
+    now: Timestamp,
+) -> Result<Result<Head, Stays>, StoreError> {
+    let seen = group.seen(keeper, part.organization).await?;
+    let until = match prove(keeper, part, &seen, limit).await? {
+        Err(Stays::SeenFar(until)) => until,
+        done => return Ok(done),
+    };
+    let mut heads = Vec::new();
+    let walked = walk_on(keeper, part, &seen, until, |head| {
+        if head.seq.is_multiple_of(MILESTONE) {
+            heads.push(head);
+        }
+    });
+    if let Err(why) = walked.await? {
+        return Ok(Err(why));
+    }
+    let signed = keeper
+        .checkpoints
+        .append_seen(part.organization, &heads, now)
+        .await;
+    group.add_seen(part.organization, signed.map_err(unusable)?);
+    let seen = group.seen(keeper, part.organization).await?;
+    prove(keeper, part, &seen, limit).await
 }
 
 /// Walks over at most `limit` entries that are over, and on to the next checkpoint; gives the last of them, or why
@@ -136,14 +171,35 @@ async fn prove(
     limit: u64,
 ) -> Result<Result<Head, Stays>, StoreError> {
     let Some(last) = part.last else {
-        return Ok(wrong("entries are missing"));
+        return Ok(Err(Stays::Wrong("entries are missing".to_owned())));
     };
     let last = last.min(part.first - 1 + limit);
-    let mut walk = Walk::new(part.organization, seen);
-    let Some((last, until)) = vouched_for(&walk, part.first, last) else {
-        return Ok(Err(Stays::Unseen));
+    let (last, until) = match vouched_for(&Walk::new(part.organization, seen), part.first, last) {
+        Ok(vouched) => vouched,
+        Err(why) => return Ok(Err(why)),
     };
-    let (mut walked, mut head) = (part.first - 1, None);
+    let mut end = None;
+    let walked = walk_on(keeper, part, seen, until, |head| {
+        if head.seq == last {
+            end = Some(head);
+        }
+    });
+    if let Err(why) = walked.await? {
+        return Ok(Err(why));
+    }
+    Ok(end.ok_or_else(|| Stays::Wrong(format!("entry {last} is missing"))))
+}
+
+/// Walks over a part and on until an entry that a checkpoint saw; gives each entry's place to whoever takes notes.
+async fn walk_on(
+    keeper: &Keeper,
+    part: OldPart,
+    seen: &[SignedCheckpoint],
+    until: u64,
+    mut note: impl FnMut(Head),
+) -> Result<Result<(), Stays>, StoreError> {
+    let mut walk = Walk::new(part.organization, seen);
+    let mut walked = part.first - 1;
     while walked < until {
         let entries = keeper
             .store
@@ -151,21 +207,19 @@ async fn prove(
             .entries(walked, READ)
             .await?;
         if entries.is_empty() {
-            return Ok(wrong(format!(
+            return Ok(Err(Stays::Wrong(format!(
                 "it ends at entry {walked}, and a checkpoint saw more"
-            )));
+            ))));
         }
         for entry in entries.iter().take_while(|entry| entry.seq <= until) {
             if let Err(fault) = walk.step(entry) {
-                return Ok(wrong(fault.to_string()));
+                return Ok(Err(Stays::Wrong(fault.to_string())));
             }
-            if entry.seq == last {
-                head = Some(entry.as_head());
-            }
+            note(entry.as_head());
         }
         walked = entries.last().map_or(until, |entry| entry.seq);
     }
-    Ok(head.ok_or_else(|| Stays::Wrong(format!("entry {last} is missing"))))
+    Ok(Ok(()))
 }
 
 /// Signs where the old end of a chain ends, and drops it once that is on disk; gives how many entries.

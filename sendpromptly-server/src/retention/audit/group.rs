@@ -70,6 +70,11 @@ impl Group {
         Ok(seen)
     }
 
+    /// Adds what was signed since the file was read.
+    pub(super) fn add_seen(&mut self, organization: OrganizationId, signed: Vec<SignedCheckpoint>) {
+        self.seen.entry(organization).or_default().extend(signed);
+    }
+
     /// So many entries of the first part are gone. Of one of which nothing goes, or nothing more, the rest waits for
     /// another time.
     pub(super) fn dropped(&mut self, entries: u64) {

@@ -415,3 +415,36 @@ async fn a_chain_that_a_lost_key_has_pruned_goes_on_where_somebody_vouches_for_t
     assert_eq!(run().await, 8);
     assert_eq!(prove_all(&world, &world.keeper()).await.unwrap().pruned, 9);
 }
+
+/// An organization's chain with more entries in one hour than a batch walks over to the next checkpoint.
+async fn fill_busy_hour(world: &World, keeper: &Keeper) {
+    let organization = world.organization;
+    let draft = |_| Draft::new(&operator(), Action::ProjectChanged, organization, &[]);
+    let drafts = drafts_of(organization, day(0), (0..5_000).map(draft).collect());
+    world.store.commit_audited(&[], &drafts).await.unwrap();
+    keeper.checkpoints.append_due(&world.store, day(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_logged_in_an_hour_goes_however_much_it_was() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill_busy_hour(&world, &keeper).await;
+    assert_eq!(world.retain(day(OVER)).await["audit_entries"], 5_000);
+    assert_eq!(prove_all(&world, &keeper).await.unwrap().pruned, 5_000);
+}
+
+#[tokio::test]
+async fn a_change_in_the_log_of_a_busy_hour_keeps_all_of_it() {
+    let world = World::set_up().await;
+    let keeper = world.keeper();
+    fill_busy_hour(&world, &keeper).await;
+    tamper(
+        &world,
+        "UPDATE audit_entries SET actor = 'cli:nobody' WHERE seq = 4900",
+    )
+    .await;
+    assert_eq!(world.retain(day(OVER)).await["audit_entries"], 0);
+    let vouched = keeper.checkpoints.read().unwrap().checkpoints.len();
+    assert_eq!(vouched, 1, "what is wrong is vouched for by nothing new");
+}
