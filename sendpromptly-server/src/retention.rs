@@ -3,6 +3,7 @@
 //! The worker and `retention run` go over the same list, [`PASSES`]. Most passes are rows of one table whose time
 //! is over; a pass that takes more is a [`Work`] of its own. `docs/data.md` says for how long each thing is kept.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,14 +12,15 @@ use sendpromptly_core::id::ProjectId;
 use sendpromptly_core::time::{HOUR_MS, Timestamp};
 
 use crate::checkpoints::Checkpoints;
+use crate::store::billing::unclaimed::{Dropped, Told};
 use crate::store::erasures::Erased;
 use crate::store::old_events::Forgotten;
 use crate::store::old_rows::OldRows;
 use crate::store::purge::Purged;
 use crate::store::snapshots::passes as snapshots;
 use crate::store::{
-    Store, StoreError, attempts, billing, guesses, hours, idempotency, invitations, known_devices, links,
-    mail_rates, provider_intake, second_factors, sessions, sign_ups, signing_secrets,
+    Store, StoreError, attempts, guesses, hours, idempotency, invitations, known_devices, links, mail_rates,
+    provider_intake, second_factors, sessions, sign_ups, signing_secrets,
 };
 
 mod audit;
@@ -59,10 +61,10 @@ pub const PASSES: &[Pass] = &[
     Pass::rows("sign_ups", sign_ups::old_sign_ups),
     Pass::rows("invitations", invitations::old_invitations),
     Pass::rows("mail_rates", mail_rates::old_mail_rates),
-    Pass::rows("unclaimed_stripe_events", billing::old_unclaimed_events),
-    Pass::rows(
+    Pass::of("unclaimed_stripe_events", Work::Unclaimed(Told::Events)),
+    Pass::of(
         "unclaimed_stripe_subscriptions",
-        billing::old_unclaimed_subscriptions,
+        Work::Unclaimed(Told::Subscriptions),
     ),
     Pass::rows("hourly_counts", hours::old_counts),
     Pass::rows("hourly_repairs", hours::old_repairs),
@@ -90,6 +92,8 @@ pub struct Keeper {
 struct Places {
     events: Mutex<Option<ProjectId>>,
     audit: Mutex<Option<audit::Group>>,
+    /// Stripe's customers.
+    unclaimed: Mutex<BTreeMap<Told, String>>,
 }
 
 impl Keeper {
@@ -121,6 +125,8 @@ pub enum Work {
     Snapshots,
     /// Removes payloads that were deleted.
     DeletedSnapshots,
+    /// Drops what Stripe has told of customers whom no organization has claimed.
+    Unclaimed(Told),
     /// Erases from the audit logs what names users who were deleted; its rows are these users.
     Erasures,
     /// Forgets events, each with all that belongs to it, which counts as one row.
@@ -180,6 +186,7 @@ impl Pass {
                 let rows = store.remove_deleted_snapshots(now, of_kilobytes(limit)).await?;
                 Ok(Batch { rows, more: rows > 0 })
             }
+            Work::Unclaimed(told) => drop_unclaimed(keeper, told, now, limit.get()).await,
             Work::Erasures => {
                 let erased = store.erase_details(now, limit.get()).await?;
                 let is_done = |erased| matches!(erased, Erased::Batch { is_done: true, .. });
@@ -228,6 +235,7 @@ impl Pass {
             Work::Rows(old) => store.count_old(old(now)).await,
             Work::Snapshots => store.count_old(snapshots::old_snapshots(now)).await,
             Work::DeletedSnapshots => store.count_deleted_snapshots(now).await,
+            Work::Unclaimed(told) => store.count_old(told.old(now)).await,
             Work::Erasures => store.erasures_waiting(now).await,
             Work::Events => store.count_old_events(now).await,
             Work::AuditEntries => audit::count(store, now).await,
@@ -236,6 +244,27 @@ impl Pass {
             Work::DeletedOrganizations => store.count_of_remains(now).await,
         }
     }
+}
+
+async fn drop_unclaimed(
+    keeper: &Keeper,
+    told: Told,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Batch, StoreError> {
+    let places = &keeper.places.unclaimed;
+    let after = places
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .remove(&told);
+    let dropped = keeper
+        .store
+        .drop_unclaimed(told, after.unwrap_or_default(), now, limit);
+    let Dropped { rows, next } = dropped.await?;
+    let more = next.is_some();
+    let mut places = places.lock().unwrap_or_else(PoisonError::into_inner);
+    places.extend(next.map(|next| (told, next)));
+    Ok(Batch { rows, more })
 }
 
 /// Fewer rows in a batch, where each may be some kilobytes.

@@ -7,7 +7,6 @@ use sendpromptly_core::id::OrganizationId;
 use sendpromptly_core::time::Timestamp;
 
 use super::audit::Drafts;
-use super::old_rows::OldRows;
 use super::retry::retried;
 use super::rows::{self, Sql};
 use super::scope::OrganizationScope;
@@ -18,6 +17,7 @@ pub mod counts;
 pub mod reads;
 #[cfg(test)]
 mod tests;
+pub mod unclaimed;
 
 use checkouts::OpenCheckout;
 
@@ -207,28 +207,6 @@ impl Store {
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
         self.commit_audited(&[], &drafts).await
     }
-}
-
-/// For how long the events of a customer are kept whom no organization has been named for. Stripe tells of whatever
-/// else is sold by the same account as well, and of organizations that are deleted.
-const UNCLAIMED_KEPT_MILLIS: i64 = 30 * 24 * 60 * 60 * 1_000;
-
-/// What is left of the events of customers who belong to no organization that is there.
-#[must_use]
-pub fn old_unclaimed_events(now: Timestamp) -> OldRows {
-    let due = "at <= {} AND NOT EXISTS (
-        SELECT 1 FROM stripe_events n JOIN organizations o ON o.id = n.organization_id
-        WHERE n.customer = stripe_events.customer)";
-    OldRows::of("stripe_events", due).bind(now.plus_millis(-UNCLAIMED_KEPT_MILLIS))
-}
-
-/// The subscriptions of such customers.
-#[must_use]
-pub fn old_unclaimed_subscriptions(now: Timestamp) -> OldRows {
-    let due = "heard_at <= {} AND NOT EXISTS (
-        SELECT 1 FROM stripe_events n JOIN organizations o ON o.id = n.organization_id
-        WHERE n.customer = stripe_subscriptions.customer)";
-    OldRows::of("stripe_subscriptions", due).bind(now.plus_millis(-UNCLAIMED_KEPT_MILLIS))
 }
 
 const RECORD: &str = "o.created_at AS organization_made_at, o.subscription_status, o.past_due_since,
