@@ -131,7 +131,7 @@ async fn a_database_that_went_back_to_a_point_in_time_is_declared_and_served() {
     let cluster = Cluster::private();
     let archive = cluster.directory().join("archive");
     cluster.configure(&format!(
-        "archive_mode = on\narchive_command = 'mkdir -p \"{0}\" && test ! -f \"{0}/%f\" && cp \"%p\" \"{0}/%f\"'\n",
+        "archive_mode = on\narchive_command = 'mkdir -p \"{0}\" && test ! -f \"{0}/%f\" && cp \"%p\" \"{0}/%f.part\" && mv \"{0}/%f.part\" \"{0}/%f\"'\n",
         archive.display()
     ));
     let mut world = World::start_on(TestStore::in_cluster(&cluster).await, &Options::quick(), &[]).await;
