@@ -41,11 +41,15 @@ async fn five_of_them_are_in_flight(
     (busy, ordered): (&Endpoint, usize),
     (idle, beside): (&Endpoint, usize),
 ) {
-    order(world, &world.project, ordered).await;
+    let other = another_project(world, idle).await;
+    let of_other = new_incidents(world, &other, beside).await;
+    let of_busy = new_incidents(world, &world.project, ordered).await;
+    order(world, &of_busy).await;
     busy.after_calls(5).await;
 
     // Another project's callbacks go at once, and show that the busy one's were looked at again.
-    order_of_another(world, idle, beside).await;
+    order(world, &of_other).await;
+    idle.after_calls(beside).await;
     assert_eq!((busy.calls().len(), busy.in_flight()), (5, 5));
 
     busy.release();
@@ -67,7 +71,10 @@ async fn after_five_failures_in_a_row_one_goes_as_a_probe(kind: StoreKind) {
     let idle = Endpoint::always(200).await;
     let options = Options::quick().set("--retry-schedule", "0s,1h");
     let world = World::start_with(kind, &options, &["--repair-url", &broken.url()]).await;
-    order(&world, &world.project, 5).await;
+    let other = another_project(&world, &idle).await;
+    let of_other = new_incidents(&world, &other, 1).await;
+    order(&world, &new_incidents(&world, &world.project, 5).await).await;
+    let of_broken = new_incidents(&world, &world.project, 4).await;
     let sql = world.sql().await;
     eventually("five attempts have failed", async || {
         let failed = sql
@@ -78,9 +85,10 @@ async fn after_five_failures_in_a_row_one_goes_as_a_probe(kind: StoreKind) {
     .await;
 
     works_again.store(true, Ordering::SeqCst);
-    order(&world, &world.project, 4).await;
+    order(&world, &of_broken).await;
     broken.after_calls(6).await;
-    order_of_another(&world, &idle, 1).await;
+    order(&world, &of_other).await;
+    idle.after_calls(1).await;
     assert_eq!(
         (broken.calls().len(), broken.in_flight()),
         (6, 1),
@@ -91,22 +99,26 @@ async fn after_five_failures_in_a_row_one_goes_as_a_probe(kind: StoreKind) {
     broken.after_calls(9).await;
 }
 
-/// Orders so many callbacks of a project of its own, and waits until they have come.
-async fn order_of_another(world: &World, idle: &Endpoint, count: usize) {
-    let options = ["--repair-url", &idle.url()];
-    let other = world.cli.create_project(&world.organization, &options).await;
-    order(world, &other, count).await;
-    idle.after_calls(count).await;
+async fn another_project(world: &World, endpoint: &Endpoint) -> Project {
+    let options = ["--repair-url", &endpoint.url()];
+    world.cli.create_project(&world.organization, &options).await
 }
 
-/// Orders a reprocess for so many new incidents of this project.
-async fn order(world: &World, project: &Project, count: usize) {
+/// Made before anything is ordered: an endpoint holds a call for 30 seconds at most.
+async fn new_incidents(world: &World, project: &Project, count: usize) -> Vec<String> {
     let api = Api {
         server: world.server.address,
         key: project.api_key.clone(),
     };
+    let mut incidents = Vec::new();
     for _ in 0..count {
-        let (_, incident) = api.new_incident().await;
-        world.cli.reprocess(&incident).await;
+        incidents.push(api.new_incident().await.1);
+    }
+    incidents
+}
+
+async fn order(world: &World, incidents: &[String]) {
+    for incident in incidents {
+        world.cli.reprocess(incident).await;
     }
 }
