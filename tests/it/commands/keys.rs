@@ -3,10 +3,9 @@
 use sendpromptly_tests::api::Api;
 use sendpromptly_tests::bodies::{millis, receipt, unique};
 use sendpromptly_tests::store::StoreKind;
-use sendpromptly_tests::wait::within;
+use sendpromptly_tests::wait::eventually;
 use sendpromptly_tests::world::World;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 use super::{assert_refused, assert_usage, empty_store, fields, nobodys};
 
@@ -98,7 +97,7 @@ async fn a_key_made_beside_a_running_server_works_and_a_revoked_one_ends_within_
 
     let revoke = ["key", "revoke", made["key_id"].as_str().unwrap()];
     assert_eq!(world.cli.run(&revoke).await.code, 0);
-    within(Duration::from_secs(6), "the key is refused", async || {
+    eventually("the key is refused", async || {
         let answer = api.receipt(&unique("key"), &receipt("evt_2")).await;
         (answer.verdict() == "401 unauthorized").then_some(())
     })

@@ -17,6 +17,11 @@ use crate::vault::Vault;
 
 const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
 
+#[test]
+fn a_revoked_key_is_refused_within_five_seconds_look_up_included() {
+    assert!(REMEMBERED + Duration::from_secs(1) <= Duration::from_secs(5));
+}
+
 /// A store, and who reads it.
 struct Fixture {
     world: World,
