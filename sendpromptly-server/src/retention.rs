@@ -165,6 +165,15 @@ impl Pass {
         self.name
     }
 
+    /// What it drops, where that is rows of one table and no more.
+    #[cfg(test)]
+    pub(crate) fn old_rows(&self, now: Timestamp) -> Option<OldRows> {
+        match self.work {
+            Work::Rows(old) => Some(old(now)),
+            _ => None,
+        }
+    }
+
     /// Drops at most `limit` rows of what is over at this time.
     ///
     /// # Errors
