@@ -138,6 +138,7 @@ async fn a_new_audit_key_beside_an_empty_checkpoint_file_is_told_everywhere(kind
     let to = world.store.directory().join("export");
     for command in [
         &["audit", "export", "--org", &world.organization][..],
+        &["restore", "--declare"],
         &[
             "org",
             "export",

@@ -7,7 +7,6 @@ use sendpromptly_core::audit::{Action, Draft, INSTANCE};
 
 use super::{CommandError, Context, cli_origin, print_json};
 use crate::backup::{self, keys_file};
-use crate::checkpoints::Checkpoints;
 use crate::checkpoints::declare::{Seen, declare};
 use crate::config::Config;
 use crate::platform::clock;
@@ -56,10 +55,7 @@ pub async fn run(config: Config, command: RestoreCommand) -> Result<(), CommandE
 
 async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), CommandError> {
     let context = Context::open(config, StoreRole::Command).await?;
-    let checkpoints = Checkpoints::open(&context.config.keys)?;
-    if let Some(stranger) = checkpoints.stranger().await? {
-        return Err(CommandError::refused(stranger));
-    }
+    let checkpoints = context.checkpoints().await?;
     let now = clock::now();
     let seen = Seen::read(&checkpoints, &command.checkpoints)?;
     let chains = declare(context.store.audit_heads().await?, &checkpoints, &seen, now).await?;
