@@ -108,6 +108,8 @@ if (live?.dataset.live && window.EventSource) {
     if (!changed) {
       const times = fresh.querySelectorAll("time");
       live.querySelectorAll("time").forEach((time, index) => { time.textContent = times[index].textContent; });
+      const tokens = fresh.querySelectorAll("input[name=form]");
+      live.querySelectorAll("input[name=form]").forEach((token, index) => { token.value = tokens[index].value; });
       return;
     }
     const restore = remember(live);
