@@ -173,7 +173,7 @@ async fn a_mail_server_that_hangs_holds_up_no_other_destination_and_is_shown(kin
     add(&world, "slack", &slack.url(), &[]).await;
     world.incident_for(REFERENCE).await;
     slack.after_calls(1).await;
-    // The server itself waits for twenty seconds.
+    // The server waits for it some time itself.
     let failed = within(3 * PATIENCE, "the failure is shown", async || {
         let listed = listed(&world).await.remove(0);
         listed["failure"].is_string().then_some(listed)

@@ -35,7 +35,7 @@ pub struct Hasher {
     hashes: Arc<AtomicU64>,
 }
 
-/// A turn, for as long as it is held or has work that nobody has taken up. It may hash, one password after another.
+/// A turn, for as long as it is held or its work goes on. It may hash, one password after another.
 #[derive(Debug)]
 pub struct Turn {
     hasher: Hasher,

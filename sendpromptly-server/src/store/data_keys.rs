@@ -98,7 +98,7 @@ pub fn of_days_before(purpose: &'static str, time: Timestamp) -> OldRows {
         .bind(day_of(time))
 }
 
-/// Where the UTC day of this time begins: what the keys of [`of_days_before`] sealed is of before.
+/// Where the UTC day of this time begins: the keys of [`of_days_before`] have sealed nothing since.
 #[must_use]
 pub const fn begin_of_day(time: Timestamp) -> Timestamp {
     Timestamp::from_millis(day_of(time) * DAY_MS)
