@@ -47,6 +47,12 @@ pub enum PageError {
         "The console needs https. Turn TLS on with --tls-cert and --tls-key, or name the proxy before this server with --trusted-proxy."
     )]
     Insecure,
+    /// Another audit key has signed the newest checkpoint: what this one signs would prove nothing to whoever has that one's
+    /// public half.
+    #[error(
+        "The server has another audit key than the one that has signed the log so far, so an export would not verify. Whoever runs the server can put that key back, or vouch for it in audit.pub."
+    )]
+    ForeignAuditKey,
     /// Too many requests.
     #[error("Too many requests. Try again in a while.")]
     TooMany(Duration),
@@ -77,7 +83,7 @@ impl PageError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden | Self::Form | Self::ForeignSite | Self::Insecure => StatusCode::FORBIDDEN,
             Self::SubscriptionRequired => StatusCode::PAYMENT_REQUIRED,
-            Self::SentAlready => StatusCode::CONFLICT,
+            Self::SentAlready | Self::ForeignAuditKey => StatusCode::CONFLICT,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Http(error) => error.status_and_code().0,
             Self::Unavailable | Self::OutcomeUnknown | Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,7 +1,7 @@
 //! The audit log in the console: read, filtered, checked and taken away.
 
 use sendpromptly_core::access::Role;
-use sendpromptly_core::audit::{Action, Draft, ExportLine};
+use sendpromptly_core::audit::{Action, AuditKey, Draft, ExportLine};
 use sendpromptly_core::id::OrganizationId;
 
 use crate::store::audit::drafts_of;
@@ -209,6 +209,19 @@ async fn a_log_that_another_node_has_signed_was_not_tampered_with() {
     let page = house.post(&admin, &format!("{path}/check"), &[]).await;
     assert!(page.body.contains(r#"data-test="sound""#), "{}", page.body);
     assert!(page.body.contains(r#"data-test="elsewhere""#), "{}", page.body);
+}
+
+#[tokio::test]
+async fn nothing_is_exported_that_would_not_verify() {
+    let (house, admin, path) = house().await;
+    let other = AuditKey::from_seed([7; 32]).public().to_hex();
+    let note = Sql::new("INSERT INTO audit_keys (public_key, last_used_at) VALUES ({}, 0)");
+    house.world.write(note.bind(other)).await;
+    let export = house.post(&admin, &format!("{path}/export"), &[]).await;
+    assert_eq!(export.status, 409);
+    assert!(export.body.contains("another audit key"), "{}", export.body);
+    let noted = Sql::new("SELECT count(*) AS n FROM audit_entries");
+    assert_eq!(house.world.number(noted).await, 0);
 }
 
 #[tokio::test]
