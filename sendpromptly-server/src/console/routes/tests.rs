@@ -2,6 +2,13 @@
 
 use super::*;
 
+const fn step_up(route: &Route) -> StepUp {
+    match route.door {
+        Door::Anyone(_) => StepUp::No,
+        Door::SignedIn(step_up, _) | Door::Member(_, step_up, _) => step_up,
+    }
+}
+
 #[test]
 fn every_path_can_be_reached_and_stands_once_for_each_method() {
     for route in ROUTES {
@@ -29,7 +36,7 @@ fn what_belongs_to_an_organization_is_for_its_members_and_nothing_else_is() {
 }
 
 #[test]
-fn what_is_sensitive_takes_a_code_or_the_password() {
+fn what_is_sensitive_takes_a_code_and_the_password_does_only_where_there_may_be_no_second_factor() {
     const SENSITIVE: &[&str] = &[
         "billing",
         "delete",
@@ -49,17 +56,27 @@ fn what_is_sensitive_takes_a_code_or_the_password() {
         "security",
         "snapshot",
         "snapshots",
+        "stop",
     ];
-    // A new project comes with its first key.
-    const MAKES_A_KEY: &str = "/orgs/{org}/projects";
-    for route in ROUTES.iter().filter(|route| *route.method != Method::GET) {
+    // A new project comes with its first key; where alerts go may be a secret.
+    const SENSITIVE_PATHS: &[&str] = &["/orgs/{org}/projects", "/orgs/{org}/projects/{project}/alerts"];
+    const BY_PASSWORD: &[&str] = &[
+        "/account/delete",
+        "/account/second-factor/begin",
+        "/account/second-factor/set-up",
+        "/orgs/{org}/billing/checkout",
+        "/orgs/{org}/billing/portal",
+    ];
+    for route in ROUTES {
+        let case = format!("{} {}", route.method, route.path);
+        let asked = step_up(route);
+        let by_password = BY_PASSWORD.contains(&route.path);
+        assert_eq!(asked == StepUp::Password, by_password, "{case}");
         let mut parts = route.path.split('/');
-        let is_sensitive = parts.any(|part| SENSITIVE.contains(&part)) || route.path == MAKES_A_KEY;
-        let asks = !matches!(
-            route.door,
-            Door::SignedIn(StepUp::No, _) | Door::Member(_, StepUp::No, _)
-        );
-        assert!(asks || !is_sensitive, "{} {}", route.method, route.path);
+        let is_sensitive =
+            SENSITIVE_PATHS.contains(&route.path) || parts.any(|part| SENSITIVE.contains(&part));
+        let sends = *route.method != Method::GET;
+        assert!(!sends || !is_sensitive || asked != StepUp::No, "{case}");
     }
 }
 
