@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod roles;
+
 const fn step_up(route: &Route) -> StepUp {
     match route.door {
         Door::Anyone(_) => StepUp::No,
