@@ -366,9 +366,7 @@ async fn must_be_sound_sqlite(writer: &DatabaseConnection) -> Result<(), StoreEr
         .await?
         .and_then(|row| row.try_get("", "version").ok());
     let version = version.unwrap_or_default();
-    let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0));
-    let found: [u32; 3] = std::array::from_fn(|_| parts.next().unwrap_or(0));
-    if found < SQLITE_AT_LEAST {
+    if !is_sound_sqlite(&version) {
         return Err(StoreError::Schema(format!(
             "SQLite 3.51.3 or later is needed, this is {version}"
         )));
@@ -376,9 +374,27 @@ async fn must_be_sound_sqlite(writer: &DatabaseConnection) -> Result<(), StoreEr
     Ok(())
 }
 
+/// Whether a version of SQLite is known to lack that race: one that cannot be read is not.
+fn is_sound_sqlite(version: &str) -> bool {
+    let numbers: Result<Vec<u32>, _> = version.split('.').map(str::parse).collect();
+    numbers.is_ok_and(|numbers| numbers.as_slice() >= SQLITE_AT_LEAST.as_slice())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sqlite_before_3_51_3_is_refused_and_so_is_what_names_no_version() {
+        let is_taken = |version: &&str| is_sound_sqlite(version);
+        let sound = ["3.51.3", "3.51.3.1", "3.51.10", "3.52.0", "3.100.0", "4.0.0"];
+        assert!(sound.iter().all(is_taken));
+        let refused = [
+            "3.51.2", "3.51", "3.50.4", "3.9.9", "2.99.99", "", "3.52.x", "3.52.", "-4.0.0",
+        ];
+        let taken: Vec<_> = refused.iter().filter(|version| is_taken(version)).collect();
+        assert!(taken.is_empty(), "{taken:?}");
+    }
 
     #[tokio::test]
     async fn what_sqlite_makes_is_for_its_owner_only() {
