@@ -10,6 +10,7 @@ mod https;
 mod watch;
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{CommandError, print_line};
 use crate::checkpoints::{CheckpointError, Checkpoints, Stranger};
@@ -147,19 +148,22 @@ async fn check_clock(store: &Store, findings: &mut Findings) {
     match store.clock().await {
         Ok(None) => findings.ok("clock: the store goes by this machine's"),
         Ok(Some(theirs)) => {
-            let apart = theirs.since(clock::now()).max(before.since(theirs));
-            if apart > clock::TOLERATED_SKEW {
-                findings.wrong(format!(
-                    "clock: this machine's and the database's are {} ms apart, and the server is not ready beyond {} ms; \
-                     let both be set by NTP",
-                    apart.as_millis(),
-                    clock::TOLERATED_SKEW.as_millis()
-                ));
-            } else {
-                findings.ok("clock: this machine's and the database's agree");
-            }
+            tell_skew(theirs.since(clock::now()).max(before.since(theirs)), findings);
         }
         Err(error) => findings.wrong(format!("clock: the database's cannot be read: {error}")),
+    }
+}
+
+fn tell_skew(apart: Duration, findings: &mut Findings) {
+    if apart > clock::TOLERATED_SKEW {
+        findings.wrong(format!(
+            "clock: this machine's and the database's are {} ms apart, and the server is not ready beyond {} ms; \
+             let both be set by NTP",
+            apart.as_millis(),
+            clock::TOLERATED_SKEW.as_millis()
+        ));
+    } else {
+        findings.ok("clock: this machine's and the database's agree");
     }
 }
 
@@ -246,4 +250,22 @@ fn advise_to_move(config: &Config, findings: &mut Findings) {
          only the server writes (/var/lib/sendpromptly-keys, with the Debian package), name it by --audit-key-file or --checkpoint-file, and keep a copy of audit.pub",
         here.join(" and ")
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_further_apart_than_a_ready_server_bears_are_found_wrong() {
+        let found = |millis| {
+            let mut findings = Findings::default();
+            tell_skew(Duration::from_millis(millis), &mut findings);
+            findings.0.remove(0)
+        };
+        assert_eq!(found(2_000).0, Weight::Ok);
+        let (weight, what) = found(2_001);
+        assert_eq!(weight, Weight::Wrong);
+        assert!(what.contains("2001 ms apart"), "{what}");
+    }
 }

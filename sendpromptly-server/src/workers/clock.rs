@@ -65,6 +65,8 @@ impl Rounds for Clock {
 
 #[cfg(test)]
 mod tests {
+    use super::super::beat::Pulse;
+    use super::super::{Health, Sweep};
     use super::*;
 
     #[test]
@@ -78,5 +80,32 @@ mod tests {
             [2_000, 2_001, 60_000, 2_000, 0].map(note),
             [false, true, true, false, false]
         );
+    }
+
+    #[tokio::test]
+    async fn a_node_whose_clock_is_wrong_is_not_ready_though_every_worker_is_well() {
+        let pulses = [Clock::NAME, Sweep::NAME].map(|name| (name, Pulse::new()));
+        let health = Health {
+            pulses: pulses.to_vec(),
+            skew: Skew::default(),
+        };
+        let stalled = |millis| {
+            health.skew.note(Duration::from_millis(millis));
+            health.stalled()
+        };
+        assert!(stalled(2_000).is_empty());
+        assert_eq!(stalled(2_001), [Clock::NAME]);
+        assert!(stalled(0).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_wrong_and_no_longer_compared_is_told_of_once() {
+        let health = Health {
+            pulses: vec![(Clock::NAME, Pulse::new())],
+            skew: Skew::default(),
+        };
+        health.skew.note(Duration::from_secs(3));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(health.stalled(), [Clock::NAME]);
     }
 }
