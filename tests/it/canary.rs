@@ -8,7 +8,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use sendpromptly_tests::bodies::{receipt, result, unique, with};
 use sendpromptly_tests::command::Output;
 use sendpromptly_tests::endpoint::{Endpoint, Reply};
-use sendpromptly_tests::http::Answer;
+use sendpromptly_tests::http::{Answer, Request};
 use sendpromptly_tests::on_both_stores;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::signature::hex;
@@ -44,7 +44,9 @@ async fn no_secret_leaks(kind: StoreKind) {
         others.configuration(),
     )
     .unwrap();
-    let options = Options::quick().set("--log", "trace");
+    let options = Options::quick()
+        .set("--log", "trace")
+        .set("--metrics-listen", "127.0.0.1:0");
     let url = format!("{}/{URL_TOKEN}", endpoint.url());
     let mut world = World::start_on(store, &options, &["--repair-url", &url]).await;
     let mut said = Vec::new();
@@ -59,14 +61,21 @@ async fn no_secret_leaks(kind: StoreKind) {
     secrets.extend(beside.iter().map(String::as_str));
     let pid = world.server.pid();
     let process = ["cmdline", "environ"].map(|file| text_of(Path::new(&format!("/proc/{pid}/{file}"))));
+    let metrics = Request::new("GET", "/metrics")
+        .send(world.server.metrics_at())
+        .await;
     let running = database(&world).await;
     world.server.stop().await;
     let logs = [world.server.log(), world.server.output()].join("\n");
     assert!(logs.contains("listening"), "{logs}");
 
+    let metrics = metrics.text();
+    assert!(metrics.contains("sendpromptly_"), "{metrics}");
+
     let places = [
         ("the log", logs),
         ("what commands and answers said", said.join("\n")),
+        ("the metrics", metrics.to_owned()),
         ("the process", process.concat()),
         ("the database while running", running),
         ("the database after a stop", database(&world).await),
@@ -89,7 +98,7 @@ async fn no_secret_leaks(kind: StoreKind) {
         assert!(!words.any(|word| word == code), "the code {code} is in {place}");
     }
     // And the search finds what is there.
-    for (place, text) in &places[3..] {
+    for (place, text) in &places[4..] {
         assert!(text.contains("customer_42"), "{place}");
     }
 }
