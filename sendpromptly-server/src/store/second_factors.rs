@@ -9,6 +9,7 @@ use sendpromptly_core::second_factor::{RecoveryHash, Step};
 use sendpromptly_core::time::Timestamp;
 
 use super::old_rows::OldRows;
+use super::retry::retried;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::sessions::{self, SessionId, SessionToken};
 use super::{Store, StoreError, links};
@@ -160,6 +161,17 @@ impl Store {
         codes: &[RecoveryHash],
         with: Vec<Sql>,
     ) -> Result<bool, StoreError> {
+        retried(|| self.try_confirm_second_factor(changer, proposal, step, codes, with.clone())).await
+    }
+
+    async fn try_confirm_second_factor(
+        &self,
+        changer: &Changer<'_>,
+        proposal: [u8; 16],
+        step: Step,
+        codes: &[RecoveryHash],
+        with: Vec<Sql>,
+    ) -> Result<bool, StoreError> {
         let (user, now) = (changer.user, changer.now);
         let tx = self.begin().await?;
         let taken = Sql::new(
@@ -208,15 +220,18 @@ impl Store {
         codes: &[RecoveryHash],
     ) -> Result<bool, StoreError> {
         let user = changer.user;
-        let tx = self.begin().await?;
-        if !self.lock_second_factor(&tx, user).await? {
-            return Ok(false);
-        }
-        forget_codes(user).run(&tx).await?;
-        let writes = vec![insert_codes(user, codes)];
-        let drafts = vec![codes_made(changer, codes.len())];
-        self.change_factor(tx, changer, writes, drafts).await?;
-        Ok(true)
+        retried(|| async {
+            let tx = self.begin().await?;
+            if !self.lock_second_factor(&tx, user).await? {
+                return Ok(false);
+            }
+            forget_codes(user).run(&tx).await?;
+            let writes = vec![insert_codes(user, codes)];
+            let drafts = vec![codes_made(changer, codes.len())];
+            self.change_factor(tx, changer, writes, drafts).await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Turns a user's second factor off, unless an organization of the user requires one.
@@ -225,18 +240,21 @@ impl Store {
     /// [`StoreError`] by its cause.
     pub async fn turn_second_factor_off(&self, changer: &Changer<'_>) -> Result<TurnedOff, StoreError> {
         let user = changer.user;
-        let tx = self.begin().await?;
-        if !self.lock_second_factor(&tx, user).await? {
-            return Ok(TurnedOff::NoFactor);
-        }
-        if self.must_have_second_factor(&tx, user).await? {
-            return Ok(TurnedOff::Required);
-        }
-        let forget = Sql::new("DELETE FROM second_factors WHERE user_id = {}").bind(user.as_bytes());
-        let writes = vec![forget, forget_proposals(user), forget_codes(user)];
-        let draft = Draft::new(changer.origin, Action::SecondFactorDisabled, user, &[]);
-        self.change_factor(tx, changer, writes, vec![draft]).await?;
-        Ok(TurnedOff::Done)
+        retried(|| async {
+            let tx = self.begin().await?;
+            if !self.lock_second_factor(&tx, user).await? {
+                return Ok(TurnedOff::NoFactor);
+            }
+            if self.must_have_second_factor(&tx, user).await? {
+                return Ok(TurnedOff::Required);
+            }
+            let forget = Sql::new("DELETE FROM second_factors WHERE user_id = {}").bind(user.as_bytes());
+            let writes = vec![forget, forget_proposals(user), forget_codes(user)];
+            let draft = Draft::new(changer.origin, Action::SecondFactorDisabled, user, &[]);
+            self.change_factor(tx, changer, writes, vec![draft]).await?;
+            Ok(TurnedOff::Done)
+        })
+        .await
     }
 
     /// Whether the user has a second factor; it stays as it is until the transaction ends.

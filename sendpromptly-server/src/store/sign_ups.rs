@@ -10,6 +10,7 @@ use sendpromptly_core::time::Timestamp;
 use super::links::{self, NewLink};
 use super::mail_rates::Counted;
 use super::old_rows::OldRows;
+use super::retry::retried;
 use super::rows::{self, Sql};
 use super::users::{self, NewUser};
 use super::{Store, StoreError, audit, organizations};
@@ -86,6 +87,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] by its cause.
     pub async fn confirm_sign_up(
+        &self,
+        link: &Link,
+        ids: Confirmed,
+        with: Vec<Sql>,
+        address: std::net::IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<Confirmed>, StoreError> {
+        retried(|| self.try_confirm_sign_up(link, ids, with.clone(), address, now)).await
+    }
+
+    async fn try_confirm_sign_up(
         &self,
         link: &Link,
         ids: Confirmed,
@@ -180,4 +192,45 @@ fn sign_up(row: &sea_orm::QueryResult) -> Result<SignUp, StoreError> {
         organization_name: rows::get(row, "organization_name")?,
         created_at: rows::time(row, "created_at")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::link::LinkKind;
+    use crate::platform::entropy;
+    use crate::testing::{NOW, World};
+
+    #[tokio::test]
+    async fn a_sign_up_is_confirmed_though_a_deadlock_undoes_it_at_first() {
+        let world = World::set_up().await;
+        let waiting = SignUp {
+            id: entropy::bytes(),
+            email: "ada@example.com".to_owned(),
+            email_key: "ada@example.com".to_owned(),
+            password_hash: String::new(),
+            organization_name: "Acme".to_owned(),
+            created_at: NOW,
+        };
+        let link = Link {
+            kind: LinkKind::SignUp,
+            id: entropy::bytes(),
+            expires_at: NOW.plus(LinkKind::SignUp.life()),
+        };
+        let mailed = NewLink {
+            link,
+            subject: waiting.id,
+            email: None,
+        };
+        let writes = insert(&waiting, &mailed).into();
+        world.store.commit_together(writes).await.unwrap();
+        let ids = Confirmed {
+            user: UserId::new(NOW, entropy::for_id()),
+            organization: OrganizationId::new(NOW, entropy::for_id()),
+        };
+        world.undo_every_other_entry().await;
+        let address = [127, 0, 0, 1].into();
+        let confirmed = world.store.confirm_sign_up(&link, ids, Vec::new(), address, NOW);
+        assert!(confirmed.await.unwrap().is_some());
+    }
 }

@@ -10,6 +10,7 @@ use crate::testing::{NOW, World};
 
 mod scene;
 mod thieves;
+mod undone;
 
 use scene::{User, take_on};
 
