@@ -20,6 +20,7 @@ use crate::store::{DatabaseUrl, Dialect, StoreRole};
 
 mod fixture;
 mod payloads;
+mod untold;
 
 use fixture::{Fixture, receipt, report, result};
 

@@ -1,6 +1,7 @@
 //! Where the tests of a committer begin: a store, a project, and what is sent for it.
 
 use super::*;
+use crate::testing::World;
 
 pub(super) struct Fixture {
     pub(super) ingest: Ingest,
@@ -33,11 +34,28 @@ impl Fixture {
         if let Some(reserved) = reserved {
             store.reserve_for_commits(&url, reserved).await.unwrap();
         }
+        let project = ProjectId::new(NOW, entropy::for_id());
+        let organization = OrganizationId::new(NOW, entropy::for_id());
+        Self::over(store, project, organization, directory)
+    }
+
+    /// Over a store of its own.
+    pub(super) fn of(world: &World) -> Self {
+        let (store, directory) = (world.store.clone(), tempfile::tempdir().unwrap());
+        Self::over(store, world.project, world.organization, directory)
+    }
+
+    fn over(
+        store: Store,
+        project: ProjectId,
+        organization: OrganizationId,
+        directory: tempfile::TempDir,
+    ) -> Self {
         let (ingest, _) = Ingest::start(&store.for_commits(), 2, &Default::default());
         let project = KeyHolder {
             key_id: KeyId::new(NOW, entropy::for_id()),
-            project: ProjectId::new(NOW, entropy::for_id()),
-            organization: OrganizationId::new(NOW, entropy::for_id()),
+            project,
+            organization,
             timeout_minutes: 30,
             snapshots: None,
             plan: Plan {

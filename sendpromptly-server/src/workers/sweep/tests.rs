@@ -46,6 +46,18 @@ async fn an_event_is_overdue_from_its_timeout_on_and_found_once() {
 }
 
 #[tokio::test]
+async fn where_the_log_cannot_be_written_no_incident_is_opened_and_the_event_waits() {
+    let world = World::set_up().await;
+    let event = world.receive("evt_1").await;
+    world.refuse_into("audit_entries").await;
+    let due = NOW.plus(TIMEOUT);
+    sweep(&world.store, due).await.unwrap();
+    assert!(world.case(event).await.case.incident.is_none());
+    let waiting = world.store.overdue_events(due, DuePlace::first(), 1).await;
+    assert_eq!(waiting.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_result_in_time_leaves_nothing_to_find() {
     let world = World::set_up().await;
     let event = world.receive("evt_1").await;
