@@ -4,6 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use sendpromptly_tests::command::Cli;
 use sendpromptly_tests::on_both_stores;
+use sendpromptly_tests::postgres::Cluster;
 use sendpromptly_tests::server::Options;
 use sendpromptly_tests::store::{StoreKind, TestStore};
 use sendpromptly_tests::world::World;
@@ -248,4 +249,20 @@ async fn the_doctor_finds_what_is_wrong_and_says_it_in_words() {
     sick(&cli, "master.key").await;
     assert!(!key.exists(), "a doctor makes nothing");
     assert_usage(&cli.run(&["doctor", "--listen", "here"]).await, &["--listen"]);
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_postgresql_wrong_that_could_lose_what_it_commits() {
+    let cluster = Cluster::private();
+    let store = TestStore::in_cluster(&cluster).await;
+    let cli = Cli::on(&store);
+    cli.create_organization("acme").await;
+    cluster.configure("fsync = off\nfull_page_writes = off\n");
+    let wrong = cli.run(&["doctor"]).await;
+    let word = "wrong   store: PostgreSQL runs with fsync = off, full_page_writes = off,";
+    assert!(wrong.stdout.contains(word) && wrong.code == 1, "{wrong:?}");
+    cluster.configure("fsync = on\nfull_page_writes = on\n");
+    let well = cli.run(&["doctor"]).await;
+    let word = "ok      store: what it commits is durable";
+    assert!(well.stdout.contains(word) && well.code == 0, "{well:?}");
 }
