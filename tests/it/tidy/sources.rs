@@ -93,6 +93,20 @@ fn the_store_knows_no_http_and_the_api_no_database() {
     }
 }
 
+/// There a scope is only what the store gave for a user who belongs to the organization.
+#[test]
+fn the_console_makes_no_scope_itself() {
+    let console = files(&[".rs"]).into_iter().filter(|file| {
+        file.path.starts_with("sendpromptly-server/src/console") && !file.path.ends_with("/tests.rs")
+    });
+    let console: Vec<Text> = console.map(without_tests_and_comments).collect();
+    assert!(console.len() > 50, "only {} files are looked at", console.len());
+    assert_none(
+        "a scope for whom?",
+        lines_with(&console, &["of_the_command_line"]),
+    );
+}
+
 /// The lines that hold one of these words.
 fn lines_with(files: &[Text], words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
