@@ -15,19 +15,25 @@ async fn help_names_every_command_and_option() {
         "serve",
         "demo",
         "org",
+        "user",
         "project",
         "key",
+        "alert",
         "secret",
+        "intake",
         "incident",
         "event",
         "audit",
+        "retention",
+        "backup",
+        "restore",
         "master-key",
         "migrate",
         "openapi",
         "doctor",
     ] {
         assert!(
-            help.stdout.contains(&format!("\n  {command}")),
+            help.stdout.contains(&format!("\n  {command} ")),
             "{command} in {}",
             help.stdout
         );
