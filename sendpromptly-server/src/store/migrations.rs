@@ -316,29 +316,4 @@ async fn lock_file(store: &Store) -> Result<File, StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::World;
-
-    #[test]
-    fn every_step_runs_in_a_transaction_and_the_steps_are_in_order() {
-        let steps = Migrator::migrations();
-        let names: Vec<_> = steps.iter().map(|step| step.name().to_owned()).collect();
-        assert!(names.is_sorted(), "{names:?}");
-        for step in &steps {
-            // Outside PostgreSQL the library's default is none.
-            assert_eq!(step.use_transaction(), Some(true), "{}", step.name());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_turn_is_waited_for_however_long_another_node_migrates() {
-        let world = World::set_up().await;
-        let Turn::Transaction(turn) = Turn::take(&world.store).await.unwrap() else {
-            return; // SQLite's is a file, whose lock has no time limit
-        };
-        let show = Statement::from_string(world.store.dialect.backend(), "SHOW lock_timeout");
-        let row = turn.query_one_raw(show).await.unwrap().unwrap();
-        assert_eq!(row.try_get::<String>("", "lock_timeout").unwrap(), "0");
-    }
-}
+mod tests;
