@@ -8,6 +8,9 @@ const REPAIR: &str = include_str!("../../templates/shown/repair.rs");
 /// What stands in the shown Rust lines for this server's address.
 const EXAMPLE_SERVER: &str = "http://127.0.0.1:8080";
 
+/// What stands there for the API key.
+const EXAMPLE_KEY: &str = "sk_…";
+
 /// Lines to copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstLines {
@@ -34,7 +37,7 @@ impl FirstLines {
         Self {
             receipt: curl(server, "receipt", key, number, &receipt),
             result: curl(server, "result", key, number, &result),
-            rust_receipt: RECEIPT.replace(EXAMPLE_SERVER, server),
+            rust_receipt: RECEIPT.replace(EXAMPLE_SERVER, server).replace(EXAMPLE_KEY, key),
             rust_repair: REPAIR.to_owned(),
         }
     }
@@ -61,7 +64,11 @@ mod tests {
                 .starts_with("curl -X POST 'https://pay.example/api/v1/receipt' ")
         );
         assert!(lines.result.contains("'Authorization: Bearer sk_x'"));
-        assert!(lines.rust_receipt.contains("\"https://pay.example\""));
-        assert!(!lines.rust_receipt.contains(EXAMPLE_SERVER));
+        assert!(
+            lines
+                .rust_receipt
+                .contains(r#"send_receipt(&reqwest::Client::new(), "https://pay.example", "sk_x")"#)
+        );
+        assert!(!lines.rust_receipt.contains(EXAMPLE_SERVER) && !lines.rust_receipt.contains(EXAMPLE_KEY));
     }
 }

@@ -1,4 +1,4 @@
-/// Tells SendPromptly that this payment is verified and its work accepted. `server` is "http://127.0.0.1:8080".
+/// Tells SendPromptly that this payment is verified and its work accepted.
 pub async fn send_receipt(http: &reqwest::Client, server: &str, api_key: &str) -> reqwest::Result<()> {
     let receipt = serde_json::json!({
         "provider": "stripe",
@@ -15,4 +15,9 @@ pub async fn send_receipt(http: &reqwest::Client, server: &str, api_key: &str) -
         .header("Content-Type", "application/json")
         .body(receipt.to_string());
     request.send().await?.error_for_status().map(drop)
+}
+
+/// Sends it to this server with this key. An app takes its key from the environment, not from its source.
+pub async fn try_receipt() -> reqwest::Result<()> {
+    send_receipt(&reqwest::Client::new(), "http://127.0.0.1:8080", "sk_…").await
 }

@@ -64,6 +64,8 @@ async fn the_lines_on_a_new_projects_page_send_a_receipt_and_its_result(kind: St
     assert_eq!(run(line(&page, "curl-receipt")).await.1, receipt);
     let event = world.cli.event(receipt["event_id"].as_str().unwrap()).await;
     assert_eq!(event["state"], "succeeded");
+    let key = format!("\"{}\"", line(&page, "api-key"));
+    assert!(line(&page, "rust-receipt").contains(&key));
 }
 
 async fn a_projects_page_shows_the_lines_without_a_key(kind: StoreKind) {
@@ -77,6 +79,7 @@ async fn a_projects_page_shows_the_lines_without_a_key(kind: StoreKind) {
         !shown.contains(key) && shown.contains(&format!("sk_…{hint}…")),
         "{shown}"
     );
+    assert!(!line(&page, "rust-receipt").contains(key));
     // With the key put in its place it is the same line.
     let (status, _) = run(shown.replace(&format!("sk_…{hint}…"), key)).await;
     assert_eq!(status, "202");
