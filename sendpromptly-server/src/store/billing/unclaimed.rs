@@ -35,7 +35,7 @@ pub struct Dropped {
 }
 
 impl Told {
-    /// The table, under a name that the conditions know, and when its rows were told of.
+    /// The table, and the column that says when its rows were told of.
     const fn table(self) -> (&'static str, &'static str) {
         match self {
             Self::Events => ("stripe_events", "at"),
