@@ -45,21 +45,22 @@ pub enum CheckpointError {
     Store(#[from] StoreError),
 }
 
-/// The newest checkpoint is not by the audit key at hand.
+/// The newest checkpoint is by no audit key that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum Stranger {
     /// The newest one in the checkpoint file.
     #[error(
         "the newest checkpoint in {} was signed by another audit key, or changed: put that key back; where it is lost, add \
-         the line of its audit.pub to the one at hand, or move the file aside with it, so that they prove the log up to now",
+         the line of the audit.pub that you kept to the one at hand, or move the file aside with it, so that they prove the log \
+         up to now",
         .0.display()
     )]
     OfFile(PathBuf),
     /// The newest one of which the store knows.
     #[error(
-        "the newest checkpoint that the store notes was signed by another audit key, whose audit.pub holds {0}: put that key \
-         back; where it is lost, add that line to the audit.pub at hand, and keep the checkpoint files: they prove the log up \
-         to now"
+        "the newest checkpoint that the store notes was signed by another audit key, whose audit.pub would hold {0}: put that \
+         key back; where it is lost, add the line of the audit.pub that you kept to the one at hand, and no line that you know \
+         from here alone, for whoever writes the database can have it say this"
     )]
     OfStore(String),
 }
@@ -114,6 +115,12 @@ impl Checkpoints {
         &self.known
     }
 
+    /// The keys, in hex, whose signatures count beside its own.
+    pub fn earlier_keys(&self) -> impl Iterator<Item = String> {
+        let own = self.public_key().to_hex();
+        self.known.in_hex().filter(move |key| *key != own)
+    }
+
     /// What is wrong where the newest checkpoint of the file, or of those that the store notes, was signed by a key that is
     /// not known.
     ///
@@ -132,14 +139,17 @@ impl Checkpoints {
     /// # Errors
     /// [`CheckpointError::File`] where the file cannot be read.
     pub async fn stranger(&self) -> Result<Option<Stranger>, CheckpointError> {
-        let path = self.path.clone();
-        let last = tokio::task::spawn_blocking(move || last_line(&path)).await;
-        let last = last
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(|error| unusable(&self.path, error))?;
-        let is_foreign = matches!(ExportLine::parse(&last),
+        let is_foreign = matches!(ExportLine::parse(&self.last().await?),
             Ok(ExportLine::Checkpoint(signed)) if !self.known.have_signed(&signed));
         Ok(is_foreign.then(|| Stranger::OfFile(self.path.clone())))
+    }
+
+    /// The last line of the file, empty where there is none.
+    async fn last(&self) -> Result<String, CheckpointError> {
+        let path = self.path.clone();
+        let last = tokio::task::spawn_blocking(move || last_line(&path)).await;
+        last.unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| unusable(&self.path, error))
     }
 
     /// What is wrong where the newest checkpoint that the store notes, in whichever file, was signed by a key that is not
@@ -152,6 +162,18 @@ impl Checkpoints {
         Ok(newest
             .filter(|key| !self.known.contain(key))
             .map(Stranger::OfStore))
+    }
+
+    /// The same before a restore is declared. The store may have gone back to before the key was replaced, so its word counts
+    /// only where the file has none.
+    ///
+    /// # Errors
+    /// As [`stranger_to_any`](Self::stranger_to_any).
+    pub async fn stranger_to_restored(&self, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
+        match self.last().await?.is_empty() {
+            true => self.stranger_to(store).await,
+            false => self.stranger().await,
+        }
     }
 
     /// Reads the checkpoint file. It blocks.

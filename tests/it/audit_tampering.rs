@@ -200,7 +200,12 @@ async fn what_a_lost_audit_key_has_signed_counts_on_where_somebody_vouches_for_i
     let own = std::fs::read_to_string(&public).unwrap();
     let lost = std::fs::read_to_string(&earlier).unwrap();
     std::fs::write(&public, format!("{own}{lost}")).unwrap();
-    assert_eq!(world.cli.run(&["doctor"]).await.code, 0);
+    let well = world.cli.run(&["doctor"]).await;
+    assert_eq!(well.code, 0, "{well:?}");
+    assert!(
+        well.stdout.contains(lost.trim()) && !well.stdout.contains(own.trim()),
+        "{well:?}"
+    );
     let verified = world.cli.run(&["audit", "verify"]).await;
     assert_eq!((verified.code, verified.stderr.as_str()), (0, ""), "{verified:?}");
     let export = world

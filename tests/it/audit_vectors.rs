@@ -180,7 +180,7 @@ fn an_undeclared_pruning_is_found() {
 
 #[test]
 fn a_checkpoint_that_the_key_did_not_sign_is_refused() {
-    let forged = "line 8: the checkpoint was not signed by this key";
+    let forged = "line 8: the checkpoint was not signed by a known key";
     fails(&[&edited(7, r#""seq":5"#, r#""seq":4"#)], forged);
     fails(&[&edited(7, "periodic", "restore")], forged);
     fails(&[&edited(7, "10:30:00.123Z", "10:30:00.124Z")], forged);

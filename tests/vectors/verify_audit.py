@@ -161,7 +161,7 @@ def checkpoint_of(fields, known):
                + checkpoint["at"].to_bytes(8, "big", signed=True))
     signature = hexadecimal(fields["signature"], 64)
     if not any(has_signed(public, message, signature) for public in known):
-        raise ValueError("the checkpoint was not signed by this key, or was changed")
+        raise ValueError("the checkpoint was not signed by a known key, or was changed")
     return checkpoint
 
 

@@ -65,7 +65,7 @@ fn parse(text: &str, keys: &KnownKeys) -> CheckpointFile {
             Ok(ExportLine::Entry(_)) => {}
             Ok(ExportLine::Checkpoint(signed)) if keys.have_signed(&signed) => file.checkpoints.push(signed),
             Ok(ExportLine::Checkpoint(_)) => file.bad.push(bad(
-                "the checkpoint's signature is not the audit key's: it was changed, or signed by another key"
+                "the checkpoint's signature is no known audit key's: it was changed, or signed by another key"
                     .to_owned(),
             )),
             Err(error) => file.bad.push(bad(error.to_string())),

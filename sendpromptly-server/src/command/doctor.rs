@@ -13,7 +13,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{CommandError, print_line};
-use crate::checkpoints::{CheckpointError, Checkpoints, Stranger};
+use crate::checkpoints::Checkpoints;
 use crate::config::keys::MasterKeySource;
 use crate::config::{Config, KeyConfig};
 use crate::mail::Transport;
@@ -203,7 +203,11 @@ async fn check_mail(config: &Config, findings: &mut Findings) {
 }
 
 async fn check_audit(keys: &KeyConfig, store: &Store, findings: &mut Findings) {
-    match find_stranger(keys, store).await {
+    let checkpoints = match Checkpoints::open(keys) {
+        Ok(checkpoints) => checkpoints,
+        Err(error) => return findings.wrong(format!("audit: {error}")),
+    };
+    match checkpoints.stranger_to_any(store).await {
         Ok(None) => findings.ok(format!(
             "audit: checkpoints are signed and appended to {}",
             keys.checkpoints.path.display()
@@ -211,10 +215,11 @@ async fn check_audit(keys: &KeyConfig, store: &Store, findings: &mut Findings) {
         Ok(Some(stranger)) => findings.wrong(format!("audit: {stranger}")),
         Err(error) => findings.wrong(format!("audit: {error}")),
     }
-}
-
-async fn find_stranger(keys: &KeyConfig, store: &Store) -> Result<Option<Stranger>, CheckpointError> {
-    Checkpoints::open(keys)?.stranger_to_any(store).await
+    for earlier in checkpoints.earlier_keys() {
+        findings.advise(format!(
+            "audit: audit.pub also vouches for all that {earlier} has signed; take its line out unless it is a lost key of yours"
+        ));
+    }
 }
 
 /// Keys lie in what a kill has left, and nobody looks there.

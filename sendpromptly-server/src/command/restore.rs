@@ -7,6 +7,7 @@ use sendpromptly_core::audit::{Action, Draft, INSTANCE};
 
 use super::{CommandError, Context, cli_origin, print_json};
 use crate::backup::{self, keys_file};
+use crate::checkpoints::Checkpoints;
 use crate::checkpoints::declare::{Seen, declare};
 use crate::config::Config;
 use crate::platform::clock;
@@ -55,7 +56,10 @@ pub async fn run(config: Config, command: RestoreCommand) -> Result<(), CommandE
 
 async fn declare_only(config: Config, command: &RestoreCommand) -> Result<(), CommandError> {
     let context = Context::open(config, StoreRole::Command).await?;
-    let checkpoints = context.checkpoints().await?;
+    let checkpoints = Checkpoints::open(&context.config.keys)?;
+    if let Some(stranger) = checkpoints.stranger_to_restored(&context.store).await? {
+        return Err(CommandError::refused(stranger));
+    }
     let now = clock::now();
     let seen = Seen::read(&checkpoints, &command.checkpoints)?;
     let chains = declare(context.store.audit_heads().await?, &checkpoints, &seen, now).await?;

@@ -50,7 +50,12 @@ impl KnownKeys {
     /// Whether this one, in hex, is among them.
     #[must_use]
     pub fn contain(&self, hex: &str) -> bool {
-        self.0.iter().any(|key| key.to_hex() == hex)
+        self.in_hex().any(|key| key == hex)
+    }
+
+    /// Each of them, in hex.
+    pub fn in_hex(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(AuditPublicKey::to_hex)
     }
 }
 
