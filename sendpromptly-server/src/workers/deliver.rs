@@ -94,6 +94,9 @@ impl Rounds for Deliver {
         if self.calls.slots.available_permits() == 0 {
             return Ok(Left::Nothing); // the end of a call wakes
         }
+        if self.after == FIRST_PROJECT {
+            self.refused.begin_pass();
+        }
         let store = &self.calls.store;
         let projects = store.projects_to_call(self.after, now, PROJECTS).await?;
         let last = projects
@@ -122,7 +125,6 @@ impl Deliver {
 
     /// Claims calls of these projects and sends them on their way; gives how many.
     async fn call(&mut self, mut projects: Vec<ProjectId>, now: Timestamp) -> Result<usize, StoreError> {
-        self.refused.begin_pass();
         projects.retain(|project| !self.refused.contain(*project));
         let keyring = self.keyring(projects, now).await;
         if keyring.is_empty() {

@@ -1,7 +1,7 @@
 //! Decides on cases that are overdue, a batch in one transaction.
 //!
 //! A case that another transaction has locked is passed over and left to the next look. One that the store
-//! refuses holds up no other, and makes no round fail: it says nothing of the store.
+//! refuses holds up no other project, and makes no round fail: it says nothing of the store.
 
 use std::collections::BTreeMap;
 
@@ -83,6 +83,7 @@ impl Overdue<'_> {
     ) -> Result<(), StoreError> {
         for (key, organization) in owners {
             match self.commit(&BTreeMap::from([(key, organization)]), rule).await {
+                Err(StoreError::Taken(_)) => {} // somebody else got on instead
                 Err(error) if !error.is_passing() => {
                     let (project, event) = key;
                     tracing::error!(%project, %event, %error, "an overdue case could not be decided on");
