@@ -10,6 +10,7 @@ use sendpromptly_core::id::RequestId;
 use super::page::{self, Frame};
 use crate::account::hasher::{BUSY_FOR, HashError};
 use crate::account::passwords::CheckError;
+use crate::checkpoints::CheckpointError;
 use crate::http::{ApiError, Response};
 use crate::store::StoreError;
 use crate::vault::VaultError;
@@ -118,6 +119,15 @@ impl From<VaultError> for PageError {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Store(error) => error.into(),
+            error => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<CheckpointError> for PageError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Store(error) => error.into(),
             error => Self::Internal(error.to_string()),
         }
     }

@@ -89,9 +89,7 @@ async fn checkpoints(
 ) -> Result<(Vec<SignedCheckpoint>, usize), PageError> {
     let source = visit.console.setting.checkpoints.clone();
     let read = tokio::task::spawn_blocking(move || source.read()).await;
-    let file = read
-        .map_err(|error| PageError::Internal(error.to_string()))?
-        .map_err(|error| PageError::Internal(error.to_string()))?;
+    let file = read.map_err(|error| PageError::Internal(error.to_string()))??;
     let of_organization = |signed: &SignedCheckpoint| signed.checkpoint.organization == organization;
     Ok((
         file.checkpoints.into_iter().filter(of_organization).collect(),

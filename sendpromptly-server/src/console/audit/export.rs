@@ -20,11 +20,7 @@ pub async fn send(visit: Visit, seat: Seat) -> Result<Response, PageError> {
     let organization = seat.scope.id();
     let origin = visit.origin(seat.who.user);
     let checkpoints = &visit.console.setting.checkpoints;
-    let stranger = checkpoints.stranger_to_any(visit.store()).await;
-    if stranger
-        .map_err(|error| PageError::Internal(error.to_string()))?
-        .is_some()
-    {
+    if checkpoints.stranger_to_any(visit.store()).await?.is_some() {
         return Err(PageError::ForeignAuditKey);
     }
     let export = Export::begin(visit.store(), checkpoints, organization, &origin, visit.now).await?;
