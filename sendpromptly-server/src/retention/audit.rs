@@ -24,7 +24,8 @@ pub(super) use group::Group;
 const KEPT_DAYS: i64 = 366;
 
 /// How far beyond a part a checkpoint is looked for that has seen it. One is made at least hourly; where more was logged in
-/// an hour, the chain gets milestones first.
+/// an hour, the chain gets milestones first, for which all of that hour is read at once. Where the hour is not over whole, it
+/// waits for the next day.
 const LOOK_ON: u64 = 2_000;
 
 /// Entries from one milestone to the next.
@@ -81,12 +82,17 @@ async fn prune_group(
             break;
         };
         let organization = part.organization;
-        let dropped = match prove_near(keeper, group, part, limit - rows, now).await? {
+        let proven = match prove_near(keeper, group, part, limit - rows, now).await {
+            // What cannot even be read is no trouble of the store's, and holds up no other chain.
+            Err(error) if !error.is_passing() => Err(Stays::Wrong(error.to_string())),
+            proven => proven?,
+        };
+        let dropped = match proven {
             Ok(head) => drop_up_to(keeper, organization, part.first, head, now).await?,
             Err(Stays::Unseen | Stays::SeenFar(_)) => {
                 tracing::info!(
                     %organization,
-                    "the audit log is not pruned by this node: no checkpoint vouches for its old end in this node's file"
+                    "the audit log is not pruned by this node yet: no checkpoint in its file vouches for the old end and what follows"
                 );
                 0
             }

@@ -416,6 +416,22 @@ async fn a_chain_that_a_lost_key_has_pruned_goes_on_where_somebody_vouches_for_t
     assert_eq!(prove_all(&world, &world.keeper()).await.unwrap().pruned, 9);
 }
 
+#[tokio::test]
+async fn a_log_that_cannot_be_read_holds_up_no_other() {
+    let world = World::set_up().await;
+    fill(&world, &world.keeper()).await;
+    let spoil = Sql::new("UPDATE audit_details SET salt = {} WHERE seq = 2 AND organization_id = {}");
+    let spoil = spoil.bind(vec![0_u8]).bind(world.organization.as_bytes());
+    assert_eq!(world.write(spoil).await, 1);
+    assert_eq!(
+        world.retain(day(OVER)).await["audit_entries"],
+        1,
+        "the instance's"
+    );
+    let left = Sql::new("SELECT count(*) AS n FROM audit_entries WHERE organization_id = {}");
+    assert_eq!(world.number(left.bind(world.organization.as_bytes())).await, 12);
+}
+
 /// An organization's chain with more entries in one hour than a batch walks over to the next checkpoint.
 async fn fill_busy_hour(world: &World, keeper: &Keeper) {
     let organization = world.organization;
