@@ -205,17 +205,25 @@ mod tests {
     #[tokio::test]
     async fn claimed_customers_are_passed_over_without_a_look_at_all_that_was_told_of_them() {
         let world = World::set_up().await;
-        let fill = "INSERT INTO stripe_events (event, customer, subscription, at, says)
-            SELECT r.id, 'cus_' || r.number, 'sub_1', r.number, 'active' FROM {rows}";
-        world.write(over_many(fill)).await;
+        for fill in [
+            "INSERT INTO stripe_events (event, customer, subscription, at, says)
+             SELECT r.id, 'cus_' || r.number, 'sub_1', r.number, 'active' FROM {rows}",
+            "INSERT INTO stripe_subscriptions (subscription, customer, heard_at)
+             SELECT 'sub_' || r.number, 'cus_' || r.number, r.number FROM {rows}",
+        ] {
+            world.write(over_many(fill)).await;
+        }
         let (reader, dialect) = (&world.store.reader, world.store.dialect);
-        let drop = Told::Events
-            .old_of(&["cus_1".to_owned()], NOW)
-            .drop(dialect, LIMIT);
-        for query in [Told::Events.next_customers("cus_2", NOW), drop] {
-            let plan = query.plan(reader).await;
-            assert!(plan.contains("stripe_events_by_customer"), "{plan}");
-            assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        for (told, index) in [
+            (Told::Events, "stripe_events_by_customer"),
+            (Told::Subscriptions, "stripe_subscriptions_by_customer"),
+        ] {
+            let of_one = told.old_of(&["cus_1".to_owned()], NOW);
+            for query in [told.next_customers("cus_2", NOW), of_one.drop(dialect, LIMIT)] {
+                let plan = query.plan(reader).await;
+                assert!(plan.contains(index), "{plan}");
+                assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+            }
         }
     }
 }
