@@ -95,6 +95,9 @@ if (live?.dataset.live && window.EventSource) {
   const isTicked = () => live.querySelector("input[name=incident]:checked") !== null;
   const show = (fresh) => {
     const changed = words(fresh) !== words(live);
+    // A form's token is the browser's, and another one once the session has another.
+    const token = fresh.querySelector("input[name=form]")?.value;
+    if (token) live.querySelectorAll("input[name=form]").forEach((old) => { old.value = token; });
     // A row that is pushed off the page would take its tick along.
     if (changed && isTicked()) {
       waiting = true;
@@ -108,8 +111,6 @@ if (live?.dataset.live && window.EventSource) {
     if (!changed) {
       const times = fresh.querySelectorAll("time");
       live.querySelectorAll("time").forEach((time, index) => { time.textContent = times[index].textContent; });
-      const tokens = fresh.querySelectorAll("input[name=form]");
-      live.querySelectorAll("input[name=form]").forEach((token, index) => { token.value = tokens[index].value; });
       return;
     }
     const restore = remember(live);
