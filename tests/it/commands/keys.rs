@@ -75,7 +75,7 @@ async fn an_unknown_key_or_project_is_not_found_and_a_malformed_id_is_wrong_usag
 }
 
 #[tokio::test]
-async fn a_key_made_beside_a_running_server_works_and_a_revoked_one_ends_within_five_seconds() {
+async fn a_key_made_beside_a_running_server_works_and_a_revoked_one_ends() {
     let world = World::start(StoreKind::Sqlite).await;
     let made = world
         .cli
