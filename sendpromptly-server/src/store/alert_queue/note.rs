@@ -8,7 +8,7 @@ use sendpromptly_core::time::Timestamp;
 use super::{AlertMessage, ClaimedAlert, batch};
 use crate::store::retry::retried;
 use crate::store::rows::{self, Cell, Column, Kind, Rows, Sql};
-use crate::store::{Store, StoreError};
+use crate::store::{Dialect, Store, StoreError};
 
 /// A message that is to be noted.
 struct Ended {
@@ -69,7 +69,7 @@ impl Store {
             tx.rollback().await?;
             return Ok(false);
         };
-        read(&row)?.note(&tx, batch(self.dialect)).await?;
+        read(&row)?.note(&tx, self.dialect).await?;
         tx.commit().await?;
         Ok(true)
     }
@@ -77,12 +77,12 @@ impl Store {
 
 impl Ended {
     /// Notes the next of its news, so many at most, and up to where that is done.
-    async fn note(&self, tx: &DatabaseTransaction, limit: usize) -> Result<(), StoreError> {
+    async fn note(&self, tx: &DatabaseTransaction, dialect: Dialect) -> Result<(), StoreError> {
         let to = self
             .noted_to
-            .saturating_add_unsigned(limit as u64)
+            .saturating_add_unsigned(batch(dialect) as u64)
             .min(self.told_to);
-        self.rows(to).run(tx).await?;
+        self.rows(dialect, to).run(tx).await?;
         let rest = if to == self.told_to {
             Sql::new("DELETE FROM told_messages WHERE project_id = {} AND id = {}")
         } else {
@@ -95,18 +95,19 @@ impl Ended {
     /// Of each incident the message told the last of its news. Where a batch before has noted the incident, and the news
     /// were forgotten by which that shows, it stays as it is. No incident is locked: one of which there were news is long
     /// from being forgotten.
-    fn rows(&self, to: i64) -> Sql {
+    fn rows(&self, dialect: Dialect, to: i64) -> Sql {
+        let by_subject = dialect.by_index("alert_news_by_subject");
         Sql::over(
-            "INSERT INTO told_alerts (project_id, incident_id, id, destination_id, channel, news, incidents, named,
+            format!("INSERT INTO told_alerts (project_id, incident_id, id, destination_id, channel, news, incidents, named,
                 tries, ended_at, failure)
-             SELECT n.project_id, n.subject_id, {}, {}, {}, n.news, {},
-                CASE WHEN n.subject_id IN (SELECT r.id FROM {rows}) THEN 1 ELSE 0 END, {}, {}, {}
+             SELECT n.project_id, n.subject_id, {{}}, {{}}, {{}}, n.news, {{}},
+                CASE WHEN n.subject_id IN (SELECT r.id FROM {{rows}}) THEN 1 ELSE 0 END, {{}}, {{}}, {{}}
              FROM alert_news n JOIN incidents i ON i.project_id = n.project_id AND i.id = n.subject_id
-             WHERE n.project_id = {} AND n.escalation = {} AND n.number > {} AND n.number <= {} AND NOT EXISTS
-                (SELECT 1 FROM alert_news l
+             WHERE n.project_id = {{}} AND n.escalation = {{}} AND n.number > {{}} AND n.number <= {{}} AND NOT EXISTS
+                (SELECT 1 FROM alert_news l{by_subject}
                  WHERE l.project_id = n.project_id AND l.escalation = n.escalation AND l.subject_id = n.subject_id
-                    AND l.number <= {} AND (l.at > n.at OR (l.at = n.at AND l.number > n.number)))
-             ON CONFLICT (project_id, incident_id, id) DO NOTHING",
+                    AND l.number <= {{}} AND (l.at > n.at OR (l.at = n.at AND l.number > n.number)))
+             ON CONFLICT (project_id, incident_id, id) DO NOTHING"),
             self.named(),
         )
         .bind(self.id)
