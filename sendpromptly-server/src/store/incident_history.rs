@@ -10,7 +10,7 @@ use super::incidents::{COLUMNS, IncidentRecord};
 use super::projects::DELETED;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
-use super::{Store, StoreError};
+use super::{Dialect, Store, StoreError};
 
 /// So many results, attempts, audit entries and notes are read at a time, each the latest. They are more than a page
 /// shows, as those of one moment may lie on either side of its edge.
@@ -99,17 +99,7 @@ impl Store {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
-        let by_index = self.dialect.by_index("incidents_of_organization");
-        let query = Sql::over(
-            format!(
-                "SELECT DISTINCT {COLUMNS} FROM {{rows}}
-                 JOIN incidents i{by_index} ON i.organization_id = {{}} AND i.id = r.id
-                 JOIN events e ON e.project_id = i.project_id AND e.id = i.event_id
-                 WHERE i.project_id NOT IN ({DELETED}) ORDER BY i.id DESC"
-            ),
-            wanted,
-        );
-        self.records(query.bind(scope.as_bytes())).await
+        self.records(by_ids(self.dialect, scope, wanted)).await
     }
 
     /// The last results of an event up to a moment, oldest first.
@@ -143,18 +133,7 @@ impl Store {
         until: Timestamp,
         heads_at: Option<Timestamp>,
     ) -> Result<Vec<AttemptRecord>, StoreError> {
-        let by_event = self.dialect.by_index("replays_by_event");
-        let kept_since = heads_at.map_or(Timestamp::from_millis(i64::MAX), answers_kept_since);
-        let query = Sql::new(format!(
-            "SELECT a.replay_id, a.number, a.started_at, a.ended_at, a.outcome, a.status, a.duration_ms,
-                a.lease_token, CASE WHEN a.ended_at > {{}} THEN a.answer_head END AS answer_head
-             FROM replays p{by_event}
-             JOIN attempts a ON a.project_id = p.project_id AND a.replay_id = p.id
-             WHERE p.project_id = {{}} AND p.event_id = {{}} AND a.started_at <= {{}}
-             ORDER BY a.replay_id DESC, a.number DESC LIMIT {READ}"
-        ));
-        let query = query.bind(kept_since).bind(project.as_bytes());
-        let query = query.bind(event.as_bytes()).bind(until);
+        let query = attempts(self.dialect, (project, event), until, heads_at);
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(attempt).collect()
     }
@@ -182,6 +161,42 @@ impl Store {
         let found = query.all(&self.reader).await?;
         found.iter().rev().map(action).collect()
     }
+}
+
+fn by_ids(dialect: Dialect, scope: OrganizationScope, wanted: Rows) -> Sql {
+    let by_index = dialect.by_index("incidents_of_organization");
+    let query = Sql::over(
+        format!(
+            "SELECT DISTINCT {COLUMNS} FROM {{rows}} CROSS JOIN incidents i{by_index} CROSS JOIN events e
+             WHERE i.organization_id = {{}} AND i.id = r.id AND e.project_id = i.project_id AND e.id = i.event_id
+                AND i.project_id NOT IN ({DELETED}) ORDER BY i.id DESC"
+        ),
+        wanted,
+    );
+    query.bind(scope.as_bytes())
+}
+
+fn attempts(
+    dialect: Dialect,
+    (project, event): (ProjectId, EventId),
+    until: Timestamp,
+    heads_at: Option<Timestamp>,
+) -> Sql {
+    let by_event = dialect.by_index("replays_by_event");
+    let kept_since = heads_at.map_or(Timestamp::from_millis(i64::MAX), answers_kept_since);
+    let query = Sql::new(format!(
+        "SELECT a.replay_id, a.number, a.started_at, a.ended_at, a.outcome, a.status, a.duration_ms,
+            a.lease_token, CASE WHEN a.ended_at > {{}} THEN a.answer_head END AS answer_head
+         FROM replays p{by_event} CROSS JOIN attempts a
+         WHERE p.project_id = {{}} AND p.event_id = {{}} AND a.started_at <= {{}}
+            AND a.project_id = p.project_id AND a.replay_id = p.id
+         ORDER BY a.replay_id DESC, a.number DESC LIMIT {READ}"
+    ));
+    query
+        .bind(kept_since)
+        .bind(project.as_bytes())
+        .bind(event.as_bytes())
+        .bind(until)
 }
 
 fn result(row: &QueryResult) -> Result<ResultRecord, StoreError> {
@@ -226,4 +241,29 @@ fn action(row: &QueryResult) -> Result<ActionRecord, StoreError> {
         action: rows::get(row, "action")?,
         details: rows::get(row, "details")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{NOW, World};
+
+    #[tokio::test]
+    async fn an_incident_and_its_attempts_are_found_by_their_ids_and_not_among_all() {
+        const IDS: &[Column] = &[Column::new("id", Kind::Id)];
+        let world = World::set_up().await;
+        if world.store.dialect == Dialect::Postgres {
+            return; // it weighs
+        }
+        let mut wanted = Rows::new(IDS);
+        wanted.push([[1; 16].into()]);
+        let event = (world.project, EventId::from_bytes([1; 16]));
+        for (query, first) in [
+            (by_ids(Dialect::Sqlite, world.scope(), wanted), "json_each"),
+            (attempts(Dialect::Sqlite, event, NOW, None), "replays_by_event"),
+        ] {
+            let plan = query.plan(world.store.reader()).await;
+            assert!(plan.lines().next().unwrap().contains(first), "{plan}");
+        }
+    }
 }
