@@ -11,6 +11,7 @@ use sendpromptly_core::id::{EventId, IncidentId, ProjectId};
 use sendpromptly_core::snapshot::{ReadReason, too_old_at};
 use sendpromptly_core::time::Timestamp;
 
+use super::cases::key_rows;
 use super::rows::{self, Column, Kind, Rows, Sql};
 use super::scope::OrganizationScope;
 use super::{Dialect, Store, StoreError, audit};
@@ -162,23 +163,11 @@ impl Store {
         events: impl IntoIterator<Item = (ProjectId, EventId)>,
         now: Timestamp,
     ) -> Result<BTreeSet<EventId>, StoreError> {
-        const NAMES: &[Column] = &[Column::new("project_id", Kind::Id), Column::new("id", Kind::Id)];
-        let mut wanted = Rows::new(NAMES);
-        for (project, event) in events {
-            wanted.push([project.as_bytes().into(), event.as_bytes().into()]);
-        }
+        let wanted = key_rows(events);
         if wanted.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let query = Sql::over(
-            format!(
-                "SELECT e.id FROM {{rows}} JOIN events e ON e.project_id = r.project_id AND e.id = r.id
-                 JOIN projects p ON p.id = e.project_id
-                 WHERE p.organization_id = {{}} AND p.deleted_at IS NULL AND p.send_payload = 1 AND {HAS_SNAPSHOT}"
-            ),
-            wanted,
-        );
-        let query = query.bind(scope.as_bytes()).bind(too_old_at(now));
+        let query = to_send(scope, wanted, now);
         let found = query.all(&self.reader).await?;
         let id = |row| Ok(EventId::from_bytes(rows::id(row, "id")?));
         found.iter().map(id).collect()
@@ -220,6 +209,19 @@ impl Store {
         let drafts = audit::drafts_of(scope.id(), now, vec![draft]);
         self.commit_audited(&[], &drafts).await
     }
+}
+
+/// Those of these events of an organization whose payload goes along with a call.
+fn to_send(scope: OrganizationScope, wanted: Rows, now: Timestamp) -> Sql {
+    let query = Sql::over(
+        format!(
+            "SELECT e.id FROM {{rows}} CROSS JOIN events e CROSS JOIN projects p
+             WHERE e.project_id = r.project_id AND e.id = r.id AND p.id = e.project_id
+                AND p.organization_id = {{}} AND p.deleted_at IS NULL AND p.send_payload = 1 AND {HAS_SNAPSHOT}"
+        ),
+        wanted,
+    );
+    query.bind(scope.as_bytes()).bind(too_old_at(now))
 }
 
 /// Looks up what is kept of an event.

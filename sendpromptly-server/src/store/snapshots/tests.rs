@@ -5,6 +5,7 @@ use sendpromptly_core::snapshot::KEPT;
 use super::passes::{CLOCKS_MS, old_snapshots};
 use super::*;
 use crate::payload::{self, Payload};
+use crate::store::cases::key_rows;
 use crate::store::data_keys::KeyUse;
 use crate::store::projects::{ProjectChange, SnapshotChange};
 use crate::testing::{NOW, World, operator};
@@ -311,4 +312,17 @@ async fn what_is_stored_while_keeping_is_turned_off_waits_and_is_left_out() {
     tx.commit().await.unwrap();
     storing.await.unwrap();
     assert_eq!(scene.rows().await, 0);
+}
+
+#[tokio::test]
+async fn whether_payloads_go_along_is_looked_up_event_by_event() {
+    let world = World::set_up().await;
+    if world.store.dialect == Dialect::Postgres {
+        return; // it weighs
+    }
+    let wanted = key_rows([(world.project, EventId::from_bytes([1; 16]))]);
+    let plan = to_send(world.scope(), wanted, NOW)
+        .plan(world.store.reader())
+        .await;
+    assert!(plan.lines().next().unwrap().contains("json_each"), "{plan}");
 }
