@@ -21,14 +21,7 @@ mod belonging;
 /// How long an event stays, however old it is, after its incident was resolved or dismissed.
 const SETTLED_KEPT_MS: i64 = 30 * DAY_MS;
 
-/// Whether an incident is over for so long that its event may go, which is bound: nobody waits for it, and no
-/// call or answer of its replays is awaited.
-const IS_LONG_SETTLED: &str = "i.state IN ('resolved', 'dismissed')
-    AND coalesce(i.settled_at, i.resolved_at, i.opened_at) <= {}
-    AND NOT EXISTS (SELECT 1 FROM replays q WHERE q.project_id = i.project_id AND q.event_id = i.event_id
-        AND (q.next_attempt_at IS NOT NULL OR q.answer_due_at IS NOT NULL OR q.lease_token IS NOT NULL))";
-
-const IDS: &[Column] = &[Column::new("id", Kind::Id)];
+const KEYS: &[Column] = &[Column::new("project_id", Kind::Id), Column::new("id", Kind::Id)];
 
 /// What a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +77,9 @@ impl Store {
             "SELECT count(*) AS n FROM projects p
              CROSS JOIN events e LEFT JOIN incidents i ON i.project_id = e.project_id AND i.event_id = e.id
              WHERE e.project_id = p.id AND p.deleted_at IS NULL AND e.id < {} AND e.sweep_at IS NULL
-                AND (i.id IS NULL OR ({IS_LONG_SETTLED}))",
-            self.dialect.kept_from()
+                AND (i.id IS NULL OR ({}))",
+            self.dialect.kept_from(),
+            self.dialect.is_long_settled()
         ));
         let query = query.bind(now).bind(settled_by(now));
         let row = query.one(&self.reader).await?;
@@ -128,8 +122,10 @@ impl Store {
             tx.rollback().await?;
             return Ok(Forgotten::NOTHING);
         };
-        let staying = staying(&tx, project, &walked, now).await?;
-        leave_behind(&tx, project, &staying).await?;
+        let staying = staying(&tx, self.dialect, project, &walked, now).await?;
+        if !staying.is_empty() {
+            leave_behind(project, &staying).run(&tx).await?;
+        }
         let going = walked.into_iter().filter(|event| !staying.contains(event));
         let going: Vec<_> = going.collect();
         self.drop_events(&tx, project, &going).await?;
@@ -202,9 +198,10 @@ impl Store {
         let query = Sql::new(format!(
             "SELECT i.project_id, i.event_id FROM incidents i{} JOIN projects p ON p.id = i.project_id
              WHERE i.stays = 1 AND i.settled_at <= {{}} AND i.event_id < {} AND p.deleted_at IS NULL
-                AND {IS_LONG_SETTLED} ORDER BY i.settled_at LIMIT {limit}",
+                AND {} ORDER BY i.settled_at LIMIT {limit}",
             self.dialect.by_index("incidents_to_forget"),
-            self.dialect.kept_from()
+            self.dialect.kept_from(),
+            self.dialect.is_long_settled()
         ));
         let settled_by = settled_by(now);
         let query = query.bind(settled_by).bind(now).bind(settled_by);
@@ -226,15 +223,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Forgotten, StoreError> {
         let tx = self.begin().await?;
-        let lock = self.dialect.for_update_of("e");
-        let locked = Sql::over(
-            format!(
-                "SELECT e.id FROM {{rows}} JOIN events e ON e.project_id = {{}} AND e.id = r.id ORDER BY e.id{lock}"
-            ),
-            id_rows(events.iter().map(EventId::as_bytes)),
-        );
-        locked.bind(project.as_bytes()).all(&tx).await?;
-        let staying = staying(&tx, project, events, now).await?;
+        lock_events(self.dialect, project, events).all(&tx).await?;
+        let staying = staying(&tx, self.dialect, project, events, now).await?;
         let going = events.iter().filter(|event| !staying.contains(*event));
         let going: Vec<_> = going.copied().collect();
         self.drop_events(&tx, project, &going).await?;
@@ -248,6 +238,18 @@ impl Store {
 }
 
 impl Dialect {
+    /// Whether an incident `i` is over for so long that its event may go, which is bound: nobody waits for it, and no call
+    /// or answer of its replays is awaited.
+    fn is_long_settled(self) -> String {
+        format!(
+            "i.state IN ('resolved', 'dismissed')
+             AND coalesce(i.settled_at, i.resolved_at, i.opened_at) <= {{}}
+             AND NOT EXISTS (SELECT 1 FROM replays q{} WHERE q.project_id = i.project_id AND q.event_id = i.event_id
+                AND (q.next_attempt_at IS NOT NULL OR q.answer_due_at IS NOT NULL OR q.lease_token IS NOT NULL))",
+            self.by_index("replays_by_event")
+        )
+    }
+
     /// The first id that a project `p` keeps, as SQL in which the time is bound.
     fn kept_from(self) -> String {
         let millis = format!("{{}} - p.events_kept_days * {DAY_MS}");
@@ -267,18 +269,12 @@ const fn settled_by(now: Timestamp) -> Timestamp {
 /// Which of these events must stay for their incidents.
 async fn staying(
     tx: &DatabaseTransaction,
+    dialect: Dialect,
     project: ProjectId,
     events: &[EventId],
     now: Timestamp,
 ) -> Result<BTreeSet<EventId>, StoreError> {
-    let query = Sql::over(
-        format!(
-            "SELECT i.event_id FROM {{rows}} JOIN incidents i ON i.project_id = {{}} AND i.event_id = r.id
-             WHERE NOT ({IS_LONG_SETTLED})"
-        ),
-        id_rows(events.iter().map(EventId::as_bytes)),
-    );
-    let query = query.bind(project.as_bytes()).bind(settled_by(now));
+    let query = staying_events(dialect, project, events, now);
     let found = query.all(tx).await?;
     found
         .iter()
@@ -286,28 +282,42 @@ async fn staying(
         .collect()
 }
 
-/// Marks the incidents by which these events are found again.
-async fn leave_behind(
-    tx: &DatabaseTransaction,
-    project: ProjectId,
-    events: &BTreeSet<EventId>,
-) -> Result<(), StoreError> {
-    if events.is_empty() {
-        return Ok(());
-    }
-    let mark = Sql::over(
-        "UPDATE incidents SET stays = 1 FROM {rows}
-         WHERE incidents.project_id = {} AND incidents.event_id = r.id",
-        id_rows(events.iter().map(EventId::as_bytes)),
-    );
-    mark.bind(project.as_bytes()).run(tx).await?;
-    Ok(())
+fn lock_events(dialect: Dialect, project: ProjectId, events: &[EventId]) -> Sql {
+    let lock = dialect.for_update_of("e");
+    Sql::over(
+        format!(
+            "SELECT e.id FROM {{rows}} CROSS JOIN events e
+             WHERE e.project_id = r.project_id AND e.id = r.id ORDER BY e.id{lock}"
+        ),
+        keys_of(project, events.iter().map(EventId::as_bytes)),
+    )
 }
 
-fn id_rows<'a>(ids: impl IntoIterator<Item = &'a [u8; 16]>) -> Rows {
-    let mut rows = Rows::new(IDS);
+fn staying_events(dialect: Dialect, project: ProjectId, events: &[EventId], now: Timestamp) -> Sql {
+    let query = Sql::over(
+        format!(
+            "SELECT i.event_id FROM {{rows}} CROSS JOIN incidents i
+             WHERE i.project_id = r.project_id AND i.event_id = r.id AND NOT ({})",
+            dialect.is_long_settled()
+        ),
+        keys_of(project, events.iter().map(EventId::as_bytes)),
+    );
+    query.bind(settled_by(now))
+}
+
+/// Marks the incidents by which these events are found again.
+fn leave_behind(project: ProjectId, events: &BTreeSet<EventId>) -> Sql {
+    Sql::over(
+        "UPDATE incidents SET stays = 1 WHERE (project_id, event_id) IN (SELECT r.project_id, r.id FROM {rows})",
+        keys_of(project, events.iter().map(EventId::as_bytes)),
+    )
+}
+
+/// A row for each of these ids of a project.
+fn keys_of<'a>(project: ProjectId, ids: impl IntoIterator<Item = &'a [u8; 16]>) -> Rows {
+    let mut rows = Rows::new(KEYS);
     for id in ids {
-        rows.push([id.into()]);
+        rows.push([project.as_bytes().into(), id.into()]);
     }
     rows
 }

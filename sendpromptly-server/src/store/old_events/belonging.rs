@@ -3,9 +3,9 @@
 use sea_orm::DatabaseTransaction;
 use sendpromptly_core::id::{EventId, ProjectId};
 
-use super::id_rows;
+use super::keys_of;
 use crate::store::rows::{self, Rows, Sql};
-use crate::store::{Store, StoreError};
+use crate::store::{Dialect, Store, StoreError};
 
 /// What belongs to an event beside its own row and its incident's, and by which column. What others are found by
 /// comes after them.
@@ -47,11 +47,11 @@ impl Store {
         project: ProjectId,
         events: &[EventId],
     ) -> Result<(), StoreError> {
-        let events = id_rows(events.iter().map(EventId::as_bytes));
+        let events = keys_of(project, events.iter().map(EventId::as_bytes));
         let incidents = owned(tx, "incidents", project, &events).await?;
         // Without an incident there is no replay.
         let replays = if incidents.is_empty() {
-            id_rows([])
+            keys_of(project, [])
         } else {
             owned(tx, "replays", project, &events).await?
         };
@@ -77,14 +77,51 @@ impl Store {
         if ids.is_empty() {
             return Ok(());
         }
-        let one_of = self.dialect.is_one_of(column, "SELECT r.id FROM {rows}");
-        let delete = Sql::over(
-            format!("DELETE FROM {table} WHERE project_id = {{}} AND {one_of}"),
-            ids.clone(),
-        );
-        delete.bind(project.as_bytes()).run(tx).await?;
+        delete_of(self.dialect, (table, column), project, ids)
+            .run(tx)
+            .await?;
         Ok(())
     }
+}
+
+fn delete_of(dialect: Dialect, (table, column): (&str, &str), project: ProjectId, ids: &Rows) -> Sql {
+    match dialect {
+        // By its own choice it would go through all of the project.
+        Dialect::Sqlite => Sql::over(
+            format!(
+                "DELETE FROM {table}{} WHERE (project_id, {column}) IN (SELECT r.project_id, r.id FROM {{rows}})",
+                index_of(table).map_or_else(String::new, |index| dialect.by_index(index))
+            ),
+            ids.clone(),
+        ),
+        Dialect::Postgres => Sql::over(
+            format!(
+                "DELETE FROM {table} WHERE project_id = {{}} AND {}",
+                dialect.is_one_of(column, "SELECT r.id FROM {rows}")
+            ),
+            ids.clone(),
+        )
+        .bind(project.as_bytes()),
+    }
+}
+
+/// The index that leads to the rows of a table, where its keys do not.
+fn index_of(table: &str) -> Option<&'static str> {
+    match table {
+        "orders" => Some("orders_by_incident"),
+        "replays" => Some("replays_by_event"),
+        "shopify_names" => Some("shopify_names_by_event"),
+        _ => None,
+    }
+}
+
+fn owned_by(table: &str, events: &Rows) -> Sql {
+    Sql::over(
+        format!(
+            "SELECT o.id FROM {{rows}} CROSS JOIN {table} o WHERE o.project_id = r.project_id AND o.event_id = r.id"
+        ),
+        events.clone(),
+    )
 }
 
 /// The ids of the rows of a table that belong to these events.
@@ -95,16 +132,42 @@ async fn owned(
     events: &Rows,
 ) -> Result<Rows, StoreError> {
     if events.is_empty() {
-        return Ok(id_rows([]));
+        return Ok(keys_of(project, []));
     }
-    let query = Sql::over(
-        format!("SELECT o.id FROM {{rows}} JOIN {table} o ON o.project_id = {{}} AND o.event_id = r.id"),
-        events.clone(),
-    );
-    let found = query.bind(project.as_bytes()).all(tx).await?;
+    let found = owned_by(table, events).all(tx).await?;
     let ids: Vec<_> = found
         .iter()
         .map(|row| rows::id(row, "id"))
         .collect::<Result<_, _>>()?;
-    Ok(id_rows(&ids))
+    Ok(keys_of(project, &ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn what_belongs_to_an_event_is_found_by_it_and_not_among_all_of_a_project() {
+        let world = World::set_up().await;
+        if world.store.dialect == Dialect::Postgres {
+            return; // it weighs
+        }
+        for table in ["incidents", "replays"] {
+            let owned = owned_by(table, &keys_of(world.project, &[[1; 16]]));
+            let plan = owned.plan(world.store.reader()).await;
+            assert!(plan.contains("(project_id=? AND event_id=?)"), "{plan}");
+        }
+        let belonging = BELONGING.iter().map(|(table, owner)| (*table, owner.column()));
+        for of in belonging.chain([("events", "id")]) {
+            let delete = delete_of(
+                Dialect::Sqlite,
+                of,
+                world.project,
+                &keys_of(world.project, &[[1; 16]]),
+            );
+            let plan = delete.plan(world.store.reader()).await;
+            assert!(!plan.contains("(project_id=?)"), "{of:?}: {plan}");
+        }
+    }
 }

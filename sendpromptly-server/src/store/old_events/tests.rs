@@ -293,3 +293,24 @@ async fn a_batch_goes_on_at_the_project_where_the_last_one_was_and_then_from_the
     }
     assert_eq!(order, [projects[1], projects[0]]);
 }
+
+#[tokio::test]
+async fn what_may_go_is_looked_up_event_by_event_and_not_among_all_of_a_project() {
+    let world = World::set_up().await;
+    let dialect = world.store.dialect;
+    if dialect == Dialect::Postgres {
+        return; // it weighs
+    }
+    let events = [EventId::from_bytes([1; 16])];
+    for query in [
+        lock_events(dialect, world.project, &events),
+        staying_events(dialect, world.project, &events, NOW),
+        leave_behind(world.project, &events.into()),
+    ] {
+        let plan = query.plan(world.store.reader()).await;
+        assert!(
+            plan.contains("(project_id=? AND id=?)") || plan.contains("(project_id=? AND event_id=?)"),
+            "{plan}"
+        );
+    }
+}
