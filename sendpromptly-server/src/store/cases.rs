@@ -55,9 +55,17 @@ const KEYS: &[Column] = &[Column::new("project_id", Kind::Id), Column::new("id",
 
 /// A row for each of these keys, of the columns `project_id` and `id`.
 pub(super) fn key_rows(keys: impl IntoIterator<Item = CaseKey>) -> Rows {
+    id_rows(
+        keys.into_iter()
+            .map(|(project, event)| (project, *event.as_bytes())),
+    )
+}
+
+/// The same for ids of whatever kind.
+pub(super) fn id_rows(ids: impl IntoIterator<Item = (ProjectId, [u8; 16])>) -> Rows {
     let mut rows = Rows::new(KEYS);
-    for (project, event) in keys {
-        rows.push([project.as_bytes().into(), event.as_bytes().into()]);
+    for (project, id) in ids {
+        rows.push([project.as_bytes().into(), id.into()]);
     }
     rows
 }

@@ -11,17 +11,16 @@ use sea_orm::DatabaseTransaction;
 use sendpromptly_core::id::{EventId, ProjectId};
 use sendpromptly_core::time::{DAY_MS, Timestamp};
 
+use super::cases::id_rows;
 use super::hours::first_id_at;
 use super::retry::retried;
-use super::rows::{self, Column, Kind, Rows, Sql};
+use super::rows::{self, Rows, Sql};
 use super::{Dialect, Store, StoreError};
 
 mod belonging;
 
 /// How long an event stays, however old it is, after its incident was resolved or dismissed.
 const SETTLED_KEPT_MS: i64 = 30 * DAY_MS;
-
-const KEYS: &[Column] = &[Column::new("project_id", Kind::Id), Column::new("id", Kind::Id)];
 
 /// What a batch came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,11 +314,7 @@ fn leave_behind(project: ProjectId, events: &BTreeSet<EventId>) -> Sql {
 
 /// A row for each of these ids of a project.
 fn keys_of<'a>(project: ProjectId, ids: impl IntoIterator<Item = &'a [u8; 16]>) -> Rows {
-    let mut rows = Rows::new(KEYS);
-    for id in ids {
-        rows.push([project.as_bytes().into(), id.into()]);
-    }
-    rows
+    id_rows(ids.into_iter().map(|id| (project, *id)))
 }
 
 #[cfg(test)]
